@@ -1,0 +1,50 @@
+"""Every error this package raises on purpose, and the "did you mean" that goes with unknown names."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class Sam3iEdgeError(Exception):
+    """Base of all errors raised on purpose. The message names the value, what is allowed and what to do next."""
+
+
+class ConfigError(Sam3iEdgeError):
+    """A model configuration that cannot describe a SAM3-I model."""
+
+
+class CheckpointError(Sam3iEdgeError):
+    """A checkpoint that cannot be read, or that does not fit the configuration."""
+
+
+class ExportError(Sam3iEdgeError):
+    """An export that did not reproduce the model, or could not be written."""
+
+
+class BundleError(Sam3iEdgeError):
+    """A bundle that is damaged, incomplete, or newer than this package."""
+
+
+class ImageError(Sam3iEdgeError):
+    """An image that cannot be read or is not ``(H, W, 3)`` uint8 RGB."""
+
+
+class PromptError(Sam3iEdgeError):
+    """A text, route or box that cannot prompt the model."""
+
+
+class RuntimeUnavailableError(Sam3iEdgeError):
+    """A runtime, device or optional dependency that is not installed here."""
+
+
+def unknown_name(kind: str, value: object, known: Iterable[str]) -> str:
+    """Say that ``value`` is no known ``kind``, list the known ones and name the closest.
+
+    >>> unknown_name("route", "simpel", ["concept", "simple"])
+    "Unknown route 'simpel'. Known: concept, simple. Did you mean 'simple'?"
+    """
+    names = list(known)
+    text = f"Unknown {kind} {value!r}. Known: {', '.join(names)}."
+    close = difflib.get_close_matches(str(value), names, n=1, cutoff=0.4)
+    return f"{text} Did you mean {close[0]!r}?" if close else text

@@ -1,0 +1,169 @@
+"""Checkpoints: SAM3-I's as published, Meta's SAM 3, safetensors. Nothing in a checkpoint is ever executed."""
+
+from __future__ import annotations
+
+import pickle
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sam3i_edge.errors import CheckpointError
+from sam3i_edge.model.config import ModelConfig
+from sam3i_edge.model.sam3i import Sam3i
+
+DETECTOR_PREFIX = "detector."
+"""Meta's sam3.pt holds the detector under this prefix, beside the video tracker's weights."""
+
+IGNORED = re.compile(r"^backbone\.text\.|\.attn\.freqs_cis$|^backbone\.vision_backbone\.sam2_convs\.")
+"""A second, dead text encoder; rotary tables that follow from the config; the tracker's neck."""
+
+LOSS_ONLY = re.compile(r"^(simple_query_proj|complex_query_proj|concept_proj)\.")
+"""Projections that only training uses: a checkpoint may leave them out."""
+
+ADAPTER = re.compile(r"\.adapter(1|12|2)\.|\.mask_predictor_adapter[12]\.")
+
+MAX_KEYS_SHOWN = 8
+
+
+def load(checkpoint: str | Path, config: ModelConfig | str | Path) -> Sam3i:
+    """Load a trained model.
+
+    Reads published SAM3-I checkpoints (``{"model": …}`` or the bare state dict), Meta's ``sam3.pt`` (base SAM 3:
+    the adapters start as the identity) and ``.safetensors``. The file is memory-mapped: its tensors become the
+    parameters without a second copy, so keep the file in place while the model is in use.
+
+    Args:
+        checkpoint: the file.
+        config: a ``ModelConfig``, or the path of its JSON.
+
+    Returns:
+        The model in evaluation mode, float32, on the CPU.
+
+    Raises:
+        CheckpointError: the file cannot be read, holds anything but tensors and plain values, or does not fit the
+            config; the message names the keys.
+        ConfigError: the config cannot be read.
+    """
+    if not isinstance(config, ModelConfig):
+        config = ModelConfig.from_json(config)
+    path = Path(checkpoint)
+    state = _select_model(_read(path), path)
+    with torch.device("meta"):
+        model = Sam3i(config)
+    is_base = not any(ADAPTER.search(key) for key in state)
+    _check_fits(model, state, is_base, path)
+    model.load_state_dict({key: value.float() for key, value in state.items()}, strict=False, assign=True)
+    _fill_missing(model, is_base)
+    return model.eval()
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    if not path.is_file():
+        raise CheckpointError(f"No checkpoint at {path}. Give the path of a .pt or .safetensors file.")
+    if path.suffix == ".safetensors":
+        return _read_safetensors(path)
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(
+            f"{path} was not loaded: it holds more than tensors and plain values, or is no checkpoint at all. "
+            f"Unpickling could run code, so it is refused. Save the state dict alone: "
+            f"torch.save({{'model': model.state_dict()}}, ...). Detail: {_first_sentence(error)}"
+        ) from error
+    except (RuntimeError, ValueError, EOFError, OSError) as error:
+        raise CheckpointError(
+            f"{path} ({path.stat().st_size} bytes) cannot be read as a checkpoint: truncated, or not written by "
+            f"torch.save in its zip format. Copy or download it again. Detail: {_first_sentence(error)}"
+        ) from error
+    if not isinstance(content, Mapping):
+        raise CheckpointError(f"{path} holds a {type(content).__name__}; expected a state dict or {{'model': ...}}.")
+    return content
+
+
+def _read_safetensors(path: Path) -> Mapping[str, Any]:
+    try:
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+    except ImportError as error:
+        raise CheckpointError(f"Reading {path} needs safetensors: pip install 'sam3i-edge[export]'.") from error
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(
+            f"{path} ({path.stat().st_size} bytes) cannot be read as safetensors: truncated or damaged. "
+            f"Copy or download it again. Detail: {error}"
+        ) from error
+
+
+def _first_sentence(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0].split(". ")[0]
+
+
+def _select_model(content: Mapping[str, Any], path: Path) -> dict[str, Tensor]:
+    """The detector's tensors, under the names the model uses."""
+    state = content["model"] if isinstance(content.get("model"), Mapping) else content
+    if any(isinstance(key, str) and key.startswith(DETECTOR_PREFIX) for key in state):
+        state = {
+            key.removeprefix(DETECTOR_PREFIX): value
+            for key, value in state.items()
+            if key.startswith(DETECTOR_PREFIX)
+        }
+    state = {key: value for key, value in state.items() if not IGNORED.search(str(key))}
+    strangers = [str(key) for key, value in state.items() if not isinstance(value, Tensor)]
+    if strangers or not state:
+        found = f"among its entries are {_shown(strangers)}" if strangers else "it is empty"
+        raise CheckpointError(f"{path} holds no SAM3-I state dict: {found}. Expected tensors, or {{'model': tensors}}.")
+    return state
+
+
+def _check_fits(model: Sam3i, state: Mapping[str, Tensor], is_base: bool, path: Path) -> None:
+    expected = model.state_dict()
+    missing = [
+        key
+        for key in expected
+        if key not in state and not LOSS_ONLY.search(key) and not (is_base and ADAPTER.search(key))
+    ]
+    unexpected = [key for key in state if key not in expected]
+    mismatched = [
+        f"{key} is {tuple(state[key].shape)}, expected {tuple(value.shape)}"
+        for key, value in expected.items()
+        if key in state and state[key].shape != value.shape
+    ]
+    problems = [
+        f"{len(keys)} {kind}: {_shown(keys)}"
+        for kind, keys in (("missing", missing), ("unexpected", unexpected), ("of another shape", mismatched))
+        if keys
+    ]
+    if problems:
+        raise CheckpointError(
+            f"{path} does not fit the model config. Keys " + "; keys ".join(problems) + ". "
+            "Give the config that the checkpoint was trained with (--config)."
+        )
+
+
+def _shown(keys: Iterable[str]) -> str:
+    keys = list(keys)
+    more = f" and {len(keys) - MAX_KEYS_SHOWN} more" if len(keys) > MAX_KEYS_SHOWN else ""
+    return ", ".join(keys[:MAX_KEYS_SHOWN]) + more
+
+
+def _fill_missing(model: Sam3i, is_base: bool) -> None:
+    """Give real values to what the checkpoint was allowed to leave out, and only to that."""
+    for module in model.modules():
+        if any(parameter.is_meta for parameter in module.parameters(recurse=False)):
+            module.to_empty(device="cpu", recurse=False)
+            _reset(module)
+    if is_base:
+        model.reset_adapters()
+
+
+def _reset(module: nn.Module) -> None:
+    if isinstance(module, nn.Linear | nn.LayerNorm):
+        module.reset_parameters()
+    else:  # the adapters' attention
+        for parameter in module.parameters(recurse=False):
+            nn.init.zeros_(parameter) if parameter.ndim == 1 else nn.init.xavier_uniform_(parameter)

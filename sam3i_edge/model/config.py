@@ -1,0 +1,199 @@
+"""The sizes of a SAM3-I model: what a state dict alone cannot tell."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sam3i_edge.errors import ConfigError, unknown_name
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class VisionConfig:
+    """The ViT trunk. Layers not listed in ``global_attention_layers`` attend within windows."""
+
+    hidden_size: int = 1024
+    num_layers: int = 32
+    num_heads: int = 16
+    mlp_ratio: float = 4.625
+    window_size: int = 24
+    global_attention_layers: tuple[int, ...] = (7, 15, 23, 31)
+
+    def __post_init__(self) -> None:
+        _positive(self, "vision.", "hidden_size", "num_layers", "num_heads", "mlp_ratio", "window_size")
+        _divisible("vision.hidden_size", self.hidden_size, "4 x vision.num_heads", 4 * self.num_heads)
+        outside = [i for i in self.global_attention_layers if not 0 <= i < self.num_layers]
+        if outside or not self.global_attention_layers:
+            raise ConfigError(
+                f"vision.global_attention_layers is {list(self.global_attention_layers)}; it must name at least one "
+                f"layer, each between 0 and {self.num_layers - 1} (vision.num_layers - 1)."
+            )
+
+
+@dataclass(frozen=True)
+class TextConfig:
+    """The CLIP text transformer."""
+
+    hidden_size: int = 1024
+    num_layers: int = 24
+    num_heads: int = 16
+    context_length: int = 32
+    vocab_size: int = 49408
+
+    def __post_init__(self) -> None:
+        _positive(self, "text.", "hidden_size", "num_layers", "num_heads", "context_length", "vocab_size")
+        _divisible("text.hidden_size", self.hidden_size, "text.num_heads", self.num_heads)
+
+
+@dataclass(frozen=True)
+class AdapterConfig:
+    """The instruction adapters: bottleneck width, heads of the text adapters' attention, residual scale."""
+
+    bottleneck_size: int = 64
+    num_heads: int = 4
+    scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        _positive(self, "adapter.", "bottleneck_size", "num_heads")
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """All sizes of a SAM3-I detector. The defaults are the published full-size model.
+
+    ``hidden_size``, ``ffn_size`` and ``num_heads`` are those of the detector (geometry encoder, fusion encoder,
+    decoder, mask head); the vision trunk and the text transformer have their own.
+    """
+
+    image_size: int = 1008
+    patch_size: int = 14
+    pretrain_image_size: int = 336
+    vision: VisionConfig = field(default_factory=VisionConfig)
+    text: TextConfig = field(default_factory=TextConfig)
+    hidden_size: int = 256
+    ffn_size: int = 2048
+    num_heads: int = 8
+    geometry_layers: int = 3
+    encoder_layers: int = 6
+    decoder_layers: int = 6
+    num_queries: int = 200
+    adapter: AdapterConfig = field(default_factory=AdapterConfig)
+
+    def __post_init__(self) -> None:
+        sizes = [f.name for f in dataclasses.fields(self) if isinstance(getattr(self, f.name), int)]
+        _positive(self, "", *sizes)
+        _divisible("image_size", self.image_size, "patch_size", self.patch_size)
+        _divisible("pretrain_image_size", self.pretrain_image_size, "patch_size", self.patch_size)
+        _divisible("hidden_size", self.hidden_size, "num_heads", self.num_heads)
+        _divisible("hidden_size", self.hidden_size, "8 (groups of the mask head's GroupNorm)", 8)
+        _divisible("text.hidden_size", self.text.hidden_size, "adapter.num_heads", self.adapter.num_heads)
+
+    @property
+    def grid_size(self) -> int:
+        """Patches per image side: the side of the stride-``patch_size`` feature map."""
+        return self.image_size // self.patch_size
+
+    @classmethod
+    def preset(cls, name: str) -> ModelConfig:
+        """The named configuration: ``full`` (as published) or ``small`` (a few million values, for tests).
+
+        Raises:
+            ConfigError: the name is unknown.
+        """
+        if name not in PRESETS:
+            raise ConfigError(unknown_name("preset", name, PRESETS))
+        return PRESETS[name]
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> ModelConfig:
+        """Build from nested plain values. Keys left out keep the full-size default; unknown keys are refused.
+
+        Raises:
+            ConfigError: a key is unknown, a value has the wrong type, or the sizes do not fit together.
+        """
+        return _from_dict(cls, values, "")
+
+    @classmethod
+    def from_json(cls, path: str | Path) -> ModelConfig:
+        """Read ``from_dict``'s values from a JSON file. Raises ConfigError naming the file."""
+        try:
+            values = json.loads(Path(path).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ConfigError(f"Cannot read the model config {path}: {error.strerror}.") from error
+        except ValueError as error:
+            raise ConfigError(f"The model config {path} is not valid JSON: {error}.") from error
+        if not isinstance(values, dict):
+            raise ConfigError(f"The model config {path} must hold one JSON object, not {type(values).__name__}.")
+        try:
+            return cls.from_dict(values)
+        except ConfigError as error:
+            raise ConfigError(f"{path}: {error}") from error
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain nested values, ready for JSON; ``from_dict`` reads them back."""
+        values: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
+        return values
+
+
+def _positive(config: object, prefix: str, *names: str) -> None:
+    for name in names:
+        value = getattr(config, name)
+        if not value > 0:
+            raise ConfigError(f"{prefix}{name} is {value}; it must be greater than 0.")
+
+
+def _divisible(name: str, value: int, by_name: str, by: int) -> None:
+    if value % by:
+        shown = by_name if by_name.startswith(str(by)) else f"{by_name} ({by})"
+        raise ConfigError(f"{name} is {value}; it must be a multiple of {shown}.")
+
+
+def _from_dict(cls: type[T], values: Mapping[str, Any], prefix: str) -> T:
+    hints = typing.get_type_hints(cls)
+    arguments = {}
+    for key, value in values.items():
+        if key not in hints:
+            raise ConfigError(unknown_name("config key", prefix + key, (prefix + name for name in hints)))
+        arguments[key] = _convert(hints[key], value, prefix + key)
+    return cls(**arguments)
+
+
+def _convert(hint: Any, value: Any, name: str) -> Any:
+    """``value`` as ``hint``; JSON has no tuples, and writes 1.0 as 1."""
+    if dataclasses.is_dataclass(hint) and isinstance(value, Mapping):
+        return _from_dict(typing.cast(type, hint), value, name + ".")
+    if isinstance(hint, types.GenericAlias) and isinstance(value, list | tuple):
+        if all(type(item) is int for item in value):
+            return tuple(value)
+    elif type(value) is hint or (hint is float and type(value) is int):
+        return hint(value)
+    kind = "an object" if dataclasses.is_dataclass(hint) else getattr(hint, "__name__", str(hint))
+    expected = "a list of int" if isinstance(hint, types.GenericAlias) else kind
+    raise ConfigError(f"{name} is {value!r}; expected {expected}.")
+
+
+PRESETS: dict[str, ModelConfig] = {
+    "full": ModelConfig(),
+    "small": ModelConfig(
+        image_size=224,
+        pretrain_image_size=112,
+        vision=VisionConfig(hidden_size=64, num_layers=4, num_heads=4, window_size=8, global_attention_layers=(1, 3)),
+        text=TextConfig(hidden_size=64, num_layers=3, num_heads=4),
+        hidden_size=32,
+        ffn_size=64,
+        num_heads=4,
+        geometry_layers=2,
+        encoder_layers=2,
+        decoder_layers=3,
+        num_queries=20,
+        adapter=AdapterConfig(bottleneck_size=16, num_heads=2),
+    ),
+}

@@ -1,0 +1,60 @@
+"""The fusion encoder: the image map attends to itself and to the prompt."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sam3i_edge.model.adapters import BottleneckAdapter, split_gates
+from sam3i_edge.model.config import ModelConfig
+from sam3i_edge.model.layers import MultiheadAttention
+
+
+class EncoderLayer(nn.Module):
+    """Pre-norm layer: self-attention (positions on queries and keys), cross-attention to the prompt, FFN + adapter."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        size, bottleneck = config.hidden_size, config.adapter.bottleneck_size
+        self.self_attn = MultiheadAttention(size, config.num_heads)
+        self.cross_attn_image = MultiheadAttention(size, config.num_heads)  # published name; it reads the prompt
+        self.linear1 = nn.Linear(size, config.ffn_size)
+        self.linear2 = nn.Linear(config.ffn_size, size)
+        self.norm1 = nn.LayerNorm(size)
+        self.norm2 = nn.LayerNorm(size)
+        self.norm3 = nn.LayerNorm(size)
+        self.adapter1 = BottleneckAdapter(size, bottleneck)
+        self.adapter12 = BottleneckAdapter(size, bottleneck)
+        self.adapter2 = BottleneckAdapter(size, bottleneck)
+        self.adapter_scale = config.adapter.scale
+
+    def forward(self, x: Tensor, positions: Tensor, prompt: Tensor, prompt_bias: Tensor, gates: Tensor) -> Tensor:
+        """``x`` (1 or N, g², D) in, (N, g², D) out, for N prompts (N, L, D)."""
+        normed = self.norm1(x)
+        placed = normed + positions
+        x = x + self.self_attn(placed, placed, normed)
+        # The first layer's input is the image alone: it is attended to once and only then repeated per prompt.
+        x = x.expand(prompt.shape[0], -1, -1)
+        x = x + self.cross_attn_image(self.norm2(x), prompt, prompt, prompt_bias)
+        from_ffn = self.linear2(F.relu(self.linear1(self.norm3(x))))
+        output: Tensor = x + self.adapter_scale * self._adapt(x, gates) + from_ffn
+        return output
+
+    def _adapt(self, x: Tensor, gates: Tensor) -> Tensor:
+        _, simple, complex_ = split_gates(gates)
+        first = self.adapter12(x)
+        # Only here, not in the decoder, adapter2 adds its own input back.
+        return simple * self.adapter1(x) + complex_ * (self.adapter2(first) + first)
+
+
+class FusionEncoder(nn.Module):
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(EncoderLayer(config) for _ in range(config.encoder_layers))
+
+    def forward(self, image: Tensor, positions: Tensor, prompt: Tensor, prompt_bias: Tensor, gates: Tensor) -> Tensor:
+        """Image map (1, g², D) and N prompts (N, L, D) to the fused memory (N, g², D)."""
+        x = image
+        for layer in self.layers:
+            x = layer(x, positions, prompt, prompt_bias, gates)
+        return x
