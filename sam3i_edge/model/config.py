@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import types
-import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
+from sam3i_edge import schema
 from sam3i_edge.errors import ConfigError, unknown_name
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -119,7 +116,10 @@ class ModelConfig:
         Raises:
             ConfigError: a key is unknown, a value has the wrong type, or the sizes do not fit together.
         """
-        return _from_dict(cls, values, "")
+        try:
+            return schema.parse(cls, values)
+        except schema.SchemaError as error:
+            raise ConfigError(f"Model config: {error}") from error
 
     @classmethod
     def from_json(cls, path: str | Path) -> ModelConfig:
@@ -130,8 +130,6 @@ class ModelConfig:
             raise ConfigError(f"Cannot read the model config {path}: {error.strerror}.") from error
         except ValueError as error:
             raise ConfigError(f"The model config {path} is not valid JSON: {error}.") from error
-        if not isinstance(values, dict):
-            raise ConfigError(f"The model config {path} must hold one JSON object, not {type(values).__name__}.")
         try:
             return cls.from_dict(values)
         except ConfigError as error:
@@ -139,7 +137,7 @@ class ModelConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain nested values, ready for JSON; ``from_dict`` reads them back."""
-        values: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
+        values: dict[str, Any] = schema.plain(self)
         return values
 
 
@@ -154,30 +152,6 @@ def _divisible(name: str, value: int, by_name: str, by: int) -> None:
     if value % by:
         shown = by_name if by_name.startswith(str(by)) else f"{by_name} ({by})"
         raise ConfigError(f"{name} is {value}; it must be a multiple of {shown}.")
-
-
-def _from_dict(cls: type[T], values: Mapping[str, Any], prefix: str) -> T:
-    hints = typing.get_type_hints(cls)
-    arguments = {}
-    for key, value in values.items():
-        if key not in hints:
-            raise ConfigError(unknown_name("config key", prefix + key, (prefix + name for name in hints)))
-        arguments[key] = _convert(hints[key], value, prefix + key)
-    return cls(**arguments)
-
-
-def _convert(hint: Any, value: Any, name: str) -> Any:
-    """``value`` as ``hint``; JSON has no tuples, and writes 1.0 as 1."""
-    if dataclasses.is_dataclass(hint) and isinstance(value, Mapping):
-        return _from_dict(typing.cast(type, hint), value, name + ".")
-    if isinstance(hint, types.GenericAlias) and isinstance(value, list | tuple):
-        if all(type(item) is int for item in value):
-            return tuple(value)
-    elif type(value) is hint or (hint is float and type(value) is int):
-        return hint(value)
-    kind = "an object" if dataclasses.is_dataclass(hint) else getattr(hint, "__name__", str(hint))
-    expected = "a list of int" if isinstance(hint, types.GenericAlias) else kind
-    raise ConfigError(f"{name} is {value!r}; expected {expected}.")
 
 
 PRESETS: dict[str, ModelConfig] = {

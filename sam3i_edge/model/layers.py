@@ -28,15 +28,26 @@ class MultiheadAttention(nn.Module):
 
     def forward(self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None = None) -> Tensor:
         """Attend from ``query`` (N, Q, D) to ``key``/``value`` (N, L, D); ``bias`` broadcasts to (N, heads, Q, L)."""
-        weights = self.in_proj_weight.chunk(3)
-        biases = self.in_proj_bias.chunk(3)
+        size = self.out_proj.in_features
+        parts = [slice(i * size, (i + 1) * size) for i in range(3)]  # chunk() would stay in an exported graph
         q, k, v = (
-            split_heads(F.linear(x, w, b), self.num_heads)
-            for x, w, b in zip((query, key, value), weights, biases, strict=True)
+            split_heads(F.linear(x, self.in_proj_weight[part], self.in_proj_bias[part]), self.num_heads)
+            for x, part in zip((query, key, value), parts, strict=True)
         )
-        attended = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
-        output: Tensor = self.out_proj(merge_heads(attended))
+        output: Tensor = self.out_proj(merge_heads(attend(q, k, v, bias)))
         return output
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Scaled dot-product attention over (N, heads, L, size), with an additive bias.
+
+    Exported, it is spelled out: the exporter's rendering of the fused operator computes its scale from shapes at run
+    time, and fused attention has lost accuracy in half precision on devices.
+    """
+    if not torch.compiler.is_exporting():
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
+    scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)
+    return (scores if bias is None else scores + bias).softmax(-1) @ v
 
 
 def split_heads(x: Tensor, num_heads: int) -> Tensor:

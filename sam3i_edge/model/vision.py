@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sam3i_edge.model.config import ModelConfig
-from sam3i_edge.model.layers import merge_heads
+from sam3i_edge.model.layers import attend, merge_heads
 
 
 class RotaryTable(nn.Module):
@@ -50,7 +50,7 @@ class VisionAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         qkv = self.qkv(x.flatten(1, 2)).unflatten(-1, (3, self.num_heads, -1))
         q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)
-        attended = F.scaled_dot_product_attention(self.rotary(q), self.rotary(k), v)
+        attended = attend(self.rotary(q), self.rotary(k), v)
         output: Tensor = self.proj(merge_heads(attended)).view(x.shape)
         return output
 

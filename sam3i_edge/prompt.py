@@ -1,0 +1,139 @@
+"""What to look for: a text, the route that reads it, and boxes."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from sam3i_edge.errors import PromptError, unknown_name
+
+ROUTES = ("concept", "simple", "complex")
+"""The three levels of text, in the order of the model's gates."""
+
+AUTO = "auto"
+
+
+@dataclass(frozen=True)
+class Box:
+    """A box in pixels of the image: x to the right, y down, ``x0 < x1`` and ``y0 < y1``.
+
+    Raises:
+        PromptError: a coordinate is not finite, or the corners are inverted.
+    """
+
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+    def __post_init__(self) -> None:
+        try:
+            corners = tuple(float(value) for value in (self.x0, self.y0, self.x1, self.y1))
+        except (TypeError, ValueError) as error:
+            raise PromptError(f"{self!r}: the coordinates must be numbers, in pixels.") from error
+        if not all(math.isfinite(value) for value in corners):
+            raise PromptError(f"{self!r}: the coordinates must be finite.")
+        if self.x0 >= self.x1 or self.y0 >= self.y1:
+            raise PromptError(f"{self!r} is empty or inverted: Box takes (x0, y0, x1, y1) with x0 < x1 and y0 < y1.")
+
+    def normalized(self, width: int, height: int) -> tuple[float, float, float, float]:
+        """(cx, cy, w, h) as fractions of the image.
+
+        Raises:
+            PromptError: the box reaches outside the image.
+        """
+        if self.x0 < 0 or self.y0 < 0 or self.x1 > width or self.y1 > height:
+            raise PromptError(
+                f"{self!r} reaches outside the image, which is {width} wide and {height} high. "
+                f"Clip it to the image, or check that it is in pixels of this image."
+            )
+        return (
+            (self.x0 + self.x1) / 2 / width,
+            (self.y0 + self.y1) / 2 / height,
+            (self.x1 - self.x0) / width,
+            (self.y1 - self.y0) / height,
+        )
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """One question to the image.
+
+    Attributes:
+        text: what to segment, in plain words. The model reads its first 32 tokens.
+        route: ``concept`` (a short noun phrase), ``simple`` (a noun with attributes, place, relations), ``complex``
+            (no explicit noun: function, action, reasoning), or ``auto`` (``auto_route`` decides).
+        boxes: examples of what is meant, in pixels of the image.
+        negative_boxes: examples of what is not meant.
+
+    Raises:
+        PromptError: the text is empty, the route unknown, or a box is not a ``Box``.
+    """
+
+    text: str
+    route: str = AUTO
+    boxes: Sequence[Box] = ()
+    negative_boxes: Sequence[Box] = ()
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.text, str):
+            raise PromptError(f"The prompt's text is a {type(self.text).__name__}; it must be a str.")
+        if not self.text.strip():
+            raise PromptError(
+                "The prompt's text is empty. Say what to segment, for example 'the red mug'; "
+                "if boxes alone should decide, use the text 'visual'."
+            )
+        if self.route not in (*ROUTES, AUTO):
+            raise PromptError(unknown_name("route", self.route, (*ROUTES, AUTO)))
+        for name in ("boxes", "negative_boxes"):
+            boxes = tuple(getattr(self, name))
+            for box in boxes:
+                if not isinstance(box, Box):
+                    raise PromptError(f"Prompt.{name} holds {box!r}; it must hold Box(x0, y0, x1, y1) only.")
+            object.__setattr__(self, name, boxes)
+
+    @property
+    def resolved_route(self) -> str:
+        """The route that will run: ``route``, or what ``auto_route`` makes of the text."""
+        return auto_route(self.text) if self.route == AUTO else self.route
+
+
+COMPLEX_WORDS = re.compile(
+    r"\b(what|which|who|whom|whose|where|something|someone|somebody|anything|anyone|everything|"
+    r"things?|objects?|items?|ones?|stuff|you|i|would|could|should|can|might|need|needs|used|use|using)\b",
+    re.IGNORECASE,
+)
+SIMPLE_WORDS = re.compile(
+    r"\b(the|this|that|these|those|both|all|every|each|any|two|three|four|five|first|second|third|fourth|fifth|last|"
+    r"left|right|leftmost|rightmost|top|bottom|middle|nearest|closest|farthest|furthest|biggest|largest|smallest|"
+    r"tallest|in|on|at|of|to|by|with|without|under|over|above|below|behind|beside|between|near|next|inside|outside|"
+    r"from|against|around|wearing|holding|standing|sitting|lying)\b",
+    re.IGNORECASE,
+)
+CONCEPT_MAX_WORDS = 4
+
+
+def auto_route(text: str) -> str:
+    """Choose a route for ``text`` by a plain rule on its (English) words.
+
+    1. A question word, a pronoun or placeholder noun ("something", "the one"), or a verb of use or possibility
+       ("would", "can", "used"): ``complex``, because the target's noun is likely missing.
+    2. A determiner, an ordinal, a superlative, a preposition, or more than four words: ``simple``.
+    3. Otherwise, a short noun phrase: ``concept``.
+
+    A text in another language is ``concept`` up to four words and ``simple`` beyond: name the route yourself there.
+    """
+    if COMPLEX_WORDS.search(text):
+        return "complex"
+    if SIMPLE_WORDS.search(text) or len(text.split()) > CONCEPT_MAX_WORDS:
+        return "simple"
+    return "concept"
+
+
+def gates(routes: Sequence[str]) -> np.ndarray:
+    """The model's one-hot route gates (N, 3) float32."""
+    return np.eye(len(ROUTES), dtype=np.float32)[[ROUTES.index(route) for route in routes]]
