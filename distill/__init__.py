@@ -1,0 +1,1 @@
+"""Students, losses and loops of distillation. Empty so far."""

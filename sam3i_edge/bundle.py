@@ -1,0 +1,239 @@
+"""A bundle: the folder that export writes and a Segmenter loads. Nothing in it is executable or pickled.
+
+    manifest.json    what is here, for which target, how exact at export, SHA-256 of every other file
+    graphs/          vision.onnx, text.onnx, grounding.onnx, with external data beside them when large
+    tokenizer.json   the text tokenizer
+    golden/          a photograph, prompts and the float model's answers, for ``sam3i-edge verify``
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from sam3i_edge import schema
+from sam3i_edge.errors import BundleError, ExportError
+
+FORMAT = "sam3i-edge-bundle"
+FORMAT_VERSION = 1
+MANIFEST_FILE = "manifest.json"
+TOKENIZER_FILE = "tokenizer.json"
+GOLDEN_PROMPTS_FILE = "golden/prompts.json"
+GOLDEN_TENSORS_FILE = "golden/tensors.npz"
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """Name, element type and shape of a graph's input or output; a str in the shape is a free dimension."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | str, ...]
+
+
+@dataclass(frozen=True)
+class GraphSpec:
+    """One graph file with its typed inputs and outputs."""
+
+    file: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+
+
+@dataclass(frozen=True)
+class FileRecord:
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the weights came from. ``note`` is shown to whoever uses the bundle, for example about random weights."""
+
+    checkpoint: str
+    sha256: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one call of the grounding graph takes and gives."""
+
+    max_prompts: int
+    max_boxes: int
+    max_instances: int
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How far an output was from the float model's at export."""
+
+    max_abs: float
+    sqnr_db: float
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The content of ``manifest.json``."""
+
+    format: str
+    format_version: int
+    tool_versions: dict[str, str]
+    source: Source
+    model: dict[str, Any]
+    target: dict[str, Any]
+    precision: str
+    routes: tuple[str, ...]
+    preprocessing: dict[str, Any]
+    limits: Limits
+    graphs: dict[str, GraphSpec]
+    accuracy: dict[str, Difference]
+    files: dict[str, FileRecord]
+
+    @property
+    def image_size(self) -> int:
+        """Side of the square image the vision graph takes."""
+        size = self.graphs["vision"].inputs[0].shape[1]
+        return int(size)
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A folder whose manifest was read and whose files were checked against it."""
+
+    path: Path
+    manifest: Manifest
+
+    def graph_path(self, name: str) -> Path:
+        """The file of the graph ``vision``, ``text`` or ``grounding``."""
+        return self.path / self.manifest.graphs[name].file
+
+
+def open_bundle(path: str | Path) -> Bundle:
+    """Read and check a bundle: format version, every file's size and SHA-256, no file too few or too many.
+
+    Raises:
+        BundleError: anything is not as the manifest says; the message names the file.
+    """
+    path = Path(path)
+    manifest = read_manifest(path)
+    _check_files(path, manifest)
+    return Bundle(path, manifest)
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read ``manifest.json`` without checking the other files. Raises BundleError."""
+    file = path / MANIFEST_FILE
+    if not file.is_file():
+        what = "is a file, not a bundle folder" if path.is_file() else f"holds no {MANIFEST_FILE}"
+        raise BundleError(f"{path} {what}. Make a bundle with: sam3i-edge export -o {path}")
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BundleError(f"{file} cannot be read: {error}. Copy or export the bundle anew.") from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise BundleError(f"{file} is no manifest of a {FORMAT}.")
+    version = content.get("format_version")
+    if version != FORMAT_VERSION:
+        advice = "Update this package" if isinstance(version, int) and version > FORMAT_VERSION else "Export it anew"
+        raise BundleError(
+            f"{path} has bundle format version {version!r}; this package reads version {FORMAT_VERSION}. {advice}."
+        )
+    try:
+        manifest = schema.parse(Manifest, content)
+    except schema.SchemaError as error:
+        raise BundleError(f"{file}: {error} Copy or export the bundle anew.") from error
+    for graph in ("vision", "text", "grounding"):
+        if graph not in manifest.graphs:
+            raise BundleError(f"{file}: graphs.{graph} is missing. Copy or export the bundle anew.")
+    return manifest
+
+
+def _check_files(path: Path, manifest: Manifest) -> None:
+    needed = {TOKENIZER_FILE, *(graph.file for graph in manifest.graphs.values())}
+    unlisted = sorted(needed - manifest.files.keys())
+    if unlisted:
+        raise BundleError(f"{path / MANIFEST_FILE} lists no hash for {', '.join(unlisted)}. Export the bundle anew.")
+    root = path.resolve()
+    for name in manifest.files:
+        parts = PurePosixPath(name)
+        leaves = parts.is_absolute() or ".." in parts.parts or "\\" in name
+        if leaves or not (path / name).resolve().is_relative_to(root):
+            raise BundleError(f"{path / MANIFEST_FILE} names {name!r}, which leaves the bundle. Do not use this bundle.")
+    present = {file.relative_to(path).as_posix() for file in path.rglob("*") if not file.is_dir()}
+    extra = sorted(present - manifest.files.keys() - {MANIFEST_FILE})
+    if extra:
+        raise BundleError(f"{path} holds files that its manifest does not list: {', '.join(extra)}. Remove them.")
+    for name, record in manifest.files.items():
+        _check_file(path, name, record)
+
+
+def _check_file(path: Path, name: str, record: FileRecord) -> None:
+    file = path / name
+    if not file.is_file():
+        raise BundleError(f"{path}: {name} is missing. Copy or export the bundle anew.")
+    size = file.stat().st_size
+    if size != record.bytes:
+        raise BundleError(f"{path}: {name} has {size} bytes, expected {record.bytes}. Copy or export the bundle anew.")
+    if sha256_of(file) != record.sha256:
+        raise BundleError(f"{path}: {name} was changed: its SHA-256 is not the manifest's. Copy or export it anew.")
+
+
+def sha256_of(file: Path) -> str:
+    """The SHA-256 of a file's content, in hex."""
+    with file.open("rb") as stream:
+        return _digest(stream)
+
+
+def _digest(stream: Any) -> str:
+    digest = hashlib.sha256()
+    while chunk := stream.read(1 << 20):
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+def list_files(path: Path) -> dict[str, FileRecord]:
+    """Size and hash of every file below ``path`` but the manifest, in a stable order."""
+    files = sorted(file for file in path.rglob("*") if file.is_file() and file.name != MANIFEST_FILE)
+    return {file.relative_to(path).as_posix(): FileRecord(sha256_of(file), file.stat().st_size) for file in files}
+
+
+def write_manifest(path: Path, manifest: Manifest) -> None:
+    """Write ``manifest.json`` into the folder ``path``."""
+    text = json.dumps(schema.plain(manifest), indent=1, ensure_ascii=False)
+    (path / MANIFEST_FILE).write_text(text + "\n", encoding="utf-8")
+
+
+@contextmanager
+def staged(output: Path) -> Iterator[Path]:
+    """A temporary folder beside ``output`` that becomes ``output`` if the block succeeds, and is removed otherwise.
+
+    Raises:
+        ExportError: ``output`` exists and is not an empty folder, or its parent cannot be written. This is checked
+            before the block runs. A full disk inside the block is reported the same way.
+    """
+    output = output.absolute()
+    if output.exists() and not (output.is_dir() and not any(output.iterdir())):
+        what = "is not empty" if output.is_dir() else "is a file"
+        raise ExportError(f"The output {output} {what}. Remove it, or give another folder with -o.")
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        stage = Path(tempfile.mkdtemp(prefix=f".{output.name}.partial-", dir=output.parent))
+    except OSError as error:
+        raise ExportError(f"Cannot write to {output.parent}: {error.strerror}. Give another folder with -o.") from error
+    try:
+        yield stage
+        stage.chmod(0o755)  # mkdtemp's folders are private; a bundle is for everyone who may read its parent
+        os.replace(stage, output)
+    except OSError as error:
+        raise ExportError(f"Writing {output} failed: {error.strerror or error}. Nothing was left behind.") from error
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)

@@ -1,0 +1,47 @@
+"""How far a graph's output is from the float model's, and how far it may be."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from sam3i_edge.bundle import Difference
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """Both must hold: the worst value, relative to the larger of 1 and the reference's peak, and the SQNR."""
+
+    max_abs: float
+    min_sqnr_db: float
+
+    def allows(self, difference: Difference, peak: float) -> bool:
+        """Whether ``difference`` is small enough for a reference whose largest magnitude is ``peak``."""
+        limit = self.max_abs * max(1.0, peak)
+        return difference.max_abs <= limit and difference.sqnr_db >= self.min_sqnr_db
+
+
+MAX_SQNR_DB = 200.0
+"""Stands for "no difference at all"; JSON has no infinity."""
+
+TOLERANCES = {"fp32": Tolerance(max_abs=1e-3, min_sqnr_db=60.0)}
+"""Per precision, for every output of every graph."""
+
+
+def measure(actual: np.ndarray, reference: np.ndarray) -> Difference:
+    """The largest absolute difference, and the signal-to-quantization-noise ratio in dB, within +-``MAX_SQNR_DB``.
+
+    Arrays of different shapes, or values that are not finite, are infinitely far apart.
+    """
+    if actual.shape != reference.shape:
+        return Difference(math.inf, -MAX_SQNR_DB)
+    error = actual.astype(np.float64) - reference
+    noise, signal = float(np.square(error).sum()), float(np.square(reference, dtype=np.float64).sum())
+    if not math.isfinite(noise):
+        return Difference(math.inf, -MAX_SQNR_DB)
+    if noise == 0:
+        return Difference(0.0, MAX_SQNR_DB)
+    sqnr = 10 * math.log10(signal / noise) if signal else -MAX_SQNR_DB
+    return Difference(float(np.abs(error).max()), min(max(sqnr, -MAX_SQNR_DB), MAX_SQNR_DB))

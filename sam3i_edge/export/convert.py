@@ -1,0 +1,83 @@
+"""torch module to ONNX file."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import onnx_ir
+import torch
+from onnx_ir.passes import Sequential
+from onnx_ir.passes import common as passes
+from onnxscript.optimizer import fold_constants
+from torch import nn
+
+from sam3i_edge.bundle import TensorSpec
+from sam3i_edge.export.graphs import FREE, example
+from sam3i_edge.targets import Target
+
+EXTERNAL_DATA_BYTES = 1 << 30
+"""Weights beyond this go into a file beside the graph: protobuf ends at 2 GiB, and ORT maps external data."""
+
+NO_LIMIT = 1 << 62
+
+
+def convert(
+    module: nn.Module, inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...], target: Target, path: Path
+) -> None:
+    """Trace ``module`` and write it as ONNX to ``path``, for the target's operator set and file version."""
+    free = torch.export.Dim(FREE, min=1, max=1 << 16)
+    shapes = tuple({i: free for i, side in enumerate(spec.shape) if side == FREE} for spec in inputs)
+    with _quiet():
+        program = torch.onnx.export(
+            module.eval(),
+            tuple(example(spec) for spec in inputs),
+            dynamo=True,
+            dynamic_shapes=shapes,
+            input_names=[spec.name for spec in inputs],
+            output_names=[spec.name for spec in outputs],
+            opset_version=target.opset,
+            verbose=False,
+            optimize=False,  # its rewrite rules take longer than the export and find nothing in these graphs
+        )
+        assert program is not None
+        model = program.model
+        _simplify(model)
+    model.ir_version = target.ir_version
+    _save(model, path)
+
+
+def _simplify(model: onnx_ir.Model) -> None:
+    """Fold what is constant, weights included (their transposes would be left to the runtime), and drop leftovers."""
+    passes.InlinePass()(model)
+    fold_constants(model, onnx_shape_inference=True, input_size_limit=NO_LIMIT, output_size_limit=NO_LIMIT)
+    Sequential(
+        passes.RemoveUnusedNodesPass(),
+        passes.CommonSubexpressionEliminationPass(),
+        passes.IdentityEliminationPass(),
+        passes.RemoveUnusedNodesPass(),
+        passes.RemoveUnusedOpsetsPass(),
+        passes.ClearMetadataAndDocStringPass(),  # stack traces with the paths of this machine
+    )(model)
+
+
+def _save(model: onnx_ir.Model, path: Path) -> None:
+    size = sum(value.const_value.nbytes for value in model.graph.initializers.values() if value.const_value is not None)
+    external = f"{path.name}.data" if size > EXTERNAL_DATA_BYTES else None
+    onnx_ir.save(model, path, external_data=external)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the exporter's notes (missing torchvision, skipped foldings) from burying ours."""
+    previous = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(previous)

@@ -1,0 +1,167 @@
+"""``export``: a checkpoint goes in, a verified bundle comes out, or nothing does."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from sam3i_edge import schema
+from sam3i_edge.bundle import (
+    FORMAT,
+    FORMAT_VERSION,
+    TOKENIZER_FILE,
+    Difference,
+    GraphSpec,
+    Manifest,
+    Source,
+    list_files,
+    sha256_of,
+    staged,
+    write_manifest,
+)
+from sam3i_edge.errors import ConfigError, ExportError
+from sam3i_edge.export.convert import convert
+from sam3i_edge.export.golden import make_golden
+from sam3i_edge.export.graphs import (
+    GroundingGraph,
+    TextGraph,
+    VisionGraph,
+    default_limits,
+    grounding_io,
+    text_io,
+    vision_io,
+)
+from sam3i_edge.export.tokenizer import VOCABULARY_SIZE, build_tokenizer_json
+from sam3i_edge.golden import read_golden, write_golden
+from sam3i_edge.model import ModelConfig, Sam3i, load
+from sam3i_edge.prompt import ROUTES
+from sam3i_edge.segmenter import Segmenter
+from sam3i_edge.targets import Target, check_precision, get_target
+from sam3i_edge.tokenizer import Tokenizer
+from sam3i_edge.verify import Check, verify
+
+RANDOM_SEED = 0
+RANDOM_NOTE = f"random weights (seed {RANDOM_SEED}), not a trained model: the masks mean nothing"
+
+TOOLS = ("sam3i-edge", "torch", "onnx", "onnxscript", "onnxruntime", "numpy", "pillow", "ftfy", "open_clip_torch")
+
+Progress = Callable[[str], None]
+
+
+def export(
+    checkpoint: str | Path | None,
+    config: ModelConfig | str | Path | None,
+    output: str | Path,
+    *,
+    target: str = "x86-cpu",
+    precision: str | None = None,
+    progress: Progress = lambda message: None,
+) -> Manifest:
+    """Export a checkpoint as a bundle for one target.
+
+    The graphs are replayed on a photograph in the target's runtime, here, and compared with the float model before
+    the bundle appears under its name. If anything fails, or the user interrupts, nothing is left behind.
+
+    Args:
+        checkpoint: see ``sam3i_edge.model.load``. None: a small model with random weights.
+        config: the checkpoint's sizes: a ``ModelConfig``, a JSON file, or None for the published full size (for the
+            preset ``small`` without a checkpoint).
+        output: the bundle's folder; it must be empty or not exist.
+        target: a name of ``sam3i_edge.targets.TARGETS``.
+        precision: one of the target's; None for its default.
+        progress: called with a line at each step.
+
+    Returns:
+        The manifest of the written bundle.
+
+    Raises:
+        ExportError: unknown target or precision, an output that cannot be written, or a graph that differs from the
+            float model.
+        CheckpointError, ConfigError: see ``sam3i_edge.model.load``.
+    """
+    chosen = get_target(target)
+    chosen_precision = check_precision(chosen, precision)
+    with staged(Path(output)) as stage:
+        # The model goes out of scope before the runtime loads the same weights once more.
+        manifest = _write_bundle(stage, *_load_model(checkpoint, config, progress), chosen, chosen_precision, progress)
+        progress("verifying the bundle against the float model")
+        checks = verify(Segmenter.load(stage), read_golden(stage))
+        manifest = dataclasses.replace(manifest, accuracy=_accuracy(checks))
+        write_manifest(stage, manifest)
+    return manifest
+
+
+def _load_model(
+    checkpoint: str | Path | None, config: ModelConfig | str | Path | None, progress: Progress
+) -> tuple[Sam3i, Source]:
+    if checkpoint is None:
+        progress(RANDOM_NOTE)
+        small = ModelConfig.preset("small") if config is None else config
+        torch.manual_seed(RANDOM_SEED)
+        model = Sam3i(small if isinstance(small, ModelConfig) else ModelConfig.from_json(small))
+        return model.eval(), Source("none", "", RANDOM_NOTE)
+    progress(f"loading {checkpoint}")
+    model = load(checkpoint, ModelConfig.preset("full") if config is None else config)
+    return model, Source(Path(checkpoint).name, sha256_of(Path(checkpoint)))
+
+
+def _accuracy(checks: list[Check]) -> dict[str, Difference]:
+    """The measured differences. Raises ExportError at the first that is beyond its tolerance."""
+    failed = [check for check in checks if not check.passed]
+    if failed:
+        first = failed[0]
+        raise ExportError(
+            f"The exported graphs differ from the float model: {first.name} by {first.difference.max_abs:.3g} "
+            f"(SQNR {first.difference.sqnr_db:.1f} dB); {len(failed)} of {len(checks)} outputs are beyond their "
+            f"tolerance. No bundle was written."
+        )
+    return {check.name: check.difference for check in checks}
+
+
+def _tool_versions() -> dict[str, str]:
+    return {tool: importlib.metadata.version(tool) for tool in TOOLS}
+
+
+def _write_bundle(
+    stage: Path, model: Sam3i, source: Source, target: Target, precision: str, progress: Progress
+) -> Manifest:
+    config, limits = model.config, default_limits(model.config)
+    if config.text.vocab_size != VOCABULARY_SIZE:
+        raise ConfigError(
+            f"text.vocab_size is {config.text.vocab_size}; the CLIP tokenizer has {VOCABULARY_SIZE} tokens."
+        )
+    (stage / TOKENIZER_FILE).write_text(build_tokenizer_json(config.text.context_length), encoding="utf-8")
+    modules = (VisionGraph(model), TextGraph(model), GroundingGraph(model, limits.max_instances))
+    progress("running the float model on the golden cases")
+    tokenizer = Tokenizer.from_file(stage / TOKENIZER_FILE)
+    write_golden(stage, make_golden(*modules, config, tokenizer, limits.max_boxes))
+
+    graphs = {}
+    (stage / "graphs").mkdir()
+    io = (vision_io(config), text_io(config), grounding_io(config, limits))
+    for name, module, (inputs, outputs) in zip(("vision", "text", "grounding"), modules, io, strict=True):
+        progress(f"exporting the {name} graph")
+        file = f"graphs/{name}.onnx"
+        convert(module, inputs, outputs, target, stage / file)
+        graphs[name] = GraphSpec(file, inputs, outputs)
+    manifest = Manifest(
+        format=FORMAT,
+        format_version=FORMAT_VERSION,
+        tool_versions=_tool_versions(),
+        source=source,
+        model=config.to_dict(),
+        target=schema.plain(target),
+        precision=precision,
+        routes=ROUTES,
+        preprocessing={"resize": "bilinear, antialiased, uint8", "channels": "RGB", "normalization": "in the graph"},
+        limits=limits,
+        graphs=graphs,
+        accuracy={},
+        files=list_files(stage),
+    )
+    write_manifest(stage, manifest)
+    return manifest

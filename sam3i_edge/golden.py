@@ -1,0 +1,77 @@
+"""Golden cases: an image, prompts on all routes with and without boxes, and what the float model says of them.
+
+They travel in the bundle, so that any device can check itself without a workstation, a data set or torch.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from sam3i_edge import schema
+from sam3i_edge.bundle import GOLDEN_PROMPTS_FILE, GOLDEN_TENSORS_FILE
+from sam3i_edge.errors import BundleError
+from sam3i_edge.prompt import Box, Prompt
+
+MAX_VALUES = 1 << 20
+"""Of a larger tensor the golden file keeps every n-th value: the features of a full-size model have 28 million."""
+
+
+@dataclass(frozen=True)
+class _Prompt:
+    text: str
+    route: str
+    boxes: tuple[tuple[float, ...], ...]
+    negative_boxes: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True)
+class Golden:
+    """Golden cases. ``expected`` is keyed ``stage/output``; ``sample`` says which values of a tensor it holds."""
+
+    image: np.ndarray
+    prompts: tuple[Prompt, ...]
+    expected: Mapping[str, np.ndarray]
+
+
+def sample(values: np.ndarray) -> np.ndarray:
+    """``values`` flat; every n-th only, if there are more than ``MAX_VALUES``."""
+    flat = values.reshape(-1)
+    return flat[:: max(1, -(-flat.size // MAX_VALUES))]
+
+
+def write_golden(path: Path, golden: Golden) -> None:
+    """Write the golden files of the bundle folder ``path``."""
+    (path / GOLDEN_PROMPTS_FILE).parent.mkdir(exist_ok=True)
+    prompts = [
+        _Prompt(p.text, p.route, tuple(map(_corners, p.boxes)), tuple(map(_corners, p.negative_boxes)))
+        for p in golden.prompts
+    ]
+    text = json.dumps(schema.plain(prompts), indent=1, ensure_ascii=False)
+    (path / GOLDEN_PROMPTS_FILE).write_text(text + "\n", encoding="utf-8")
+    tensors = {f"expected/{name}": sample(values) for name, values in golden.expected.items()}
+    with (path / GOLDEN_TENSORS_FILE).open("wb") as file:
+        np.savez_compressed(file, allow_pickle=False, image=golden.image, **tensors)
+
+
+def read_golden(path: Path) -> Golden:
+    """Read the golden files of the bundle folder ``path``. Raises BundleError."""
+    try:
+        content = json.loads((path / GOLDEN_PROMPTS_FILE).read_text(encoding="utf-8"))
+        prompts = tuple(
+            Prompt(p.text, p.route, [Box(*box) for box in p.boxes], [Box(*box) for box in p.negative_boxes])
+            for p in (schema.parse(_Prompt, values, f"[{i}]") for i, values in enumerate(content))
+        )
+        with np.load(path / GOLDEN_TENSORS_FILE, allow_pickle=False) as tensors:
+            expected = {name.removeprefix("expected/"): tensors[name] for name in tensors.files if name != "image"}
+            return Golden(tensors["image"], prompts, expected)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BundleError(f"The golden cases of {path} cannot be read: {error}. Export the bundle anew.") from error
+
+
+def _corners(box: Box) -> tuple[float, ...]:
+    return (float(box.x0), float(box.y0), float(box.x1), float(box.y1))

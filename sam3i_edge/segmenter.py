@@ -1,0 +1,195 @@
+"""``Segmenter``: load a bundle, encode an image once, ask it anything."""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import overload
+
+import numpy as np
+
+from sam3i_edge.bundle import TOKENIZER_FILE, Bundle, Manifest, open_bundle
+from sam3i_edge.errors import PromptError
+from sam3i_edge.image import check_image, preprocess
+from sam3i_edge.instances import Instances, postprocess
+from sam3i_edge.prompt import Prompt, gates
+from sam3i_edge.runtimes import Session, open_session
+from sam3i_edge.tokenizer import PADDING_ID, Tokenizer
+
+logger = logging.getLogger("sam3i_edge")
+
+FEATURES = ("fine", "middle", "coarse")
+"""The vision graph's outputs, which the grounding graph takes: the feature pyramid."""
+
+TEXT_CACHE_SIZE = 1024
+
+Features = dict[str, np.ndarray]
+
+
+class Segmenter:
+    """Instruction-following segmentation on one device.
+
+    >>> seg = Segmenter.load("bundle/")
+    >>> frame = seg.encode(image)                             # (H, W, 3) uint8 RGB; the heavy step, once per image
+    >>> found = frame.segment("the red mug left of the laptop")
+    >>> found.masks, found.boxes, found.scores                # (n, H, W) bool, (n, 4) pixels, (n,) descending
+
+    Not thread-safe: give each thread a Segmenter of its own, or a lock.
+    """
+
+    def __init__(self, bundle: Bundle, sessions: dict[str, Session], threshold: float) -> None:
+        self._bundle = bundle
+        self._sessions = sessions
+        self._tokenizer = Tokenizer.from_file(bundle.path / TOKENIZER_FILE)
+        self._text_cache: OrderedDict[tuple[str, str], tuple[np.ndarray, np.ndarray]] = OrderedDict()
+        self.threshold = threshold
+
+    @classmethod
+    def load(
+        cls, bundle: str | Path, *, device: str = "auto", threshold: float = 0.5, runtime: str | None = None
+    ) -> Segmenter:
+        """Check a bundle and open its graphs.
+
+        Args:
+            bundle: the folder that ``sam3i-edge export`` wrote.
+            device: ``auto``, or a device of the runtime, for example ``cpu``.
+            threshold: instances scoring above this, in 0..1, are returned.
+            runtime: overrides the runtime of the bundle's target.
+
+        Raises:
+            BundleError: the bundle is damaged, incomplete, or newer than this package.
+            RuntimeUnavailableError: the runtime or the device is not to be had here.
+        """
+        if not 0 <= threshold <= 1:
+            raise ValueError(f"threshold is {threshold}; it must be between 0 and 1.")
+        opened = open_bundle(bundle)
+        name = runtime or str(opened.manifest.target["runtime"])
+        sessions = {graph: open_session(name, opened.graph_path(graph), device) for graph in opened.manifest.graphs}
+        return cls(opened, sessions, threshold)
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the loaded bundle says of itself."""
+        return self._bundle.manifest
+
+    @property
+    def device(self) -> str:
+        """What really runs the graphs, in the runtime's words."""
+        return self._sessions["vision"].device
+
+    def encode(self, image: np.ndarray) -> Frame:
+        """Run the vision graph on ``image``, (H, W, 3) uint8 RGB of any size. Raises ImageError."""
+        height, width = check_image(image).shape[:2]
+        features = self._sessions["vision"].run({"image": preprocess(image, self.manifest.image_size)})
+        return Frame(self, features, width, height)
+
+    @overload
+    def segment(self, image: np.ndarray, prompt: str | Prompt) -> Instances: ...
+    @overload
+    def segment(self, image: np.ndarray, prompt: Sequence[str | Prompt]) -> list[Instances]: ...
+    def segment(self, image: np.ndarray, prompt: str | Prompt | Sequence[str | Prompt]) -> Instances | list[Instances]:
+        """``encode(image).segment(prompt)`` in one step."""
+        return self.encode(image).segment(prompt)
+
+    def encode_texts(self, texts: Sequence[tuple[str, str]]) -> tuple[np.ndarray, np.ndarray]:
+        """Text memory (N, 32, D) float32 and padding (N, 32) bool of N (text, route) pairs, cached by pair."""
+        missing = [pair for pair in dict.fromkeys(texts) if pair not in self._text_cache]
+        for start in range(0, len(missing), self.manifest.limits.max_prompts):
+            batch = missing[start : start + self.manifest.limits.max_prompts]
+            tokens = np.stack([self._tokenizer.encode(text) for text, _ in batch])
+            inputs = {"tokens": tokens, "gates": gates([route for _, route in batch])}
+            memory = self._sessions["text"].run(inputs)["text"]
+            for pair, row, padding in zip(batch, memory, tokens == PADDING_ID, strict=True):
+                self._text_cache[pair] = (row, padding)
+        encoded = [self._text_cache[pair] for pair in texts]
+        for pair in texts:
+            self._text_cache.move_to_end(pair)
+        while len(self._text_cache) > TEXT_CACHE_SIZE:
+            self._text_cache.popitem(last=False)
+        return np.stack([row for row, _ in encoded]), np.stack([padding for _, padding in encoded])
+
+    def ground(self, features: Features, prompts: Sequence[Prompt], width: int, height: int) -> Features:
+        """Run the grounding graph for all ``prompts`` on one image's features; outputs have N as first dimension."""
+        limits = self.manifest.limits
+        routes = [prompt.resolved_route for prompt in prompts]
+        texts, padding = self.encode_texts([(p.text, route) for p, route in zip(prompts, routes, strict=True)])
+        boxes, labels = pack_boxes(prompts, width, height, limits.max_boxes)
+        per_prompt = {
+            "text": texts,
+            "text_padding": padding,
+            "gates": gates(routes),
+            "box_prompts": boxes,
+            "box_labels": labels,
+        }
+        parts = []
+        for start in range(0, len(prompts), limits.max_prompts):
+            batch = {name: value[start : start + limits.max_prompts] for name, value in per_prompt.items()}
+            parts.append(self._sessions["grounding"].run({**features, **batch}))
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+class Frame:
+    """An encoded image: prompts on it cost only text and grounding."""
+
+    def __init__(self, segmenter: Segmenter, features: Features, width: int, height: int) -> None:
+        self._segmenter = segmenter
+        self.features = features
+        self.width = width
+        self.height = height
+
+    @overload
+    def segment(self, prompt: str | Prompt) -> Instances: ...
+    @overload
+    def segment(self, prompt: Sequence[str | Prompt]) -> list[Instances]: ...
+    def segment(self, prompt: str | Prompt | Sequence[str | Prompt]) -> Instances | list[Instances]:
+        """Find what ``prompt`` means; a list of prompts, of any routes and boxes, runs as one batch.
+
+        Raises:
+            PromptError: a text is empty, a route unknown, a box outside the image, or there are too many boxes.
+        """
+        if isinstance(prompt, str | Prompt):
+            return self._segment([prompt])[0]
+        return self._segment(prompt)
+
+    def _segment(self, prompts: Sequence[str | Prompt]) -> list[Instances]:
+        asked = [prompt if isinstance(prompt, Prompt) else Prompt(prompt) for prompt in prompts]
+        if not asked:
+            return []
+        outputs = self._segmenter.ground(self.features, asked, self.width, self.height)
+        found = [
+            postprocess(
+                outputs["logits"][i],
+                outputs["presence"][i],
+                outputs["boxes"][i],
+                outputs["masks"][i],
+                width=self.width,
+                height=self.height,
+                threshold=self._segmenter.threshold,
+                route=prompt.resolved_route,
+            )
+            for i, prompt in enumerate(asked)
+        ]
+        self._warn_if_full(found)
+        return found
+
+    def _warn_if_full(self, found: Sequence[Instances]) -> None:
+        limit = self._segmenter.manifest.limits.max_instances
+        queries = self._segmenter.manifest.model["num_queries"]
+        if limit < queries and any(len(instances) == limit for instances in found):
+            logger.warning("A prompt found %d instances, the most this bundle returns; there may be more.", limit)
+
+
+def pack_boxes(prompts: Sequence[Prompt], width: int, height: int, max_boxes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Boxes (N, B, 4) float32, normalised cx cy w h, and labels (N, B) int32: 1 positive, 0 negative, -1 unused."""
+    boxes = np.zeros((len(prompts), max_boxes, 4), np.float32)
+    labels = np.full((len(prompts), max_boxes), -1, np.int32)
+    for row, prompt in enumerate(prompts):
+        labelled = [(box, 1) for box in prompt.boxes] + [(box, 0) for box in prompt.negative_boxes]
+        if len(labelled) > max_boxes:
+            raise PromptError(f"The prompt {prompt.text!r} has {len(labelled)} boxes; this bundle takes {max_boxes}.")
+        for column, (box, label) in enumerate(labelled):
+            boxes[row, column] = box.normalized(width, height)
+            labels[row, column] = label
+    return boxes, labels

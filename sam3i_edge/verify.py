@@ -1,0 +1,78 @@
+"""``verify``: does this bundle, on this device and runtime, still say what the float model said?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from sam3i_edge.bundle import Difference
+from sam3i_edge.compare import TOLERANCES, measure
+from sam3i_edge.golden import Golden, sample
+from sam3i_edge.image import preprocess
+from sam3i_edge.segmenter import FEATURES, Features, Segmenter
+
+MAX_GREY_LEVELS = 1
+
+
+@dataclass(frozen=True)
+class Check:
+    """One output of one stage against the golden one."""
+
+    name: str
+    difference: Difference
+    passed: bool
+
+
+def verify(segmenter: Segmenter, golden: Golden) -> list[Check]:
+    """Replay the golden cases stage by stage, each stage on the outputs of the one before.
+
+    All prompts run as one batch, though the float model answered them singly.
+
+    Returns:
+        A check per output, in the order of the stages: the first that failed is where to look.
+    """
+    return list(_replay(segmenter, golden))
+
+
+def _replay(segmenter: Segmenter, golden: Golden) -> Iterator[Check]:
+    tolerance = TOLERANCES[segmenter.manifest.precision]
+    height, width = golden.image.shape[:2]
+
+    pixels = preprocess(golden.image, segmenter.manifest.image_size)
+    difference = measure(sample(pixels), golden.expected["preprocess/image"])
+    yield Check("preprocess/image", difference, difference.max_abs <= MAX_GREY_LEVELS)
+
+    def check(name: str, actual: np.ndarray) -> Check:
+        expected = golden.expected[name]
+        difference = measure(sample(actual), expected)
+        return Check(name, difference, tolerance.allows(difference, float(np.abs(expected).max())))
+
+    frame = segmenter.encode(golden.image)
+    for name in FEATURES:
+        yield check(f"vision/{name}", frame.features[name])
+    texts, _ = segmenter.encode_texts([(prompt.text, prompt.resolved_route) for prompt in golden.prompts])
+    yield check("text/text", texts)
+    outputs = segmenter.ground(frame.features, golden.prompts, width, height)
+    for name, values in align(outputs, golden.expected["grounding/query_index"]).items():
+        yield check(f"grounding/{name}", values)
+
+
+def align(outputs: Features, query_index: np.ndarray) -> Features:
+    """Grounding outputs with the instances in the order of the expected ``query_index`` (N x K, flat or not).
+
+    Two queries that score alike may come in either order on another device; that is no error. A query that is missing
+    altogether keeps a place of zeros, which no tolerance allows.
+    """
+    found = outputs["query_index"]
+    expected = query_index.reshape(found.shape)
+    matches = expected[:, :, None] == found[:, None, :]
+    place, known = matches.argmax(-1), matches.any(-1)
+    aligned = {"presence": outputs["presence"]}
+    for name in ("logits", "boxes", "masks"):
+        values = outputs[name]
+        rest = (1,) * (values.ndim - 2)
+        picked = np.take_along_axis(values, place.reshape(*place.shape, *rest), axis=1)
+        aligned[name] = picked * known.reshape(*known.shape, *rest)
+    return aligned
