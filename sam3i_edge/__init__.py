@@ -12,4 +12,4 @@ from sam3i_edge.segmenter import Frame, Segmenter
 
 __version__ = "0.1.0"
 
-__all__ = ["Box", "Frame", "Instances", "Prompt", "Sam3iEdgeError", "Segmenter", "read_image", "__version__"]
+__all__ = ["Box", "Frame", "Instances", "Prompt", "Sam3iEdgeError", "Segmenter", "__version__", "read_image"]

@@ -1,16 +1,15 @@
 """A bundle: the folder that export writes and a Segmenter loads. Nothing in it is executable or pickled.
 
-    manifest.json    what is here, for which target, how exact at export, SHA-256 of every other file
-    graphs/          vision.onnx, text.onnx, grounding.onnx, with external data beside them when large
-    tokenizer.json   the text tokenizer
-    golden/          a photograph, prompts and the float model's answers, for ``sam3i-edge verify``
+manifest.json    what is here, for which target, how exact at export, SHA-256 of every other file
+graphs/          vision.onnx, text.onnx, grounding.onnx, with external data beside them when large
+tokenizer.json   the text tokenizer
+golden/          a photograph, prompts and the float model's answers, for ``sam3i-edge verify``
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -167,7 +166,9 @@ def _check_files(path: Path, manifest: Manifest) -> None:
         parts = PurePosixPath(name)
         leaves = parts.is_absolute() or ".." in parts.parts or "\\" in name
         if leaves or not (path / name).resolve().is_relative_to(root):
-            raise BundleError(f"{path / MANIFEST_FILE} names {name!r}, which leaves the bundle. Do not use this bundle.")
+            raise BundleError(
+                f"{path / MANIFEST_FILE} names {name!r}, which leaves the bundle. Do not use this bundle."
+            )
     present = {file.relative_to(path).as_posix() for file in path.rglob("*") if not file.is_dir()}
     extra = sorted(present - manifest.files.keys() - {MANIFEST_FILE})
     if extra:
@@ -232,7 +233,7 @@ def staged(output: Path) -> Iterator[Path]:
     try:
         yield stage
         stage.chmod(0o755)  # mkdtemp's folders are private; a bundle is for everyone who may read its parent
-        os.replace(stage, output)
+        stage.replace(output)
     except OSError as error:
         raise ExportError(f"Writing {output} failed: {error.strerror or error}. Nothing was left behind.") from error
     finally:

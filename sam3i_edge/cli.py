@@ -40,7 +40,9 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--checkpoint", metavar="FILE", help=".pt or .safetensors; none: a small model, random weights")
     export.add_argument("--config", metavar="FILE", help="the checkpoint's sizes (JSON); none: the published full size")
     export.add_argument("--target", default="x86-cpu", metavar="NAME", help="device to export for (%(default)s)")
-    export.add_argument("--precision", metavar="NAME", help="of the weights and activations; none: the target's default")
+    export.add_argument(
+        "--precision", metavar="NAME", help="of the weights and activations; none: the target's default"
+    )
     export.add_argument("-o", "--output", required=True, metavar="DIR", help="the bundle's folder, empty or new")
     export.set_defaults(command=_export)
 
@@ -177,7 +179,8 @@ def _inspect(arguments: argparse.Namespace) -> int:
     print("at export, against the float model")
     for output, difference in manifest.accuracy.items():
         print(f"  {output:22} max |diff| {difference.max_abs:9.2e}  SQNR {difference.sqnr_db:6.1f} dB")
-    print(f"{len(manifest.files)} files, {sum(record.bytes for record in manifest.files.values()) / 1e6:.1f} MB, all intact")
+    size = sum(record.bytes for record in manifest.files.values()) / 1e6
+    print(f"{len(manifest.files)} files, {size:.1f} MB, all intact")
     return 0
 
 

@@ -69,10 +69,12 @@ def postprocess(
     to the image (bilinear), above 0.
 
     Args:
-        logits: (K,) float32. presence: (1,) float32.
+        logits: (K,) float32.
+        presence: (1,) float32.
         boxes: (K, 4) float32, x0 y0 x1 y1 as fractions of the image.
         masks: (K, h, w) float32 logits.
-        width, height: of the image, in pixels.
+        width: of the image, in pixels.
+        height: of the image, in pixels.
         threshold: in 0..1.
         route: recorded in the result.
     """

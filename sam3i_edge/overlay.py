@@ -34,9 +34,7 @@ def draw(image: np.ndarray, found: Instances) -> np.ndarray:
     return drawn
 
 
-def _draw_box(
-    image: np.ndarray, box: np.ndarray, label: str, rgb: tuple[int, int, int], thickness: int
-) -> None:
+def _draw_box(image: np.ndarray, box: np.ndarray, label: str, rgb: tuple[int, int, int], thickness: int) -> None:
     height, width = image.shape[:2]
     x0, y0, x1, y1 = (int(value) for value in np.clip(np.rint(box), 0, [width - 1, height - 1] * 2))
     cv2.rectangle(image, (x0, y0), (x1, y1), rgb, thickness)

@@ -86,7 +86,9 @@ class Segmenter:
         return Frame(self, features, width, height)
 
     @overload
-    def segment(self, image: np.ndarray, prompt: str | Prompt) -> Instances: ...
+    def segment(  # type: ignore[overload-overlap]  # a str is a Sequence[str], too; the first signature wins
+        self, image: np.ndarray, prompt: str | Prompt
+    ) -> Instances: ...
     @overload
     def segment(self, image: np.ndarray, prompt: Sequence[str | Prompt]) -> list[Instances]: ...
     def segment(self, image: np.ndarray, prompt: str | Prompt | Sequence[str | Prompt]) -> Instances | list[Instances]:
@@ -140,7 +142,9 @@ class Frame:
         self.height = height
 
     @overload
-    def segment(self, prompt: str | Prompt) -> Instances: ...
+    def segment(  # type: ignore[overload-overlap]  # as above
+        self, prompt: str | Prompt
+    ) -> Instances: ...
     @overload
     def segment(self, prompt: Sequence[str | Prompt]) -> list[Instances]: ...
     def segment(self, prompt: str | Prompt | Sequence[str | Prompt]) -> Instances | list[Instances]:

@@ -12,6 +12,7 @@ import json
 import logging
 import re
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +93,7 @@ class Tokenizer:
     def _merge(self, parts: list[str]) -> list[str]:
         """Join the neighbours of the best rank, everywhere at once, until no pair is known."""
         while len(parts) > 1:
-            best = min(zip(parts, parts[1:]), key=lambda pair: self._ranks.get(pair, len(self._ranks)))
+            best = min(pairwise(parts), key=lambda pair: self._ranks.get(pair, len(self._ranks)))
             if best not in self._ranks:
                 break
             joined, i = [], 0

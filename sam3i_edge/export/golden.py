@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +29,11 @@ PROMPTS = (
 
 
 def make_golden(
-    vision: VisionGraph, text: TextGraph, grounding: GroundingGraph, config: ModelConfig, tokenizer: Tokenizer,
+    vision: VisionGraph,
+    text: TextGraph,
+    grounding: GroundingGraph,
+    config: ModelConfig,
+    tokenizer: Tokenizer,
     max_boxes: int,
 ) -> Golden:
     """Run the float model on the photograph, one prompt at a time."""
@@ -38,7 +42,9 @@ def make_golden(
     pixels = preprocess(image, config.image_size)
     with torch.inference_mode():
         pyramid = vision(torch.tensor(pixels))
-        answers = [_answer(text, grounding, pyramid, prompt, tokenizer, (width, height, max_boxes)) for prompt in PROMPTS]
+        answers = [
+            _answer(text, grounding, pyramid, prompt, tokenizer, (width, height, max_boxes)) for prompt in PROMPTS
+        ]
     expected = {"preprocess/image": pixels}
     expected |= {f"vision/{name}": level.numpy() for name, level in zip(FEATURES, pyramid, strict=True)}
     for name in answers[0]:
@@ -47,7 +53,11 @@ def make_golden(
 
 
 def _answer(
-    text: TextGraph, grounding: GroundingGraph, pyramid: Sequence[Tensor], prompt: Prompt, tokenizer: Tokenizer,
+    text: TextGraph,
+    grounding: GroundingGraph,
+    pyramid: Sequence[Tensor],
+    prompt: Prompt,
+    tokenizer: Tokenizer,
     image: tuple[int, int, int],
 ) -> dict[str, np.ndarray]:
     width, height, max_boxes = image

@@ -22,8 +22,7 @@ class VisionGraph(nn.Module):
 
     def forward(self, image: Tensor) -> Pyramid:
         pixel_values = image.permute(0, 3, 1, 2).float() / 127.5 - 1  # scale to [0, 1], mean 0.5, std 0.5
-        pyramid: Pyramid = self.vision_backbone(pixel_values)
-        return pyramid
+        return self.vision_backbone(pixel_values)
 
 
 class TextGraph(nn.Module):
@@ -34,8 +33,7 @@ class TextGraph(nn.Module):
         self.language_backbone = model.backbone.language_backbone
 
     def forward(self, tokens: Tensor, gates: Tensor) -> Tensor:
-        memory: Tensor = self.language_backbone(tokens, gates)
-        return memory
+        return self.language_backbone(tokens, gates)
 
 
 class GroundingGraph(nn.Module):

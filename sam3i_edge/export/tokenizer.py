@@ -26,7 +26,9 @@ def build_tokenizer_json(context_length: int) -> str:
     characters = list(bytes_to_characters().values())
     words = [*characters, *(character + END_OF_WORD for character in characters), *(a + b for a, b in merges)]
     vocabulary = {word: i for i, word in enumerate([*words, START_OF_TEXT, END_OF_TEXT])}
-    special = [{"id": vocabulary[word], "content": word, "special": True} | _PLAIN for word in (START_OF_TEXT, END_OF_TEXT)]
+    special = [
+        {"id": vocabulary[word], "content": word, "special": True} | _PLAIN for word in (START_OF_TEXT, END_OF_TEXT)
+    ]
     content = {
         "version": "1.0",
         "truncation": {"direction": "Right", "max_length": context_length, "strategy": "LongestFirst", "stride": 0},

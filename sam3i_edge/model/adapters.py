@@ -34,8 +34,7 @@ class TextAdapter(nn.Module):
         """(N, 32, D) to (N, 32, D)."""
         normed = self.norm1(x)
         x = x + self.mha_adapter(normed, normed, normed)
-        output: Tensor = x + self.up_proj(F.gelu(self.down_proj(self.norm2(x))))
-        return output
+        return x + self.up_proj(F.gelu(self.down_proj(self.norm2(x))))
 
     def reset_to_identity(self) -> None:
         """Make the adapter return its input, bit for bit; it can still learn."""
@@ -55,8 +54,7 @@ class BottleneckAdapter(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, L, D) to (N, L, D)."""
-        output: Tensor = self.up_proj(F.gelu(self.norm(self.down_proj(x))))
-        return output
+        return self.up_proj(F.gelu(self.norm(self.down_proj(x))))
 
     def reset_to_identity(self) -> None:
         """Make the adapter return zero, so that the layer is the base model's; it can still learn."""

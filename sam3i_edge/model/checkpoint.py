@@ -108,9 +108,7 @@ def _select_model(content: Mapping[str, Any], path: Path) -> dict[str, Tensor]:
     state = content["model"] if isinstance(content.get("model"), Mapping) else content
     if any(isinstance(key, str) and key.startswith(DETECTOR_PREFIX) for key in state):
         state = {
-            key.removeprefix(DETECTOR_PREFIX): value
-            for key, value in state.items()
-            if key.startswith(DETECTOR_PREFIX)
+            key.removeprefix(DETECTOR_PREFIX): value for key, value in state.items() if key.startswith(DETECTOR_PREFIX)
         }
     state = {key: value for key, value in state.items() if not IGNORED.search(str(key))}
     strangers = [str(key) for key, value in state.items() if not isinstance(value, Tensor)]

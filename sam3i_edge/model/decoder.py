@@ -60,8 +60,7 @@ class DecoderLayer(nn.Module):
         from_ffn = self.linear2(F.relu(self.linear1(x)))
         _, simple, complex_ = split_gates(gates)
         adapted = simple * self.adapter1(x) + complex_ * self.adapter2(self.adapter12(x))
-        output: Tensor = self.norm3(x + self.adapter_scale * adapted + from_ffn)
-        return output
+        return self.norm3(x + self.adapter_scale * adapted + from_ffn)
 
 
 class Decoder(nn.Module):
@@ -92,8 +91,11 @@ class Decoder(nn.Module):
         """Decode N prompts.
 
         Args:
-            memory: fused image (N, g², D). positions: its encoding (1, g², D).
-            prompt: (N, L, D). prompt_bias: additive, hides padding. gates: (N, 3).
+            memory: fused image (N, g², D).
+            positions: its encoding (1, g², D).
+            prompt: (N, L, D).
+            prompt_bias: additive, hides padding.
+            gates: (N, 3).
 
         Returns:
             Queries (N, Q, D), boxes (N, Q, 4) normalised cx cy w h, presence logit (N, 1).

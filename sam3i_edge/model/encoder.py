@@ -37,8 +37,7 @@ class EncoderLayer(nn.Module):
         x = x.expand(prompt.shape[0], -1, -1)
         x = x + self.cross_attn_image(self.norm2(x), prompt, prompt, prompt_bias)
         from_ffn = self.linear2(F.relu(self.linear1(self.norm3(x))))
-        output: Tensor = x + self.adapter_scale * self._adapt(x, gates) + from_ffn
-        return output
+        return x + self.adapter_scale * self._adapt(x, gates) + from_ffn
 
     def _adapt(self, x: Tensor, gates: Tensor) -> Tensor:
         _, simple, complex_ = split_gates(gates)

@@ -66,8 +66,7 @@ class GeometryLayer(nn.Module):
         normed = self.norm1(x)
         x = x + self.self_attn(normed, normed, normed, bias)
         x = x + self.cross_attn_image(self.norm2(x), image_keys, image_values)
-        output: Tensor = x + self.linear2(F.relu(self.linear1(self.norm3(x))))
-        return output
+        return x + self.linear2(F.relu(self.linear1(self.norm3(x))))
 
 
 class GeometryEncoder(nn.Module):

@@ -20,8 +20,7 @@ class PromptMlp(nn.Module):
         self.out_norm = nn.LayerNorm(size)
 
     def forward(self, x: Tensor) -> Tensor:
-        output: Tensor = self.out_norm(x + self.layers[1](F.relu(self.layers[0](x))))
-        return output
+        return self.out_norm(x + self.layers[1](F.relu(self.layers[0](x))))
 
 
 class DotProductScoring(nn.Module):
@@ -65,8 +64,7 @@ class MaskPredictor(nn.Module):
         self.mask_embed = Mlp(size, size, size, size)
 
     def forward(self, queries: Tensor) -> Tensor:
-        output: Tensor = self.mask_embed(queries)
-        return output
+        return self.mask_embed(queries)
 
 
 class MaskHead(nn.Module):
@@ -93,8 +91,7 @@ class MaskHead(nn.Module):
         """Pyramid (1, D, …), memory (N, g², D) and prompt (N, L, D) to pixel embeddings (N, D, 4g, 4g)."""
         fine, middle, coarse = pyramid
         memory = memory + self.cross_attend_prompt(self.cross_attn_norm(memory), prompt, prompt, prompt_bias)
-        output: Tensor = self.pixel_decoder(fine, middle, memory.transpose(1, 2).unflatten(2, coarse.shape[-2:]))
-        return output
+        return self.pixel_decoder(fine, middle, memory.transpose(1, 2).unflatten(2, coarse.shape[-2:]))
 
     def masks(self, pixels: Tensor, queries: Tensor, gates: Tensor) -> Tensor:
         """Mask logits (N, Q, 4g, 4g) of ``queries`` (N, Q, D); each route has a predictor of its own."""
@@ -109,5 +106,4 @@ class MaskHead(nn.Module):
 
     def semantic(self, pixels: Tensor) -> Tensor:
         """Semantic mask logits (N, 1, 4g, 4g): every pixel the prompt means, regardless of instance."""
-        output: Tensor = self.semantic_seg_head(pixels)
-        return output
+        return self.semantic_seg_head(pixels)

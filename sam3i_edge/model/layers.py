@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -34,8 +35,7 @@ class MultiheadAttention(nn.Module):
             split_heads(F.linear(x, self.in_proj_weight[part], self.in_proj_bias[part]), self.num_heads)
             for x, part in zip((query, key, value), parts, strict=True)
         )
-        output: Tensor = self.out_proj(merge_heads(attend(q, k, v, bias)))
-        return output
+        return self.out_proj(merge_heads(attend(q, k, v, bias)))
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -71,13 +71,12 @@ class Mlp(nn.Module):
 
     def __init__(self, *sizes: int) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(sizes[:-1], sizes[1:], strict=True))
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
 
     def forward(self, x: Tensor) -> Tensor:
         for layer in self.layers[:-1]:
             x = F.relu(layer(x))
-        output: Tensor = self.layers[-1](x)
-        return output
+        return self.layers[-1](x)
 
 
 def inverse_sigmoid(x: Tensor, eps: float = 1e-3) -> Tensor:

@@ -81,13 +81,11 @@ class Sam3i(nn.Module):
 
     def encode_image(self, pixel_values: Tensor) -> Pyramid:
         """Normalised pixels (1, 3, S, S) to the feature pyramid."""
-        pyramid: Pyramid = self.backbone.vision_backbone(pixel_values)
-        return pyramid
+        return self.backbone.vision_backbone(pixel_values)
 
     def encode_text(self, tokens: Tensor, gates: Tensor) -> Tensor:
         """Token ids (N, 32) and gates (N, 3) to the text memory (N, 32, D)."""
-        memory: Tensor = self.backbone.language_backbone(tokens, gates)
-        return memory
+        return self.backbone.language_backbone(tokens, gates)
 
     def detect(
         self, pyramid: Pyramid, text: Tensor, text_padding: Tensor, gates: Tensor, boxes: Tensor, box_labels: Tensor

@@ -39,8 +39,7 @@ class TextBlock(nn.Module):
         from_mlp = self.mlp(self.ln_2(x))  # reads x before the adapters change it
         concept, simple, complex_ = split_gates(gates)
         x = concept * x + simple * self.adapter1(x) + complex_ * self.adapter2(self.adapter12(x))
-        output: Tensor = x + from_mlp
-        return output
+        return x + from_mlp
 
 
 class TextStack(nn.Module):
@@ -72,8 +71,7 @@ class TextTransformer(nn.Module):
         x = self.token_embedding(tokens) + self.positional_embedding
         for block in self.transformer.resblocks:
             x = block(x, gates, self.causal_bias)
-        output: Tensor = self.ln_final(x)
-        return output
+        return self.ln_final(x)
 
 
 class TextEncoder(nn.Module):
@@ -86,5 +84,4 @@ class TextEncoder(nn.Module):
 
     def forward(self, tokens: Tensor, gates: Tensor) -> Tensor:
         """Token ids (N, 32) and one-hot route gates (N, 3) to the text memory (N, 32, D)."""
-        output: Tensor = self.resizer(self.encoder(tokens, gates))
-        return output
+        return self.resizer(self.encoder(tokens, gates))

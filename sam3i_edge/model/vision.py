@@ -51,8 +51,7 @@ class VisionAttention(nn.Module):
         qkv = self.qkv(x.flatten(1, 2)).unflatten(-1, (3, self.num_heads, -1))
         q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)
         attended = attend(self.rotary(q), self.rotary(k), v)
-        output: Tensor = self.proj(merge_heads(attended)).view(x.shape)
-        return output
+        return self.proj(merge_heads(attended)).view(x.shape)
 
 
 class VisionMlp(nn.Module):
@@ -62,8 +61,7 @@ class VisionMlp(nn.Module):
         self.fc2 = nn.Linear(inner_size, hidden_size)
 
     def forward(self, x: Tensor) -> Tensor:
-        output: Tensor = self.fc2(F.gelu(self.fc1(x)))
-        return output
+        return self.fc2(F.gelu(self.fc1(x)))
 
 
 class VisionBlock(nn.Module):
@@ -85,8 +83,7 @@ class VisionBlock(nn.Module):
         normed = self.norm1(x)
         attended = self._attend_in_windows(normed) if self.window_size else self.attn(normed)
         x = x + attended
-        output: Tensor = x + self.mlp(self.norm2(x))
-        return output
+        return x + self.mlp(self.norm2(x))
 
     def _attend_in_windows(self, x: Tensor) -> Tensor:
         batch, height, width, channels = x.shape
@@ -106,8 +103,7 @@ class PatchEmbed(nn.Module):
         self.proj = nn.Conv2d(3, hidden_size, kernel_size=patch_size, stride=patch_size, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        output: Tensor = self.proj(x).permute(0, 2, 3, 1)
-        return output
+        return self.proj(x).permute(0, 2, 3, 1)
 
 
 class VisionTrunk(nn.Module):

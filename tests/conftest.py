@@ -1,0 +1,87 @@
+"""Fixtures: the recorded numbers, the small model that goes with them, and one bundle exported from it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sam3i_edge import Box, Instances, Prompt
+
+DATA = Path(__file__).parent / "data"
+PARITY = DATA / "parity"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One recorded prompt with its expected tensors."""
+
+    name: str
+    image: np.ndarray
+    image_name: str
+    prompt: Prompt
+    threshold: float
+    expected: dict[str, np.ndarray]
+    final: Instances
+
+
+def _case(values: dict[str, Any], recorded: Any) -> Case:
+    name, image = values["name"], recorded[f"image/{values['image']}"]
+    height, width = image.shape[:2]
+
+    def boxes(positive: bool) -> list[Box]:
+        chosen = [box["cxcywh"] for box in values["boxes"] if box["positive"] == positive]
+        return [
+            Box((cx - w / 2) * width, (cy - h / 2) * height, (cx + w / 2) * width, (cy + h / 2) * height)
+            for cx, cy, w, h in chosen
+        ]
+
+    expected = {key.removeprefix(f"{name}/"): recorded[key] for key in recorded.files if key.startswith(f"{name}/")}
+    count, _, mask_height, mask_width = values["final_masks_shape"]
+    bits = np.unpackbits(expected["final_masks"])[: count * mask_height * mask_width]
+    order = np.argsort(-expected["final_scores"], kind="stable")
+    final = Instances(
+        bits.reshape(count, mask_height, mask_width).astype(bool)[order],
+        expected["final_boxes"][order],
+        expected["final_scores"][order],
+        values["route"],
+    )
+    prompt = Prompt(values["text"], values["route"], boxes(True), boxes(False))
+    return Case(name, image, values["image"], prompt, values["threshold"], expected, final)
+
+
+CASES = [
+    _case(values, np.load(PARITY / "expected.npz"))
+    for values in json.loads((PARITY / "meta.json").read_text(encoding="utf-8"))["cases"]
+]
+
+
+@pytest.fixture(scope="session")
+def recorded() -> Any:
+    return np.load(PARITY / "expected.npz")
+
+
+@pytest.fixture(params=CASES, ids=lambda case: case.name)
+def case(request: pytest.FixtureRequest) -> Case:
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def model() -> Any:
+    from sam3i_edge.model import load
+
+    return load(PARITY / "checkpoint.pt", PARITY / "config.json")
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The recorded checkpoint, exported. Tests that change files must copy it."""
+    from sam3i_edge.export import export
+
+    path = tmp_path_factory.mktemp("export") / "bundle"
+    export(PARITY / "checkpoint.pt", PARITY / "config.json", path)
+    return path

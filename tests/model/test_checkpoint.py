@@ -1,0 +1,156 @@
+"""Every published form of a checkpoint loads; everything else is refused, and nothing in it runs."""
+
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from sam3i_edge.errors import CheckpointError
+from sam3i_edge.model import ModelConfig, load
+from tests.conftest import PARITY
+
+SMALL = ModelConfig.preset("small")
+
+
+@pytest.fixture(scope="module")
+def published() -> dict[str, torch.Tensor]:
+    return torch.load(PARITY / "checkpoint.pt", weights_only=True)["model"]
+
+
+@pytest.fixture
+def saved(tmp_path):
+    def save(content) -> Path:
+        path = tmp_path / "checkpoint.pt"
+        torch.save(content, path)
+        return path
+
+    return save
+
+
+def same(model, other) -> bool:
+    return all(torch.equal(value, other.state_dict()[name]) for name, value in model.state_dict().items())
+
+
+def test_dead_weights_are_ignored(published, model):
+    assert any(key.startswith("backbone.text.") for key in published)
+    assert same(load(PARITY / "checkpoint.pt", SMALL), model)
+
+
+def test_bare_state_dict(saved, published, model):
+    assert same(load(saved(published), SMALL), model)
+
+
+def test_safetensors(tmp_path, model):
+    path = tmp_path / "checkpoint.safetensors"
+    save_file({name: value.clone() for name, value in model.state_dict().items()}, path)
+    assert same(load(path, SMALL), model)
+
+
+def test_half_precision_becomes_float32(saved, published):
+    loaded = load(saved({name: value.half() for name, value in published.items() if "freqs" not in name}), SMALL)
+    assert all(parameter.dtype == torch.float32 for parameter in loaded.parameters())
+
+
+def test_training_state_beside_the_model_is_ignored(saved, published, model):
+    assert same(load(saved({"model": published, "optimizer": {"state": {0: torch.zeros(3)}}, "epoch": 3}), SMALL), model)
+
+
+def test_base_sam3_starts_with_identity_adapters(saved, published):
+    """Meta's sam3.pt: prefixed, with a tracker beside the detector, without adapters and loss projections."""
+    base = {
+        f"detector.{name}": value
+        for name, value in published.items()
+        if "adapter" not in name and not name.startswith(("backbone.text.", "simple_query", "complex_query", "concept_p"))
+    }
+    base |= {"tracker.memory.weight": torch.zeros(2), "detector.backbone.vision_backbone.sam2_convs.0.w": torch.zeros(2)}
+    loaded = load(saved(base), SMALL)
+    tokens = torch.tensor([[49406, 736, 9722, 49407] + [0] * 28] * 3)
+    with torch.inference_mode():
+        text = loaded.encode_text(tokens, torch.eye(3))
+    assert torch.equal(text[0], text[1])
+    assert torch.equal(text[0], text[2])
+    head = loaded.segmentation_head
+    for predictor in (head.mask_predictor_adapter1, head.mask_predictor_adapter2):
+        assert all(
+            torch.equal(a, b)
+            for a, b in zip(predictor.parameters(), head.mask_predictor.parameters(), strict=True)
+        )
+    adapter = loaded.transformer.decoder.layers[0].adapter1
+    assert adapter.down_proj.weight.abs().max() > 0, "an adapter that is zero on both sides could not learn"
+    assert not any(parameter.is_meta for parameter in loaded.parameters())
+
+
+def test_missing_unexpected_and_misshaped_keys_are_named(saved, published):
+    wrong = dict(published)
+    del wrong["geometry_encoder.norm.weight"]
+    wrong["geometry_encoder.surprise"] = torch.zeros(1)
+    wrong["dot_prod_scoring.hs_proj.bias"] = torch.zeros(5)
+    with pytest.raises(CheckpointError) as error:
+        load(saved(wrong), SMALL)
+    assert "1 missing: geometry_encoder.norm.weight" in str(error.value)
+    assert "1 unexpected: geometry_encoder.surprise" in str(error.value)
+    assert "dot_prod_scoring.hs_proj.bias is (5,), expected (32,)" in str(error.value)
+
+
+def test_some_adapters_missing_is_an_error_not_a_base_model(saved, published):
+    wrong = {name: value for name, value in published.items() if ".adapter2." not in name}
+    with pytest.raises(CheckpointError, match="missing: .*adapter2"):
+        load(saved(wrong), SMALL)
+
+
+def test_wrong_config_is_an_error():
+    with pytest.raises(CheckpointError, match=r"does not fit the model config.*--config"):
+        load(PARITY / "checkpoint.pt", ModelConfig.preset("full"))
+
+
+def test_truncated(tmp_path):
+    path = tmp_path / "checkpoint.pt"
+    path.write_bytes((PARITY / "checkpoint.pt").read_bytes()[:1_000_000])
+    with pytest.raises(CheckpointError, match=r"1000000 bytes.*truncated"):
+        load(path, SMALL)
+    renamed = path.rename(tmp_path / "checkpoint.safetensors")
+    with pytest.raises(CheckpointError, match="truncated or damaged"):
+        load(renamed, SMALL)
+
+
+@pytest.mark.parametrize("content", [b"", b"no checkpoint at all", b"\x80\x04garbage"])
+def test_no_checkpoint_at_all(tmp_path, content):
+    path = tmp_path / "checkpoint.pt"
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"checkpoint\.pt"):
+        load(path, SMALL)
+
+
+class Attack:
+    """Unpickling this writes a file."""
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+
+    def __reduce__(self):
+        return Path.write_text, (self.target, "owned")
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_code_in_a_pickle_is_refused_and_not_run(tmp_path, zipped):
+    path, target = tmp_path / "checkpoint.pt", tmp_path / "owned"
+    if zipped:
+        torch.save({"model": Attack(target)}, path)
+    else:
+        path.write_bytes(pickle.dumps({"model": Attack(target)}))
+    with pytest.raises(CheckpointError, match=r"checkpoint\.pt"):
+        load(path, SMALL)
+    assert not target.exists()
+
+
+@pytest.mark.parametrize("content", [{}, {"model": {}}, {"model": {"a": 1}}, [torch.zeros(1)], {"epoch": 3}])
+def test_no_state_dict(saved, content):
+    with pytest.raises(CheckpointError, match=r"holds (no SAM3-I state dict|a list)"):
+        load(saved(content), SMALL)
+
+
+def test_no_file(tmp_path):
+    with pytest.raises(CheckpointError, match="No checkpoint at"):
+        load(tmp_path / "none.pt", SMALL)
