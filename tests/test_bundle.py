@@ -1,0 +1,158 @@
+"""A damaged bundle is refused with the file's name; a bundle is written whole or not at all."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from sam3i_edge import Segmenter, schema
+from sam3i_edge.bundle import open_bundle, staged
+from sam3i_edge.errors import BundleError, ExportError
+
+
+@pytest.fixture
+def copy(bundle, tmp_path) -> Path:
+    return shutil.copytree(bundle, tmp_path / "copy")
+
+
+def edit(bundle: Path, **changes) -> None:
+    path = bundle / "manifest.json"
+    content = json.loads(path.read_text(encoding="utf-8")) | changes
+    path.write_text(json.dumps(content), encoding="utf-8")
+
+
+def refused(bundle: Path, message: str) -> None:
+    with pytest.raises(BundleError, match=message):
+        Segmenter.load(bundle)
+
+
+def test_intact(copy):
+    manifest = open_bundle(copy).manifest
+    assert manifest.precision == "fp32"
+    assert set(manifest.graphs) == {"vision", "text", "grounding"}
+    assert json.loads((copy / "manifest.json").read_text(encoding="utf-8")) == schema.plain(manifest)
+
+
+def test_nothing_in_a_bundle_runs_or_is_pickled(bundle):
+    kinds = {path.suffix for path in bundle.rglob("*") if path.is_file()}
+    assert kinds == {".json", ".onnx", ".npz"}
+
+
+def test_missing_file(copy):
+    (copy / "graphs/text.onnx").unlink()
+    refused(copy, r"graphs/text\.onnx is missing")
+
+
+def test_changed_file(copy):
+    path = copy / "graphs/vision.onnx"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    refused(copy, r"graphs/vision\.onnx was changed")
+
+
+def test_truncated_file(copy):
+    path = copy / "graphs/vision.onnx"
+    path.write_bytes(path.read_bytes()[:-1])
+    refused(copy, r"graphs/vision\.onnx has \d+ bytes, expected \d+")
+
+
+def test_extra_file(copy):
+    (copy / "graphs/evil.onnx").write_bytes(b"x")
+    refused(copy, r"does not list: graphs/evil\.onnx")
+
+
+def test_newer_format(copy):
+    edit(copy, format_version=2)
+    refused(copy, r"format version 2; this package reads version 1\. Update this package")
+
+
+@pytest.mark.parametrize("name", ["../outside", "/etc/hostname", "graphs/../../outside", "a\\..\\b"])
+def test_path_that_leaves_the_folder(copy, name):
+    (copy.parent / "outside").write_bytes(b"x")
+    files = json.loads((copy / "manifest.json").read_text(encoding="utf-8"))["files"]
+    edit(copy, files=files | {name: {"sha256": "0", "bytes": 1}})
+    refused(copy, "leaves the bundle")
+
+
+def test_link_that_leaves_the_folder(copy):
+    target = copy.parent / "tokenizer.json"
+    (copy / "tokenizer.json").rename(target)
+    (copy / "tokenizer.json").symlink_to(target)
+    refused(copy, "leaves the bundle")
+
+
+def test_graph_without_a_hash(copy):
+    files = json.loads((copy / "manifest.json").read_text(encoding="utf-8"))["files"]
+    del files["graphs/text.onnx"]
+    edit(copy, files=files)
+    refused(copy, r"no hash for graphs/text\.onnx")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"format": "zip"}, "no manifest of a sam3i-edge-bundle"),
+        ({"surprise": 1}, "Unknown key 'surprise'"),
+        ({"precision": 3}, "precision is 3; expected str"),
+        ({"limits": {"max_boxes": 1, "max_instances": 1}}, "limits.max_prompts is missing"),
+        ({"graphs": {}}, r"graphs\.vision is missing"),
+        ({"files": []}, r"files is \[\]; expected an object"),
+    ],
+)
+def test_damaged_manifest(copy, changes, message):
+    edit(copy, **changes)
+    refused(copy, message)
+
+
+def test_manifest_that_is_no_json(copy):
+    (copy / "manifest.json").write_text("{")
+    refused(copy, r"manifest\.json cannot be read")
+
+
+def test_no_bundle(tmp_path):
+    refused(tmp_path, "holds no manifest.json.*sam3i-edge export")
+    (tmp_path / "file").write_text("x")
+    refused(tmp_path / "file", "is a file, not a bundle")
+
+
+def test_staged_appears_only_when_done(tmp_path):
+    output = tmp_path / "new" / "bundle"
+    with staged(output) as stage:
+        (stage / "file").write_text("x")
+        assert not output.exists()
+    assert (output / "file").read_text() == "x"
+    assert [path.name for path in output.parent.iterdir()] == ["bundle"]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError, MemoryError])
+def test_staged_leaves_nothing_when_interrupted(tmp_path, error):
+    with pytest.raises(error), staged(tmp_path / "bundle") as stage:
+        (stage / "file").write_text("x")
+        raise error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_output_not_empty(tmp_path):
+    (tmp_path / "mine").write_text("x")
+    with pytest.raises(ExportError, match="is not empty. Remove it, or give another"), staged(tmp_path):
+        pytest.fail("the work must not begin")
+    with pytest.raises(ExportError, match="is a file"), staged(tmp_path / "mine"):
+        pytest.fail("the work must not begin")
+    assert (tmp_path / "mine").read_text() == "x"
+
+
+def test_empty_output_folder_is_fine(tmp_path):
+    (tmp_path / "bundle").mkdir()
+    with staged(tmp_path / "bundle") as stage:
+        (stage / "file").write_text("x")
+    assert (tmp_path / "bundle/file").exists()
+
+
+def test_output_not_writable(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(ExportError, match="Cannot write to"), staged(tmp_path / "file" / "bundle"):
+        pytest.fail("the work must not begin")
+    with pytest.raises(ExportError, match="Cannot write to /proc"), staged(Path("/proc/bundle")):
+        pytest.fail("the work must not begin")

@@ -1,0 +1,88 @@
+"""Prompts, boxes and the rule that chooses a route."""
+
+import math
+
+import numpy as np
+import pytest
+
+from sam3i_edge import Box, Prompt
+from sam3i_edge.errors import PromptError
+from sam3i_edge.prompt import auto_route, gates
+
+
+@pytest.mark.parametrize(
+    ("text", "route"),
+    [
+        ("mug", "concept"),
+        ("red mug", "concept"),
+        ("yellow school bus", "concept"),
+        ("dog", "concept"),
+        ("the red mug left of the laptop", "simple"),
+        ("second bottle from the left", "simple"),
+        ("both spoons", "simple"),
+        ("man wearing a hat", "simple"),
+        ("small shiny old green toy car", "simple"),
+        ("what you would drink from", "complex"),
+        ("something to cut bread with", "complex"),
+        ("the one that needs a charger", "complex"),
+        ("the thing that would roll off the table", "complex"),
+        ("Which of these can hold water?", "complex"),
+    ],
+)
+def test_auto_route(text, route):
+    assert auto_route(text) == route
+    assert Prompt(text).resolved_route == route
+    assert Prompt(text, route="simple").resolved_route == "simple"
+
+
+def test_unknown_route_names_the_closest():
+    with pytest.raises(PromptError, match=r"Unknown route 'simpel'\. Known: .*Did you mean 'simple'\?"):
+        Prompt("mug", route="simpel")
+
+
+@pytest.mark.parametrize("text", ["", "  \n\t"])
+def test_empty_text(text):
+    with pytest.raises(PromptError, match="text is empty.*use the text 'visual'"):
+        Prompt(text)
+
+
+def test_text_must_be_text():
+    with pytest.raises(PromptError, match="is a bytes"):
+        Prompt(b"mug")
+
+
+@pytest.mark.parametrize("corners", [(5, 0, 1, 3), (0, 5, 3, 1), (2, 2, 2, 5)])
+def test_inverted_or_empty_box(corners):
+    with pytest.raises(PromptError, match="empty or inverted"):
+        Box(*corners)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_box_that_is_not_finite(value):
+    with pytest.raises(PromptError, match="must be finite"):
+        Box(0, 0, value, 3)
+
+
+def test_box_of_words():
+    with pytest.raises(PromptError, match="must be numbers"):
+        Box("a", 0, 1, 1)
+
+
+@pytest.mark.parametrize("corners", [(-1, 0, 5, 5), (0, 0, 101, 5), (0, 0, 5, 51), (200, 200, 300, 300)])
+def test_box_outside_the_image(corners):
+    with pytest.raises(PromptError, match="100 wide and 50 high"):
+        Box(*corners).normalized(width=100, height=50)
+
+
+def test_box_normalized():
+    assert Box(0, 0, 100, 50).normalized(100, 50) == (0.5, 0.5, 1, 1)
+    assert Box(10, 10, 30, 20).normalized(100, 50) == pytest.approx((0.2, 0.3, 0.2, 0.2))
+
+
+def test_boxes_must_be_boxes():
+    with pytest.raises(PromptError, match=r"Prompt.boxes holds \(0, 0, 1, 1\)"):
+        Prompt("mug", boxes=[(0, 0, 1, 1)])
+
+
+def test_gates_are_one_hot():
+    assert np.array_equal(gates(["complex", "concept", "simple"]), [[0, 0, 1], [1, 0, 0], [0, 1, 0]])

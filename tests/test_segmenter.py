@@ -1,0 +1,165 @@
+"""From a raw image and a text to instances, through the exported graphs."""
+
+import logging
+
+import numpy as np
+import pytest
+
+from sam3i_edge import Box, Prompt, Segmenter
+from sam3i_edge.errors import ImageError, PromptError, RuntimeUnavailableError
+from tests.conftest import CASES
+
+
+@pytest.fixture(scope="module")
+def segmenter(bundle) -> Segmenter:
+    return Segmenter.load(bundle)
+
+
+def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return (a & b).sum((1, 2)) / np.maximum((a | b).sum((1, 2)), 1)
+
+
+def test_recorded_instances(segmenter, case):
+    segmenter.threshold = case.threshold
+    found = segmenter.segment(case.image, case.prompt)
+    assert len(found) == len(case.final)
+    assert np.abs(found.boxes - case.final.boxes).max() <= 0.5
+    assert np.abs(found.scores - case.final.scores).max() <= 2e-3
+    assert iou(found.masks, case.final.masks).min() >= 0.98
+    assert found.route == case.prompt.route
+
+
+def test_shapes_and_types(segmenter):
+    segmenter.threshold = 0.0
+    found = segmenter.segment(CASES[0].image, "mug")
+    count, (height, width) = len(found), CASES[0].image.shape[:2]
+    assert count == segmenter.manifest.limits.max_instances
+    assert (found.masks.shape, found.masks.dtype) == ((count, height, width), bool)
+    assert (found.boxes.shape, found.boxes.dtype) == ((count, 4), np.float32)
+    assert (found.scores.shape, found.scores.dtype) == ((count,), np.float32)
+    assert np.all(np.diff(found.scores) <= 0)
+
+
+def test_nothing_found(segmenter):
+    segmenter.threshold = 1.0
+    found = segmenter.segment(CASES[0].image, "mug")
+    assert (found.masks.shape, found.boxes.shape, found.scores.shape) == ((0, 240, 320), (0, 4), (0,))
+    assert found.to_dict()["instances"] == []
+
+
+def test_a_batch_of_mixed_routes_and_boxes_equals_single_runs(segmenter):
+    segmenter.threshold = 0.0
+    frame = segmenter.encode(CASES[0].image)
+    prompts = [
+        Prompt("red mug", route="concept"),
+        Prompt("the mug on the left", route="simple", boxes=[Box(10, 20, 200, 150)]),
+        Prompt("what you drink from", route="complex"),
+    ]
+    for together, prompt in zip(frame.segment(prompts), prompts, strict=True):
+        alone = frame.segment(prompt)
+        np.testing.assert_allclose(together.scores, alone.scores, rtol=1e-5)
+        np.testing.assert_allclose(together.boxes, alone.boxes, rtol=1e-5, atol=1e-3)
+        assert iou(together.masks, alone.masks).min() > 0.999
+        assert together.route == prompt.route
+
+
+def test_more_prompts_than_one_call_takes(segmenter):
+    segmenter.threshold = 0.0
+    limit = segmenter.manifest.limits.max_prompts
+    prompts = [f"mug {i}" for i in range(2 * limit + 1)]
+    frame = segmenter.encode(CASES[0].image)
+    found = frame.segment(prompts)
+    assert len(found) == len(prompts)
+    np.testing.assert_allclose(found[-1].scores, frame.segment(prompts[-1]).scores, rtol=1e-5)
+
+
+def test_boxes_matter(segmenter):
+    segmenter.threshold = 0.0
+    frame = segmenter.encode(CASES[0].image)
+    none, positive, negative = frame.segment(
+        [
+            Prompt("mug", route="concept"),
+            Prompt("mug", route="concept", boxes=[Box(0, 0, 50, 50)]),
+            Prompt("mug", route="concept", negative_boxes=[Box(0, 0, 50, 50)]),
+        ]
+    )
+    assert not np.allclose(none.scores, positive.scores, atol=1e-4)
+    assert not np.allclose(positive.scores, negative.scores, atol=1e-4)
+
+
+def test_texts_are_encoded_once_per_route(bundle):
+    segmenter = Segmenter.load(bundle)
+    runs = []
+    session = segmenter._sessions["text"]
+    original = session.run
+    session.run = lambda inputs: (runs.append(len(inputs["tokens"])), original(inputs))[1]
+    frame = segmenter.encode(CASES[0].image)
+    frame.segment(["mug", "mug", Prompt("mug", route="simple")])
+    frame.segment("mug")
+    segmenter.segment(CASES[1].image, ["mug", "cup"])
+    assert runs == [2, 1]
+
+
+def test_no_prompts_no_answers(segmenter):
+    assert segmenter.segment(CASES[0].image, []) == []
+
+
+def test_too_many_boxes(segmenter):
+    prompt = Prompt("mug", boxes=[Box(0, 0, 9, 9)] * 17)
+    with pytest.raises(PromptError, match="has 17 boxes; this bundle takes 16"):
+        segmenter.segment(CASES[0].image, prompt)
+
+
+def test_box_outside_this_image(segmenter):
+    with pytest.raises(PromptError, match="320 wide and 240 high"):
+        segmenter.segment(CASES[0].image, Prompt("mug", boxes=[Box(0, 0, 321, 9)]))
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (7, 5, 3), (40, 20000, 3)])
+def test_extreme_sizes(segmenter, shape):
+    segmenter.threshold = 0.0
+    found = segmenter.segment(np.full(shape, 128, np.uint8), "mug")
+    assert found.masks.shape[1:] == shape[:2]
+
+
+def test_bad_image(segmenter):
+    with pytest.raises(ImageError, match="COLOR_GRAY2RGB"):
+        segmenter.encode(np.zeros((5, 5), np.uint8))
+
+
+def test_unknown_runtime_and_device(bundle):
+    with pytest.raises(RuntimeUnavailableError, match=r"Unknown runtime 'onnx'.*Did you mean 'onnxruntime'\?"):
+        Segmenter.load(bundle, runtime="onnx")
+    with pytest.raises(RuntimeUnavailableError, match=r"Unknown device 'cpuu'.*Did you mean 'cpu'\?"):
+        Segmenter.load(bundle, device="cpuu")
+
+
+@pytest.mark.parametrize("threshold", [-0.1, 1.1, float("nan")])
+def test_threshold_out_of_range(bundle, threshold):
+    with pytest.raises(ValueError, match="must be between 0 and 1"):
+        Segmenter.load(bundle, threshold=threshold)
+
+
+def test_the_device_that_ran_is_named(segmenter):
+    assert segmenter.device == "CPUExecutionProvider"
+
+
+def test_rle_decodes_to_the_mask(segmenter):
+    from pycocotools import mask as coco
+
+    segmenter.threshold = 0.0
+    found = segmenter.segment(CASES[0].image, "mug")
+    for mask, instance in zip(found.masks, found.to_dict()["instances"], strict=True):
+        assert np.array_equal(coco.decode(instance["segmentation"]).astype(bool), mask)
+
+
+def test_a_full_result_is_announced(bundle, caplog):
+    """All 20 queries of the small model fit; a bundle that keeps fewer says when it may have dropped some."""
+    segmenter = Segmenter.load(bundle, threshold=0.0)
+    with caplog.at_level(logging.WARNING):
+        segmenter.segment(CASES[0].image, "mug")
+    assert "there may be more" not in caplog.text
+    segmenter.manifest.model["num_queries"] = 200
+    with caplog.at_level(logging.WARNING):
+        segmenter.segment(CASES[0].image, "mug")
+    assert "found 20 instances, the most this bundle returns" in caplog.text

@@ -1,0 +1,90 @@
+"""The tokenizer gives the published ids, also for text nobody would type."""
+
+import gzip
+import importlib.metadata
+import importlib.util
+import json
+import logging
+import random
+import sys
+import types
+
+import pytest
+
+from sam3i_edge.errors import BundleError
+from sam3i_edge.export.tokenizer import build_tokenizer_json
+from sam3i_edge.tokenizer import Tokenizer
+from tests.conftest import DATA
+
+RECORDED = json.loads(gzip.decompress((DATA / "tokens.json.gz").read_bytes()))
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tmp_path_factory) -> Tokenizer:
+    path = tmp_path_factory.mktemp("tokenizer") / "tokenizer.json"
+    path.write_text(build_tokenizer_json(32), encoding="utf-8")
+    return Tokenizer.from_file(path)
+
+
+def test_all_recorded_lines(tokenizer):
+    assert len(RECORDED) == 1000
+    wrong = [line["text"] for line in RECORDED if tokenizer.encode(line["text"]).tolist() != line["ids"]]
+    assert not wrong
+
+
+def test_recorded_cases(tokenizer, case):
+    assert tokenizer.encode(case.prompt.text).tolist() == case.expected["tokens"][0].tolist()
+
+
+@pytest.fixture(scope="module")
+def reference():
+    """The tokenizer class in the open_clip wheel, loaded alone: importing the package needs torchvision."""
+    folder = importlib.metadata.distribution("open_clip_torch").locate_file("open_clip")
+    package = types.ModuleType("open_clip")
+    package.__path__ = [str(folder)]
+    previous = sys.modules.get("open_clip")
+    sys.modules["open_clip"] = package
+    try:
+        module = importlib.import_module("open_clip.tokenizer")
+        return module.SimpleTokenizer(context_length=32)
+    finally:
+        sys.modules.pop("open_clip.tokenizer", None)
+        sys.modules.pop("open_clip")
+        if previous:
+            sys.modules["open_clip"] = previous
+
+
+ODDITIES = [
+    *("<start_of_text>", "<end_of_text>", "<END_OF_TEXT>", "!<start_of_text>", "<|endoftext|>", "!", "!!", "'S", "'ſ", "ſ"),
+    *("Σ", "İ", "ǅ", "ﬀ", "K", "e\u0301", "\ufeff", "\x00", "\x85", "\u2028", "\ufffd", "👨\u200d👩", "&amp;lt;", "&#39;"),
+    *("ÃƒÂ©", "â€œ", "fianc√©", "red", " the ", "\t\n", "1234", "½", "_", "🇩🇪"),
+]
+RANGES = [(0x20, 0x7F), (0xA0, 0x600), (0x900, 0x3000), (0x3000, 0xD7FF), (0x10000, 0x1FFFF)]
+
+
+def test_random_text_as_in_open_clip(tokenizer, reference):
+    """5,000 lines of every script, entities, mojibake, special tokens and control characters."""
+    rng = random.Random(0)
+    for _ in range(5000):
+        parts = [
+            rng.choice(ODDITIES) if rng.random() < 0.4 else chr(rng.randrange(*rng.choice(RANGES)))
+            for _ in range(rng.randrange(30))
+        ]
+        text = "".join(parts)
+        assert tokenizer.encode(text).tolist() == reference([text])[0].tolist(), repr(text)
+
+
+def test_too_long_a_text_is_cut_with_a_warning(tokenizer, caplog):
+    with caplog.at_level(logging.WARNING):
+        ids = tokenizer.encode("word " * 50)
+    assert "52 tokens; the model reads the first 32" in caplog.text
+    assert len(ids) == 32
+    assert ids[-1] == 49407
+
+
+@pytest.mark.parametrize("content", ["", "{}", '{"model": {"vocab": {}, "merges": [[1]]}}', "[]"])
+def test_a_damaged_file_is_named(tmp_path, content):
+    path = tmp_path / "tokenizer.json"
+    path.write_text(content)
+    with pytest.raises(BundleError, match=r"tokenizer\.json is no CLIP tokenizer"):
+        Tokenizer.from_file(path)
