@@ -182,7 +182,3 @@ def _inspect(arguments: argparse.Namespace) -> int:
     size = sum(record.bytes for record in manifest.files.values()) / 1e6
     print(f"{len(manifest.files)} files, {size:.1f} MB, all intact")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

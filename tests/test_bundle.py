@@ -136,7 +136,7 @@ def test_staged_leaves_nothing_when_interrupted(tmp_path, error):
 
 def test_output_not_empty(tmp_path):
     (tmp_path / "mine").write_text("x")
-    with pytest.raises(ExportError, match="is not empty. Remove it, or give another"), staged(tmp_path):
+    with pytest.raises(ExportError, match=r"is not empty\. Remove it, or give another"), staged(tmp_path):
         pytest.fail("the work must not begin")
     with pytest.raises(ExportError, match="is a file"), staged(tmp_path / "mine"):
         pytest.fail("the work must not begin")

@@ -88,7 +88,11 @@ def test_files_of_every_kind(tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"", r"empty \(0 bytes\)"), (b"hello", "no image that can be read"), (b"\x89PNG\r\n\x1a\n12", "no image|decoded")],
+    [
+        (b"", r"empty \(0 bytes\)"),
+        (b"hello", "no image that can be read"),
+        (b"\x89PNG\r\n\x1a\n12", "no image|decoded"),
+    ],
 )
 def test_files_that_are_no_image(tmp_path, content, message):
     path = tmp_path / "photo.png"

@@ -42,7 +42,7 @@ def test_unknown_route_names_the_closest():
 
 @pytest.mark.parametrize("text", ["", "  \n\t"])
 def test_empty_text(text):
-    with pytest.raises(PromptError, match="text is empty.*use the text 'visual'"):
+    with pytest.raises(PromptError, match=r"text is empty.*use the text 'visual'"):
         Prompt(text)
 
 

@@ -55,8 +55,34 @@ def reference():
 
 
 ODDITIES = [
-    *("<start_of_text>", "<end_of_text>", "<END_OF_TEXT>", "!<start_of_text>", "<|endoftext|>", "!", "!!", "'S", "'ſ", "ſ"),
-    *("Σ", "İ", "ǅ", "ﬀ", "K", "e\u0301", "\ufeff", "\x00", "\x85", "\u2028", "\ufffd", "👨\u200d👩", "&amp;lt;", "&#39;"),
+    *(
+        "<start_of_text>",
+        "<end_of_text>",
+        "<END_OF_TEXT>",
+        "!<start_of_text>",
+        "<|endoftext|>",
+        "!",
+        "!!",
+        "'S",
+        "'ſ",
+        "ſ",
+    ),
+    *(
+        "Σ",
+        "İ",
+        "ǅ",
+        "ﬀ",
+        "K",
+        "e\u0301",
+        "\ufeff",
+        "\x00",
+        "\x85",
+        "\u2028",
+        "\ufffd",
+        "👨\u200d👩",
+        "&amp;lt;",
+        "&#39;",
+    ),
     *("ÃƒÂ©", "â€œ", "fianc√©", "red", " the ", "\t\n", "1234", "½", "_", "🇩🇪"),
 ]
 RANGES = [(0x20, 0x7F), (0xA0, 0x600), (0x900, 0x3000), (0x3000, 0xD7FF), (0x10000, 0x1FFFF)]

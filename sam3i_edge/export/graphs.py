@@ -71,11 +71,11 @@ def default_limits(config: ModelConfig) -> Limits:
     """How much one grounding call takes.
 
     A call holds the encoder's self-attention of every prompt at once, heads x g⁴ floats; ``max_prompts`` keeps that
-    below 2 GiB. More prompts than that run in several calls.
+    below 1 GiB. More prompts than that run in several calls.
     """
     attention_bytes = 4 * config.num_heads * config.grid_size**4
     return Limits(
-        max_prompts=max(1, min(16, 2**31 // attention_bytes)),
+        max_prompts=max(1, min(16, 2**30 // attention_bytes)),
         max_boxes=16,
         max_instances=min(32, config.num_queries),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import importlib.metadata
 from collections.abc import Callable
 from pathlib import Path
@@ -86,8 +87,8 @@ def export(
     chosen = get_target(target)
     chosen_precision = check_precision(chosen, precision)
     with staged(Path(output)) as stage:
-        # The model goes out of scope before the runtime loads the same weights once more.
         manifest = _write_bundle(stage, *_load_model(checkpoint, config, progress), chosen, chosen_precision, progress)
+        gc.collect()  # the exporter leaves cycles that hold the model; the runtime is about to load it once more
         progress("verifying the bundle against the float model")
         checks = verify(Segmenter.load(stage), read_golden(stage))
         manifest = dataclasses.replace(manifest, accuracy=_accuracy(checks))

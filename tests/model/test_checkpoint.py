@@ -54,7 +54,9 @@ def test_half_precision_becomes_float32(saved, published):
 
 
 def test_training_state_beside_the_model_is_ignored(saved, published, model):
-    assert same(load(saved({"model": published, "optimizer": {"state": {0: torch.zeros(3)}}, "epoch": 3}), SMALL), model)
+    assert same(
+        load(saved({"model": published, "optimizer": {"state": {0: torch.zeros(3)}}, "epoch": 3}), SMALL), model
+    )
 
 
 def test_base_sam3_starts_with_identity_adapters(saved, published):
@@ -62,9 +64,13 @@ def test_base_sam3_starts_with_identity_adapters(saved, published):
     base = {
         f"detector.{name}": value
         for name, value in published.items()
-        if "adapter" not in name and not name.startswith(("backbone.text.", "simple_query", "complex_query", "concept_p"))
+        if "adapter" not in name
+        and not name.startswith(("backbone.text.", "simple_query", "complex_query", "concept_p"))
     }
-    base |= {"tracker.memory.weight": torch.zeros(2), "detector.backbone.vision_backbone.sam2_convs.0.w": torch.zeros(2)}
+    base |= {
+        "tracker.memory.weight": torch.zeros(2),
+        "detector.backbone.vision_backbone.sam2_convs.0.w": torch.zeros(2),
+    }
     loaded = load(saved(base), SMALL)
     tokens = torch.tensor([[49406, 736, 9722, 49407] + [0] * 28] * 3)
     with torch.inference_mode():
@@ -74,8 +80,7 @@ def test_base_sam3_starts_with_identity_adapters(saved, published):
     head = loaded.segmentation_head
     for predictor in (head.mask_predictor_adapter1, head.mask_predictor_adapter2):
         assert all(
-            torch.equal(a, b)
-            for a, b in zip(predictor.parameters(), head.mask_predictor.parameters(), strict=True)
+            torch.equal(a, b) for a, b in zip(predictor.parameters(), head.mask_predictor.parameters(), strict=True)
         )
     adapter = loaded.transformer.decoder.layers[0].adapter1
     assert adapter.down_proj.weight.abs().max() > 0, "an adapter that is zero on both sides could not learn"
@@ -96,7 +101,7 @@ def test_missing_unexpected_and_misshaped_keys_are_named(saved, published):
 
 def test_some_adapters_missing_is_an_error_not_a_base_model(saved, published):
     wrong = {name: value for name, value in published.items() if ".adapter2." not in name}
-    with pytest.raises(CheckpointError, match="missing: .*adapter2"):
+    with pytest.raises(CheckpointError, match=r"missing: .*adapter2"):
         load(saved(wrong), SMALL)
 
 

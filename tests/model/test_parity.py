@@ -140,7 +140,14 @@ def naive_roi_align(features: np.ndarray, box: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize(
     "box",
-    [(0, 0, 16, 16), (3.2, 5.1, 5.9, 15.7), (0.4, 0.3, 0.9, 0.8), (7, 0, 14, 7), (0, 2.5, 7.01, 16), (15.5, 15.5, 16, 16)],
+    [
+        (0, 0, 16, 16),
+        (3.2, 5.1, 5.9, 15.7),
+        (0.4, 0.3, 0.9, 0.8),
+        (7, 0, 14, 7),
+        (0, 2.5, 7.01, 16),
+        (15.5, 15.5, 16, 16),
+    ],
 )
 def test_roi_align_as_matrices_equals_its_definition(box):
     features = np.random.default_rng(0).normal(size=(3, 16, 16)).astype(np.float32)

@@ -1,0 +1,140 @@
+"""Exporting checkpoints of any size; refusing to write a bundle that is not the model."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from sam3i_edge import Segmenter, schema
+from sam3i_edge.bundle import Difference
+from sam3i_edge.compare import MAX_SQNR_DB, TOLERANCES, measure
+from sam3i_edge.errors import ConfigError, ExportError
+from sam3i_edge.export import export
+from sam3i_edge.export.pipeline import _accuracy
+from sam3i_edge.golden import MAX_VALUES, read_golden, sample
+from sam3i_edge.model import AdapterConfig, ModelConfig, Sam3i, TextConfig, VisionConfig
+from sam3i_edge.verify import Check, align, verify
+
+OTHER_SIZES = ModelConfig(
+    image_size=196,
+    pretrain_image_size=84,
+    vision=VisionConfig(
+        hidden_size=48,
+        num_layers=5,
+        num_heads=3,
+        mlp_ratio=2.5,
+        window_size=4,  # no divisor of the 14 x 14 grid
+        global_attention_layers=(1, 3),  # the last layer is not global, so nothing reads it
+    ),
+    text=TextConfig(hidden_size=40, num_layers=2, num_heads=5),
+    hidden_size=24,
+    ffn_size=40,
+    num_heads=6,
+    geometry_layers=1,
+    encoder_layers=1,
+    decoder_layers=2,
+    num_queries=50,
+    adapter=AdapterConfig(bottleneck_size=8, num_heads=4, scale=0.5),
+)
+
+
+@pytest.mark.slow
+def test_a_checkpoint_of_other_sizes(tmp_path):
+    torch.manual_seed(1)
+    model = Sam3i(OTHER_SIZES)
+    torch.save({"model": model.state_dict()}, tmp_path / "checkpoint.pt")
+    (tmp_path / "config.json").write_text(json.dumps(OTHER_SIZES.to_dict()))
+    lines = []
+    manifest = export(
+        tmp_path / "checkpoint.pt",
+        tmp_path / "config.json",
+        tmp_path / "bundle",
+        target="arm-cpu",
+        progress=lines.append,
+    )
+    assert [line.split()[0] for line in lines] == ["loading", "running", *["exporting"] * 3, "verifying"]
+    assert manifest.limits.max_instances == 32
+    assert manifest.target["name"] == "arm-cpu"
+    assert min(difference.sqnr_db for difference in manifest.accuracy.values()) >= TOLERANCES["fp32"].min_sqnr_db
+    found = Segmenter.load(tmp_path / "bundle", threshold=0.0).segment(np.zeros((30, 40, 3), np.uint8), "mug")
+    assert len(found) == 32
+
+
+def test_the_source_is_recorded(bundle):
+    manifest = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest["source"]["checkpoint"] == "checkpoint.pt"
+    assert len(manifest["source"]["sha256"]) == 64
+    assert manifest["model"] == ModelConfig.preset("small").to_dict()
+    assert {"torch", "onnx", "onnxruntime"} <= manifest["tool_versions"].keys()
+    assert set(manifest["accuracy"]) >= {"vision/fine", "text/text", "grounding/masks"}
+
+
+def test_wrong_vocabulary(tmp_path):
+    config = dataclasses.replace(ModelConfig.preset("small"), text=TextConfig(64, 1, 4, vocab_size=1000))
+    with pytest.raises(ConfigError, match="vocab_size is 1000; the CLIP tokenizer has 49408"):
+        export(None, config, tmp_path / "bundle")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_difference_stops_the_export():
+    checks = [
+        Check("vision/fine", Difference(0.0, MAX_SQNR_DB), passed=True),
+        Check("text/text", Difference(0.5, 12.0), passed=False),
+        Check("grounding/masks", Difference(9.0, 1.0), passed=False),
+    ]
+    with pytest.raises(ExportError, match=r"text/text by 0.5 \(SQNR 12.0 dB\); 2 of 3 outputs"):
+        _accuracy(checks)
+    assert set(_accuracy(checks[:1])) == {"vision/fine"}
+
+
+def test_measure_and_tolerance():
+    reference = np.array([3.0, 4.0], np.float32)
+    assert measure(reference, reference) == Difference(0.0, MAX_SQNR_DB)
+    assert measure(np.array([3.5, 4.0]), reference) == Difference(0.5, 20.0)
+    assert measure(np.array([np.nan, 4.0]), reference).max_abs == np.inf
+    assert measure(np.zeros(3), reference).max_abs == np.inf
+    tolerance = TOLERANCES["fp32"]
+    assert tolerance.allows(Difference(9e-4, 80.0), peak=0.1)
+    assert not tolerance.allows(Difference(9e-4, 50.0), peak=0.1)
+    assert not tolerance.allows(Difference(2e-3, 80.0), peak=0.1)
+    assert tolerance.allows(Difference(2e-3, 80.0), peak=5.0)
+
+
+def test_sample_keeps_small_tensors_whole():
+    assert np.array_equal(sample(np.arange(6).reshape(2, 3)), np.arange(6))
+    large = sample(np.arange(3 * MAX_VALUES + 1))
+    assert MAX_VALUES // 2 <= len(large) <= MAX_VALUES
+
+
+def test_align_orders_by_query_and_keeps_missing_queries_apart():
+    found = {
+        "query_index": np.array([[7, 3, 5]]),
+        "logits": np.array([[0.7, 0.3, 0.5]]),
+        "boxes": np.arange(12.0).reshape(1, 3, 4),
+        "masks": np.ones((1, 3, 2, 2)),
+        "presence": np.array([[1.0]]),
+    }
+    aligned = align(found, np.array([3, 7, 4]))
+    assert aligned["logits"].tolist() == [[0.3, 0.7, 0.0]]
+    assert aligned["boxes"][0, 1].tolist() == [0, 1, 2, 3]
+    assert aligned["masks"][0, 2].max() == 0
+
+
+def test_golden_cases_cover_all_routes_boxes_and_stages(bundle):
+    golden = read_golden(bundle)
+    assert {prompt.route for prompt in golden.prompts} == {"concept", "simple", "complex"}
+    assert any(prompt.boxes and prompt.negative_boxes for prompt in golden.prompts)
+    checks = verify(Segmenter.load(bundle), golden)
+    assert all(check.passed for check in checks)
+    assert [check.name.split("/")[0] for check in checks] == ["preprocess"] + ["vision"] * 3 + ["text"] + [
+        "grounding"
+    ] * 4
+
+
+def test_plain_values_survive_json(bundle):
+    from sam3i_edge.bundle import Manifest, read_manifest
+
+    manifest = read_manifest(bundle)
+    assert schema.parse(Manifest, json.loads(json.dumps(schema.plain(manifest)))) == manifest

@@ -1,0 +1,167 @@
+"""The commands as a user types them, in a process of their own."""
+
+import json
+import re
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from pycocotools import mask as coco
+
+from tests.conftest import CASES, PARITY
+
+CHECKPOINT = ["--checkpoint", str(PARITY / "checkpoint.pt"), "--config", str(PARITY / "config.json")]
+
+
+def run(*arguments: object, **options) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "sam3i_edge", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, **options)
+
+
+def failed(message: str, *arguments: object, **options) -> None:
+    done = run(*arguments, **options)
+    assert done.returncode == 1, done.stderr
+    assert re.search(message, done.stderr), done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.fixture
+def photo(tmp_path) -> Path:
+    path = tmp_path / "photo.png"
+    cv2.imwrite(str(path), CASES[0].image[..., ::-1])
+    return path
+
+
+def test_segment_writes_json_and_overlay(bundle, photo, tmp_path):
+    case = CASES[0]
+    done = run(
+        *("segment", bundle, photo, case.prompt.text, "--route", "concept", "--threshold", case.threshold),
+        *("-o", tmp_path / "overlay.png", "--json"),
+    )
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert answer["route"] == "concept"
+    assert [instance["score"] for instance in answer["instances"]] == pytest.approx(case.final.scores, abs=2e-3)
+    masks = coco.decode([instance["segmentation"] for instance in answer["instances"]]).astype(bool)
+    assert masks.transpose(2, 0, 1).shape == case.final.masks.shape
+    overlay = cv2.imread(str(tmp_path / "overlay.png"))[..., ::-1]
+    assert overlay.shape == case.image.shape
+    outside = ~case.final.masks.any(0)
+    untouched = (overlay == case.image).all(-1)
+    assert untouched[outside].mean() > 0.5
+    assert untouched[case.final.masks.any(0)].mean() < 0.1
+
+
+def test_segment_prints_a_table(bundle, photo):
+    done = run("segment", bundle, photo, "the red mug", "--box", "10,20,200,150", "--threshold", "0.2")
+    assert done.returncode == 0, done.stderr
+    assert "found above 0.2 on the route simple" in done.stdout
+    assert re.search(r"score 0\.\d{3}  box .* mask \d+ pixels", done.stdout)
+
+
+def test_verify_passes(bundle):
+    done = run("verify", bundle)
+    assert done.returncode == 0
+    assert "passed on CPUExecutionProvider, fp32" in done.stdout
+
+
+def test_verify_names_the_first_stage_that_differs(bundle, tmp_path):
+    """A graph that computes something else, in a bundle whose hashes are all right."""
+    from sam3i_edge.bundle import list_files, read_manifest, write_manifest
+    from sam3i_edge.golden import Golden, read_golden, write_golden
+
+    copy = shutil.copytree(bundle, tmp_path / "copy")
+    golden = read_golden(copy)
+    text = golden.expected["text/text"].copy()
+    text[0] += 0.1
+    write_golden(copy, Golden(golden.image, golden.prompts, {**golden.expected, "text/text": text}))
+    manifest = read_manifest(copy)
+    write_manifest(copy, type(manifest)(**{**vars(manifest), "files": list_files(copy)}))
+    done = run("verify", copy)
+    assert done.returncode == 1
+    assert "FAILED on CPUExecutionProvider, fp32: first at text/text" in done.stdout
+
+
+def test_inspect(bundle):
+    done = run("inspect", bundle)
+    assert done.returncode == 0
+    for part in ("x86-cpu (onnxruntime), fp32", "224 x 224", "prompts x 20 x 64 x 64", "all intact"):
+        assert part in done.stdout
+    manifest = json.loads(run("inspect", bundle, "--json").stdout)
+    assert manifest == json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))
+
+
+def test_export_refuses_before_it_begins(tmp_path):
+    output = tmp_path / "bundle"
+    failed(r"Unknown target 'x68-cpu'.*Did you mean 'x86-cpu'\?", "export", "--target", "x68-cpu", "-o", output)
+    failed(r"Unknown precision for target x86-cpu 'fp31'.*'fp32'\?", "export", "--precision", "fp31", "-o", output)
+    failed("No checkpoint at", "export", "--checkpoint", tmp_path / "none.pt", "-o", output)
+    failed("Cannot read the model config", "export", "--config", tmp_path / "none.json", "-o", output)
+    failed("is not empty", "export", "-o", PARITY)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_segment_refuses(bundle, photo, tmp_path):
+    failed("holds no manifest", "segment", tmp_path, photo, "mug")
+    failed(r"none\.png: No such file", "segment", bundle, tmp_path / "none.png", "mug")
+    failed("text is empty", "segment", bundle, photo, " ")
+    failed("Did you mean 'complex'", "segment", bundle, photo, "mug", "--route", "complexx")
+    failed("not of the form X0,Y0,X1,Y1", "segment", bundle, photo, "mug", "--box", "1,2,3")
+    failed("must be finite", "segment", bundle, photo, "mug", "--box", "1,2,nan,4")
+    failed("320 wide and 240 high", "segment", bundle, photo, "mug", "--negative-box", "0,0,500,20")
+    failed("between 0 and 1", "segment", bundle, photo, "mug", "--threshold", "7")
+    failed("is no image format", "segment", bundle, photo, "mug", "-o", tmp_path / "overlay.docx")
+    failed("Cannot write", "segment", bundle, photo, "mug", "-o", tmp_path / "no" / "overlay.png")
+
+
+@pytest.mark.parametrize("delay", [0.2, 12])
+def test_ctrl_c_leaves_nothing(tmp_path, delay):
+    output = tmp_path / "bundle"
+    command = [sys.executable, "-m", "sam3i_edge", "export", *CHECKPOINT, "-o", str(output)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.iterdir()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(delay)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    # Interrupted while Python runs an exec() (dataclasses do), it ends by the signal itself: 130 to a shell as well.
+    assert process.returncode in (130, -signal.SIGINT), errors
+    assert "interrupted; nothing was left behind" in errors
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_full_disk_leaves_nothing(tmp_path):
+    """The kernel refuses to let any file grow beyond 2 MB: the write fails as on a full disk."""
+
+    def limit() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, 2_000_000))
+
+    failed("Writing .*bundle failed", "export", *CHECKPOINT, "-o", tmp_path / "bundle", preexec_fn=limit)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bundle_without_a_checkpoint_says_that_its_weights_are_random(tmp_path, photo):
+    done = run("export", "-o", tmp_path / "bundle")
+    assert done.returncode == 0, done.stderr
+    assert "random weights (seed 0), not a trained model" in done.stderr
+    segmented = run("segment", tmp_path / "bundle", photo, "mug")
+    assert "random weights" in segmented.stderr
+    assert "random weights" in run("inspect", tmp_path / "bundle").stdout
+
+
+def test_overlay_of_nothing_is_the_image():
+    from sam3i_edge import Instances
+    from sam3i_edge.overlay import draw
+
+    image = CASES[0].image
+    none = Instances(np.zeros((0, 240, 320), bool), np.zeros((0, 4), np.float32), np.zeros(0, np.float32), "concept")
+    assert np.array_equal(draw(image, none), image)
