@@ -24,12 +24,14 @@ def draw(image: np.ndarray, found: Instances) -> np.ndarray:
     """A copy of ``image`` (H, W, 3) uint8 RGB with masks, their outlines, boxes and scores; the best on top."""
     drawn = image.copy()
     thickness = max(1, round(max(image.shape[:2]) / 400))
-    for i in reversed(range(len(found))):
-        tint = np.array(color(i), np.float32)
+    worst_first = range(len(found) - 1, -1, -1)
+    for i in worst_first:
         mask = found.masks[i]
-        drawn[mask] = (0.5 * drawn[mask] + 0.5 * tint).astype(np.uint8)
-        outline, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+        drawn[mask] = (0.5 * image[mask] + 0.5 * np.array(color(i), np.float32)).astype(np.uint8)
+    for i in worst_first:
+        outline, _ = cv2.findContours(found.masks[i].astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
         cv2.drawContours(drawn, outline, -1, color(i), thickness)
+    for i in worst_first:
         _draw_box(drawn, found.boxes[i], f"{found.scores[i]:.2f}", color(i), thickness)
     return drawn
 

@@ -22,9 +22,9 @@ PHOTOGRAPH = Path(__file__).with_name("coffee.jpg")
 
 PROMPTS = (
     Prompt("coffee cup", route="concept"),
-    Prompt("the spoon to the left of the cup", route="simple"),
+    Prompt("the spoon to the right of the cup", route="simple"),
     Prompt("what you would stir your drink with", route="complex"),
-    Prompt("cup", route="concept", boxes=[Box(150, 60, 450, 330)], negative_boxes=[Box(20, 250, 200, 380)]),
+    Prompt("cup", route="concept", boxes=[Box(172, 15, 412, 207)], negative_boxes=[Box(318, 235, 412, 325)]),
 )
 
 

@@ -1,0 +1,32 @@
+# `make demo` and `make test` create what they need, the virtual environment included.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PYTEST_ARGS ?= -m "not slow"
+PHOTO := sam3i_edge/export/coffee.jpg
+
+.PHONY: demo test lint clean
+
+demo: $(VENV)/installed
+	rm -rf demo
+	$(BIN)/sam3i-edge export -o demo/bundle
+	$(BIN)/sam3i-edge verify demo/bundle
+	$(BIN)/sam3i-edge segment demo/bundle $(PHOTO) "the spoon to the right of the cup" --threshold 0.3 -o demo/overlay.png
+
+test: $(VENV)/installed
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(VENV)/installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "The workstation side needs Python 3.11 or newer; try: make $(MAKECMDGOALS) PYTHON=python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[all,dev]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) demo build dist
