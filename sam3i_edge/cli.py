@@ -104,8 +104,6 @@ def _segment(arguments: argparse.Namespace) -> int:
         boxes=[_box(text) for text in arguments.box],
         negative_boxes=[_box(text) for text in arguments.negative_box],
     )
-    if not 0 <= arguments.threshold <= 1:
-        raise PromptError(f"--threshold is {arguments.threshold}; it must be between 0 and 1.")
     image = sam3i_edge.read_image(arguments.image)
     segmenter = _load(arguments, threshold=arguments.threshold)
     found = segmenter.segment(image, prompt)

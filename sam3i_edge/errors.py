@@ -31,7 +31,7 @@ class ImageError(Sam3iEdgeError):
 
 
 class PromptError(Sam3iEdgeError):
-    """A text, route or box that cannot prompt the model."""
+    """A text, route, box or threshold that cannot prompt the model."""
 
 
 class RuntimeUnavailableError(Sam3iEdgeError):

@@ -61,9 +61,10 @@ class Segmenter:
         Raises:
             BundleError: the bundle is damaged, incomplete, or newer than this package.
             RuntimeUnavailableError: the runtime or the device is not to be had here.
+            PromptError: the threshold is out of range.
         """
         if not 0 <= threshold <= 1:
-            raise ValueError(f"threshold is {threshold}; it must be between 0 and 1.")
+            raise PromptError(f"The threshold is {threshold}; it must be between 0 and 1.")
         opened = open_bundle(bundle)
         name = runtime or str(opened.manifest.target["runtime"])
         sessions = {graph: open_session(name, opened.graph_path(graph), device) for graph in opened.manifest.graphs}

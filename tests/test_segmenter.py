@@ -136,7 +136,7 @@ def test_unknown_runtime_and_device(bundle):
 
 @pytest.mark.parametrize("threshold", [-0.1, 1.1, float("nan")])
 def test_threshold_out_of_range(bundle, threshold):
-    with pytest.raises(ValueError, match="must be between 0 and 1"):
+    with pytest.raises(PromptError, match="must be between 0 and 1"):
         Segmenter.load(bundle, threshold=threshold)
 
 

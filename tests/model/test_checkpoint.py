@@ -1,6 +1,10 @@
 """Every published form of a checkpoint loads; everything else is refused, and nothing in it runs."""
 
+import dataclasses
+import json
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 
 from sam3i_edge.errors import CheckpointError
-from sam3i_edge.model import ModelConfig, load
+from sam3i_edge.model import ModelConfig, Sam3i, TextConfig, load
 from tests.conftest import PARITY
 
 SMALL = ModelConfig.preset("small")
@@ -154,6 +158,23 @@ def test_code_in_a_pickle_is_refused_and_not_run(tmp_path, zipped):
 def test_no_state_dict(saved, content):
     with pytest.raises(CheckpointError, match=r"holds (no SAM3-I state dict|a list)"):
         load(saved(content), SMALL)
+
+
+def test_loading_makes_no_second_copy(tmp_path):
+    """The parameters are the mapped file: of 270 MB of weights, next to nothing becomes memory of the process."""
+    config = dataclasses.replace(SMALL, text=TextConfig(hidden_size=1024, num_layers=1, num_heads=4))
+    path = tmp_path / "checkpoint.pt"
+    torch.save({"model": Sam3i(config).state_dict()}, path)
+    assert path.stat().st_size > 250e6
+    code = (
+        "import json, re, sys; from pathlib import Path; from sam3i_edge.model import ModelConfig, Sam3i, TextConfig, load\n"
+        "def own(): return int(re.search(r'RssAnon:\\s+(\\d+)', Path('/proc/self/status').read_text())[1]) * 1024\n"
+        "config = ModelConfig.from_dict(json.loads(sys.argv[2])); before = own()\n"
+        "model = load(sys.argv[1], config); print(own() - before)"
+    )
+    command = [sys.executable, "-c", code, str(path), json.dumps(config.to_dict())]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 30e6
 
 
 def test_no_file(tmp_path):
