@@ -22,13 +22,18 @@ PROVIDERS = {"cpu": "CPUExecutionProvider"}
 class OnnxRuntimeSession:
     """A graph in an ``onnxruntime.InferenceSession``."""
 
-    def __init__(self, session: onnxruntime.InferenceSession) -> None:
+    def __init__(self, session: onnxruntime.InferenceSession, graph: Path) -> None:
         self._session = session
+        self._graph = graph
         self._outputs = [output.name for output in session.get_outputs()]
         self.device = session.get_providers()[0]
 
     def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        return dict(zip(self._outputs, self._session.run(self._outputs, dict(inputs)), strict=True))
+        try:
+            values = self._session.run(self._outputs, dict(inputs))
+        except Exception as error:
+            raise BundleError(f"ONNX Runtime {onnxruntime.__version__} failed in {self._graph}: {error}") from error
+        return dict(zip(self._outputs, values, strict=True))
 
 
 def open_session(graph: Path, device: str = "auto") -> OnnxRuntimeSession:
@@ -39,6 +44,6 @@ def open_session(graph: Path, device: str = "auto") -> OnnxRuntimeSession:
     options.log_severity_level = 3  # errors; what it warns about (unused initializers) is not the user's to act on
     provider = PROVIDERS["cpu" if device == "auto" else device]
     try:
-        return OnnxRuntimeSession(onnxruntime.InferenceSession(str(graph), options, providers=[provider]))
-    except Exception as error:  # its exceptions share no base below Exception
+        return OnnxRuntimeSession(onnxruntime.InferenceSession(str(graph), options, providers=[provider]), graph)
+    except Exception as error:  # here and above: its exceptions share no base below Exception
         raise BundleError(f"ONNX Runtime {onnxruntime.__version__} cannot open {graph}: {error}") from error

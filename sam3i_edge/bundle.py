@@ -8,18 +8,23 @@ golden/          a photograph, prompts and the float model's answers, for ``sam3
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from sam3i_edge import schema
-from sam3i_edge.errors import BundleError, ExportError
+from sam3i_edge.config import ModelConfig
+from sam3i_edge.errors import BundleError, ConfigError, ExportError
+from sam3i_edge.graphs import GraphSpec, Limits, graph_specs
+from sam3i_edge.prompt import ROUTES
+from sam3i_edge.targets import Target
 
 FORMAT = "sam3i-edge-bundle"
 FORMAT_VERSION = 1
@@ -27,24 +32,9 @@ MANIFEST_FILE = "manifest.json"
 TOKENIZER_FILE = "tokenizer.json"
 GOLDEN_PROMPTS_FILE = "golden/prompts.json"
 GOLDEN_TENSORS_FILE = "golden/tensors.npz"
+GOLDEN_FILES = (GOLDEN_PROMPTS_FILE, GOLDEN_TENSORS_FILE)
 
-
-@dataclass(frozen=True)
-class TensorSpec:
-    """Name, element type and shape of a graph's input or output; a str in the shape is a free dimension."""
-
-    name: str
-    dtype: str
-    shape: tuple[int | str, ...]
-
-
-@dataclass(frozen=True)
-class GraphSpec:
-    """One graph file with its typed inputs and outputs."""
-
-    file: str
-    inputs: tuple[TensorSpec, ...]
-    outputs: tuple[TensorSpec, ...]
+FILE_NAME = re.compile(r"(?!.*\.\.)[A-Za-z0-9_.-]{1,100}(/[A-Za-z0-9_.-]{1,100}){0,3}")
 
 
 @dataclass(frozen=True)
@@ -63,15 +53,6 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Limits:
-    """What one call of the grounding graph takes and gives."""
-
-    max_prompts: int
-    max_boxes: int
-    max_instances: int
-
-
-@dataclass(frozen=True)
 class Difference:
     """How far an output was from the float model's at export."""
 
@@ -87,21 +68,15 @@ class Manifest:
     format_version: int
     tool_versions: dict[str, str]
     source: Source
-    model: dict[str, Any]
-    target: dict[str, Any]
+    model: ModelConfig
+    target: Target
     precision: str
     routes: tuple[str, ...]
-    preprocessing: dict[str, Any]
+    preprocessing: dict[str, str]
     limits: Limits
     graphs: dict[str, GraphSpec]
     accuracy: dict[str, Difference]
     files: dict[str, FileRecord]
-
-    @property
-    def image_size(self) -> int:
-        """Side of the square image the vision graph takes."""
-        size = self.graphs["vision"].inputs[0].shape[1]
-        return int(size)
 
 
 @dataclass(frozen=True)
@@ -133,10 +108,12 @@ def read_manifest(path: Path) -> Manifest:
     file = path / MANIFEST_FILE
     if not file.is_file():
         what = "is a file, not a bundle folder" if path.is_file() else f"holds no {MANIFEST_FILE}"
-        raise BundleError(f"{path} {what}. Make a bundle with: sam3i-edge export -o {path}")
+        raise BundleError(
+            f"{path} {what if path.exists() else 'does not exist'}. A bundle is made with: sam3i-edge export -o DIR"
+        )
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise BundleError(f"{file} cannot be read: {error}. Copy or export the bundle anew.") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise BundleError(f"{file} is no manifest of a {FORMAT}.")
@@ -148,28 +125,27 @@ def read_manifest(path: Path) -> Manifest:
         )
     try:
         manifest = schema.parse(Manifest, content)
-    except schema.SchemaError as error:
+    except (schema.SchemaError, ConfigError) as error:
         raise BundleError(f"{file}: {error} Copy or export the bundle anew.") from error
-    for graph in ("vision", "text", "grounding"):
-        if graph not in manifest.graphs:
-            raise BundleError(f"{file}: graphs.{graph} is missing. Copy or export the bundle anew.")
+    if manifest.graphs != graph_specs(manifest.model, manifest.limits) or manifest.routes != ROUTES:
+        raise BundleError(f"{file}: its graphs do not fit its model and limits. Export the bundle anew.")
     return manifest
 
 
 def _check_files(path: Path, manifest: Manifest) -> None:
-    needed = {TOKENIZER_FILE, *(graph.file for graph in manifest.graphs.values())}
+    needed = {TOKENIZER_FILE, *GOLDEN_FILES, *(graph.file for graph in manifest.graphs.values())}
     unlisted = sorted(needed - manifest.files.keys())
     if unlisted:
         raise BundleError(f"{path / MANIFEST_FILE} lists no hash for {', '.join(unlisted)}. Export the bundle anew.")
     root = path.resolve()
     for name in manifest.files:
-        parts = PurePosixPath(name)
-        leaves = parts.is_absolute() or ".." in parts.parts or "\\" in name
-        if leaves or not (path / name).resolve().is_relative_to(root):
+        # The pattern also keeps out what some file system would not take, and what would confuse a terminal.
+        if not FILE_NAME.fullmatch(name) or not (path / name).resolve().is_relative_to(root):
             raise BundleError(
-                f"{path / MANIFEST_FILE} names {name!r}, which leaves the bundle. Do not use this bundle."
+                f"{path / MANIFEST_FILE} names {name!r}, which leaves the bundle or is no plain file name. "
+                f"Do not use this bundle."
             )
-    present = {file.relative_to(path).as_posix() for file in path.rglob("*") if not file.is_dir()}
+    present = {file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_symlink() or not file.is_dir()}
     extra = sorted(present - manifest.files.keys() - {MANIFEST_FILE})
     if extra:
         raise BundleError(f"{path} holds files that its manifest does not list: {', '.join(extra)}. Remove them.")
@@ -213,7 +189,7 @@ def write_manifest(path: Path, manifest: Manifest) -> None:
     (path / MANIFEST_FILE).write_text(text + "\n", encoding="utf-8")
 
 
-@contextmanager
+@contextlib.contextmanager
 def staged(output: Path) -> Iterator[Path]:
     """A temporary folder beside ``output`` that becomes ``output`` if the block succeeds, and is removed otherwise.
 
@@ -221,11 +197,12 @@ def staged(output: Path) -> Iterator[Path]:
         ExportError: ``output`` exists and is not an empty folder, or its parent cannot be written. This is checked
             before the block runs. A full disk inside the block is reported the same way.
     """
-    output = output.absolute()
-    if output.exists() and not (output.is_dir() and not any(output.iterdir())):
-        what = "is not empty" if output.is_dir() else "is a file"
-        raise ExportError(f"The output {output} {what}. Remove it, or give another folder with -o.")
     try:
+        output = output.resolve()
+        if output.exists() and not (output.is_dir() and not any(output.iterdir())):
+            what = "is not empty" if output.is_dir() else "is a file"
+            raise ExportError(f"The output {output} {what}. Remove it, or give another folder with -o.")
+        created = [parent for parent in output.parents if not parent.exists()]
         output.parent.mkdir(parents=True, exist_ok=True)
         stage = Path(tempfile.mkdtemp(prefix=f".{output.name}.partial-", dir=output.parent))
     except OSError as error:
@@ -235,6 +212,9 @@ def staged(output: Path) -> Iterator[Path]:
         stage.chmod(0o755)  # mkdtemp's folders are private; a bundle is for everyone who may read its parent
         stage.replace(output)
     except OSError as error:
-        raise ExportError(f"Writing {output} failed: {error.strerror or error}. Nothing was left behind.") from error
+        raise ExportError(f"Writing {output} failed: {error}. Nothing was left behind.") from error
     finally:
         shutil.rmtree(stage, ignore_errors=True)
+        with contextlib.suppress(OSError):  # not empty: the bundle is there
+            for parent in created:
+                parent.rmdir()

@@ -6,7 +6,9 @@ import argparse
 import dataclasses
 import json
 import logging
+import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -24,6 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return command(parsed)
     except Sam3iEdgeError as error:
+        print(f"sam3i-edge: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
         print(f"sam3i-edge: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -79,8 +84,11 @@ def _export(arguments: argparse.Namespace) -> int:
             f"Exporting needs {error.name}, which is not installed: pip install 'sam3i-edge[export,onnxruntime]'"
         ) from error
     start = time.monotonic()
+    stopped = _stop_on_signals()
 
     def progress(message: str) -> None:
+        if stopped.is_set():
+            raise KeyboardInterrupt
         print(f"[{time.monotonic() - start:6.1f} s] {message}", file=sys.stderr, flush=True)
 
     manifest = export(
@@ -93,8 +101,24 @@ def _export(arguments: argparse.Namespace) -> int:
     )
     worst = min(manifest.accuracy.items(), key=lambda item: item[1].sqnr_db)
     size = sum(record.bytes for record in manifest.files.values()) / 1e6
-    progress(f"wrote {arguments.output} ({size:.1f} MB); worst output {worst[0]}, SQNR {worst[1].sqnr_db:.0f} dB")
+    print(f"wrote {arguments.output}, {size:.1f} MB; worst output {worst[0]}, SQNR {worst[1].sqnr_db:.0f} dB")
     return 0
+
+
+def _stop_on_signals() -> threading.Event:
+    """Let SIGTERM end the command as Ctrl-C does, cleaning up. The event tells that either was received.
+
+    The exception alone is not enough: Python drops it where it happens to hit a finalizer.
+    """
+    stopped = threading.Event()
+
+    def stop(*_: object) -> None:
+        stopped.set()
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    return stopped
 
 
 def _segment(arguments: argparse.Namespace) -> int:
@@ -164,9 +188,9 @@ def _inspect(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(schema.plain(manifest), indent=1, ensure_ascii=False))
         return 0
-    print(f"target     {manifest.target['name']} ({manifest.target['runtime']}), {manifest.precision}")
+    print(f"target     {manifest.target.name} ({manifest.target.runtime}), {manifest.precision}")
     print(f"weights    {manifest.source.checkpoint} {manifest.source.sha256[:12]} {manifest.source.note}".rstrip())
-    print(f"image      {manifest.image_size} x {manifest.image_size}")
+    print(f"image      {manifest.model.image_size} x {manifest.model.image_size}")
     print(f"routes     {', '.join(manifest.routes)}")
     print("per call   " + ", ".join(f"{name} {value}" for name, value in dataclasses.asdict(manifest.limits).items()))
     for name, graph in manifest.graphs.items():

@@ -38,6 +38,9 @@ class RuntimeUnavailableError(Sam3iEdgeError):
     """A runtime, device or optional dependency that is not installed here."""
 
 
+MAX_SHOWN = 80
+
+
 def unknown_name(kind: str, value: object, known: Iterable[str]) -> str:
     """Say that ``value`` is no known ``kind``, list the known ones and name the closest.
 
@@ -45,6 +48,8 @@ def unknown_name(kind: str, value: object, known: Iterable[str]) -> str:
     "Unknown route 'simpel'. Known: concept, simple. Did you mean 'simple'?"
     """
     names = list(known)
-    text = f"Unknown {kind} {value!r}. Known: {', '.join(names)}."
-    close = difflib.get_close_matches(str(value), names, n=1, cutoff=0.4)
-    return f"{text} Did you mean {close[0]!r}?" if close else text
+    shown = repr(value) if len(repr(value)) <= MAX_SHOWN else repr(value)[:MAX_SHOWN] + "..."
+    text = f"Unknown {kind} {shown}. Known: {', '.join(names)}."
+    by_lower = {name.lower(): name for name in names}
+    close = difflib.get_close_matches(str(value).lower(), by_lower, n=1, cutoff=0.4)
+    return f"{text} Did you mean {by_lower[close[0]]!r}?" if close else text

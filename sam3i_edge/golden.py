@@ -6,6 +6,7 @@ They travel in the bundle, so that any device can check itself without a worksta
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +15,21 @@ import numpy as np
 
 from sam3i_edge import schema
 from sam3i_edge.bundle import GOLDEN_PROMPTS_FILE, GOLDEN_TENSORS_FILE
-from sam3i_edge.errors import BundleError
+from sam3i_edge.errors import BundleError, Sam3iEdgeError
+from sam3i_edge.graphs import FEATURES
+from sam3i_edge.image import check_image
 from sam3i_edge.prompt import Box, Prompt
 
 MAX_VALUES = 1 << 20
 """Of a larger tensor the golden file keeps every n-th value: the features of a full-size model have 28 million."""
+
+
+EXPECTED = (
+    "preprocess/image",
+    *(f"vision/{name}" for name in FEATURES),
+    "text/text",
+    *(f"grounding/{name}" for name in ("presence", "logits", "boxes", "masks", "query_index")),
+)
 
 
 @dataclass(frozen=True)
@@ -30,6 +41,11 @@ class _Prompt:
 
 
 @dataclass(frozen=True)
+class _PromptsFile:
+    prompts: tuple[_Prompt, ...]
+
+
+@dataclass(frozen=True, eq=False)
 class Golden:
     """Golden cases. ``expected`` is keyed ``stage/output``; ``sample`` says which values of a tensor it holds."""
 
@@ -47,11 +63,11 @@ def sample(values: np.ndarray) -> np.ndarray:
 def write_golden(path: Path, golden: Golden) -> None:
     """Write the golden files of the bundle folder ``path``."""
     (path / GOLDEN_PROMPTS_FILE).parent.mkdir(exist_ok=True)
-    prompts = [
+    prompts = tuple(
         _Prompt(p.text, p.route, tuple(map(_corners, p.boxes)), tuple(map(_corners, p.negative_boxes)))
         for p in golden.prompts
-    ]
-    text = json.dumps(schema.plain(prompts), indent=1, ensure_ascii=False)
+    )
+    text = json.dumps(schema.plain(_PromptsFile(prompts)), indent=1, ensure_ascii=False)
     (path / GOLDEN_PROMPTS_FILE).write_text(text + "\n", encoding="utf-8")
     tensors = {f"expected/{name}": sample(values) for name, values in golden.expected.items()}
     with (path / GOLDEN_TENSORS_FILE).open("wb") as file:
@@ -61,15 +77,15 @@ def write_golden(path: Path, golden: Golden) -> None:
 def read_golden(path: Path) -> Golden:
     """Read the golden files of the bundle folder ``path``. Raises BundleError."""
     try:
-        content = json.loads((path / GOLDEN_PROMPTS_FILE).read_text(encoding="utf-8"))
+        content = schema.parse(_PromptsFile, json.loads((path / GOLDEN_PROMPTS_FILE).read_text(encoding="utf-8")))
         prompts = tuple(
             Prompt(p.text, p.route, [Box(*box) for box in p.boxes], [Box(*box) for box in p.negative_boxes])
-            for p in (schema.parse(_Prompt, values, f"[{i}]") for i, values in enumerate(content))
+            for p in content.prompts
         )
         with np.load(path / GOLDEN_TENSORS_FILE, allow_pickle=False) as tensors:
-            expected = {name.removeprefix("expected/"): tensors[name] for name in tensors.files if name != "image"}
-            return Golden(tensors["image"], prompts, expected)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+            expected = {name: tensors[f"expected/{name}"].astype(np.float32) for name in EXPECTED}
+            return Golden(check_image(tensors["image"]), prompts, expected)
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, Sam3iEdgeError) as error:
         raise BundleError(f"The golden cases of {path} cannot be read: {error}. Export the bundle anew.") from error
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sam3i_edge.errors import PromptError, unknown_name
+from sam3i_edge.tokenizer import clean
 
 ROUTES = ("concept", "simple", "complex")
 """The three levels of text, in the order of the model's gates."""
@@ -31,12 +33,16 @@ class Box:
     y1: float
 
     def __post_init__(self) -> None:
-        try:
-            corners = tuple(float(value) for value in (self.x0, self.y0, self.x1, self.y1))
-        except (TypeError, ValueError) as error:
-            raise PromptError(f"{self!r}: the coordinates must be numbers, in pixels.") from error
-        if not all(math.isfinite(value) for value in corners):
-            raise PromptError(f"{self!r}: the coordinates must be finite.")
+        for name, value in list(vars(self).items()):
+            if not isinstance(value, numbers.Real):
+                raise PromptError(f"{self!r}: the coordinates must be numbers, in pixels.")
+            try:
+                number = float(value)  # kept as such: a NumPy uint8 would overflow in the sums below
+            except OverflowError:
+                number = math.inf
+            if not math.isfinite(number):
+                raise PromptError(f"{self!r}: the coordinates must be finite.")
+            object.__setattr__(self, name, number)
         if self.x0 >= self.x1 or self.y0 >= self.y1:
             raise PromptError(f"{self!r} is empty or inverted: Box takes (x0, y0, x1, y1) with x0 < x1 and y0 < y1.")
 
@@ -82,19 +88,21 @@ class Prompt:
     def __post_init__(self) -> None:
         if not isinstance(self.text, str):
             raise PromptError(f"The prompt's text is a {type(self.text).__name__}; it must be a str.")
-        if not self.text.strip():
+        if not clean(self.text):
             raise PromptError(
                 "The prompt's text is empty. Say what to segment, for example 'the red mug'; "
                 "if boxes alone should decide, use the text 'visual'."
             )
-        if self.route not in (*ROUTES, AUTO):
+        if not isinstance(self.route, str) or self.route not in (*ROUTES, AUTO):
             raise PromptError(unknown_name("route", self.route, (*ROUTES, AUTO)))
         for name in ("boxes", "negative_boxes"):
-            boxes = tuple(getattr(self, name))
+            boxes = getattr(self, name)
+            if not isinstance(boxes, Sequence):
+                raise PromptError(f"Prompt.{name} is {boxes!r}; it must be a list of Box(x0, y0, x1, y1).")
             for box in boxes:
                 if not isinstance(box, Box):
                     raise PromptError(f"Prompt.{name} holds {box!r}; it must hold Box(x0, y0, x1, y1) only.")
-            object.__setattr__(self, name, boxes)
+            object.__setattr__(self, name, tuple(boxes))
 
     @property
     def resolved_route(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import types
 import typing
@@ -63,7 +64,8 @@ def _convert(hint: Any, value: Any, name: str) -> Any:
     elif type(value) is hint:
         return value
     elif hint is float and type(value) is int:  # JSON writes 1.0 as 1
-        return float(value)
+        with contextlib.suppress(OverflowError):
+            return float(value)
     raise SchemaError(f"{name} is {_shown(value)}; expected {_describe(hint)}.")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import numbers
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import overload
 import numpy as np
 
 from sam3i_edge.bundle import TOKENIZER_FILE, Bundle, Manifest, open_bundle
-from sam3i_edge.errors import PromptError
+from sam3i_edge.errors import BundleError, PromptError
 from sam3i_edge.image import check_image, preprocess
 from sam3i_edge.instances import Instances, postprocess
 from sam3i_edge.prompt import Prompt, gates
@@ -19,9 +20,6 @@ from sam3i_edge.runtimes import Session, open_session
 from sam3i_edge.tokenizer import PADDING_ID, Tokenizer
 
 logger = logging.getLogger("sam3i_edge")
-
-FEATURES = ("fine", "middle", "coarse")
-"""The vision graph's outputs, which the grounding graph takes: the feature pyramid."""
 
 TEXT_CACHE_SIZE = 1024
 
@@ -40,9 +38,13 @@ class Segmenter:
     """
 
     def __init__(self, bundle: Bundle, sessions: dict[str, Session], threshold: float) -> None:
+        self._threshold = 0.0
         self._bundle = bundle
         self._sessions = sessions
         self._tokenizer = Tokenizer.from_file(bundle.path / TOKENIZER_FILE)
+        length = bundle.manifest.model.text.context_length
+        if self._tokenizer.context_length != length:
+            raise BundleError(f"{bundle.path / TOKENIZER_FILE} makes texts of another length than {length} tokens.")
         self._text_cache: OrderedDict[tuple[str, str], tuple[np.ndarray, np.ndarray]] = OrderedDict()
         self.threshold = threshold
 
@@ -63,12 +65,21 @@ class Segmenter:
             RuntimeUnavailableError: the runtime or the device is not to be had here.
             PromptError: the threshold is out of range.
         """
-        if not 0 <= threshold <= 1:
-            raise PromptError(f"The threshold is {threshold}; it must be between 0 and 1.")
         opened = open_bundle(bundle)
-        name = runtime or str(opened.manifest.target["runtime"])
+        name = runtime or opened.manifest.target.runtime
         sessions = {graph: open_session(name, opened.graph_path(graph), device) for graph in opened.manifest.graphs}
         return cls(opened, sessions, threshold)
+
+    @property
+    def threshold(self) -> float:
+        """Instances scoring above this are returned. Setting it to anything but 0..1 raises PromptError."""
+        return self._threshold
+
+    @threshold.setter
+    def threshold(self, value: float) -> None:
+        if not isinstance(value, numbers.Real) or not 0 <= float(value) <= 1:
+            raise PromptError(f"The threshold is {value!r}; it must be a number between 0 and 1.")
+        self._threshold = float(value)
 
     @property
     def manifest(self) -> Manifest:
@@ -83,7 +94,7 @@ class Segmenter:
     def encode(self, image: np.ndarray) -> Frame:
         """Run the vision graph on ``image``, (H, W, 3) uint8 RGB of any size. Raises ImageError."""
         height, width = check_image(image).shape[:2]
-        features = self._sessions["vision"].run({"image": preprocess(image, self.manifest.image_size)})
+        features = self._sessions["vision"].run({"image": preprocess(image, self.manifest.model.image_size)})
         return Frame(self, features, width, height)
 
     @overload
@@ -156,6 +167,8 @@ class Frame:
         """
         if isinstance(prompt, str | Prompt):
             return self._segment([prompt])[0]
+        if not isinstance(prompt, Sequence):
+            raise PromptError(f"The prompt is a {type(prompt).__name__}; give a str, a Prompt, or a list of them.")
         return self._segment(prompt)
 
     def _segment(self, prompts: Sequence[str | Prompt]) -> list[Instances]:
@@ -181,7 +194,7 @@ class Frame:
 
     def _warn_if_full(self, found: Sequence[Instances]) -> None:
         limit = self._segmenter.manifest.limits.max_instances
-        queries = self._segmenter.manifest.model["num_queries"]
+        queries = self._segmenter.manifest.model.num_queries
         if limit < queries and any(len(instances) == limit for instances in found):
             logger.warning("A prompt found %d instances, the most this bundle returns; there may be more.", limit)
 

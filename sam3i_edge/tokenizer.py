@@ -56,6 +56,10 @@ class Tokenizer:
         self._ids = vocabulary
         self._ranks = {pair: rank for rank, pair in enumerate(merges)}
         self._characters = bytes_to_characters()
+        symbols = [*self._characters.values()]
+        needed = [*symbols, *(symbol + END_OF_WORD for symbol in symbols), *map("".join, merges)]
+        if [vocabulary.get(word) for word in (*needed, START_OF_TEXT, END_OF_TEXT)] != [*range(len(vocabulary))]:
+            raise ValueError("the vocabulary is not the bytes, the merges and two special tokens, in this order")
         self._pattern = regex.compile(WORD_PATTERN, regex.IGNORECASE)
         self._word_ids = lru_cache(maxsize=4096)(self._encode_word)
 
@@ -69,8 +73,8 @@ class Tokenizer:
         try:
             content: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
             merges = [(first, second) for first, second in content["model"]["merges"]]
-            return cls(content["model"]["vocab"], merges, content["truncation"]["max_length"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            return cls(dict(content["model"]["vocab"]), merges, int(content["truncation"]["max_length"]))
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise BundleError(f"{path} is no CLIP tokenizer: {error!r}. Export the bundle anew.") from error
 
     def encode(self, text: str) -> np.ndarray:

@@ -9,9 +9,11 @@ import numpy as np
 
 from sam3i_edge.bundle import Difference
 from sam3i_edge.compare import TOLERANCES, measure
+from sam3i_edge.errors import BundleError, unknown_name
 from sam3i_edge.golden import Golden, sample
+from sam3i_edge.graphs import FEATURES
 from sam3i_edge.image import preprocess
-from sam3i_edge.segmenter import FEATURES, Features, Segmenter
+from sam3i_edge.segmenter import Features, Segmenter
 
 MAX_GREY_LEVELS = 1
 
@@ -37,10 +39,13 @@ def verify(segmenter: Segmenter, golden: Golden) -> list[Check]:
 
 
 def _replay(segmenter: Segmenter, golden: Golden) -> Iterator[Check]:
-    tolerance = TOLERANCES[segmenter.manifest.precision]
+    precision = segmenter.manifest.precision
+    if precision not in TOLERANCES:
+        raise BundleError(unknown_name("precision", precision, TOLERANCES))
+    tolerance = TOLERANCES[precision]
     height, width = golden.image.shape[:2]
 
-    pixels = preprocess(golden.image, segmenter.manifest.image_size)
+    pixels = preprocess(golden.image, segmenter.manifest.model.image_size)
     difference = measure(sample(pixels), golden.expected["preprocess/image"])
     yield Check("preprocess/image", difference, difference.max_abs <= MAX_GREY_LEVELS)
 
@@ -66,6 +71,8 @@ def align(outputs: Features, query_index: np.ndarray) -> Features:
     altogether keeps a place of zeros, which no tolerance allows.
     """
     found = outputs["query_index"]
+    if query_index.size != found.size:
+        raise BundleError(f"The golden cases name {query_index.size} instances, the bundle finds {found.size}.")
     expected = query_index.reshape(found.shape)
     matches = expected[:, :, None] == found[:, None, :]
     place, known = matches.argmax(-1), matches.any(-1)

@@ -4,11 +4,14 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from sam3i_edge import Segmenter, schema
-from sam3i_edge.bundle import open_bundle, staged
+from sam3i_edge.bundle import list_files, open_bundle, staged
 from sam3i_edge.errors import BundleError, ExportError
+from sam3i_edge.golden import read_golden
+from sam3i_edge.verify import verify
 
 
 @pytest.fixture
@@ -83,6 +86,12 @@ def test_link_that_leaves_the_folder(copy):
     refused(copy, "leaves the bundle")
 
 
+@pytest.mark.parametrize("target", ["golden", "."])
+def test_linked_folder(copy, target):
+    (copy / "link").symlink_to(target)
+    refused(copy, "does not list: link")
+
+
 def test_graph_without_a_hash(copy):
     files = json.loads((copy / "manifest.json").read_text(encoding="utf-8"))["files"]
     del files["graphs/text.onnx"]
@@ -97,7 +106,16 @@ def test_graph_without_a_hash(copy):
         ({"surprise": 1}, "Unknown key 'surprise'"),
         ({"precision": 3}, "precision is 3; expected str"),
         ({"limits": {"max_boxes": 1, "max_instances": 1}}, "limits.max_prompts is missing"),
-        ({"graphs": {}}, r"graphs\.vision is missing"),
+        (
+            {"limits": {"max_prompts": 0, "max_boxes": 1, "max_instances": 1}},
+            "limits.max_prompts is 0; it must be between",
+        ),
+        ({"limits": {"max_prompts": 1, "max_boxes": 9, "max_instances": 20}}, "do not fit its model and limits"),
+        ({"graphs": {}}, "do not fit its model and limits"),
+        ({"routes": []}, "do not fit its model and limits"),
+        ({"model": {"image_size": 15}}, "image_size is 15; it must be a multiple"),
+        ({"model": {}}, "do not fit its model and limits"),
+        ({"target": {}}, "target.name is missing"),
         ({"files": []}, r"files is \[\]; expected an object"),
     ],
 )
@@ -106,13 +124,70 @@ def test_damaged_manifest(copy, changes, message):
     refused(copy, message)
 
 
-def test_manifest_that_is_no_json(copy):
-    (copy / "manifest.json").write_text("{")
+@pytest.mark.parametrize("content", ["{", "[" * 100_000])
+def test_manifest_that_is_no_json(copy, content):
+    (copy / "manifest.json").write_text(content)
     refused(copy, r"manifest\.json cannot be read")
 
 
+def rehash(copy: Path) -> None:
+    """Make the manifest agree with the files, as one who tampers on purpose would."""
+    edit(copy, files=schema.plain(list_files(copy)))
+
+
+@pytest.mark.parametrize(
+    "content", ["{}", "[]", '{"model": {"vocab": {}, "merges": []}, "truncation": {"max_length": 32}}']
+)
+def test_tampered_tokenizer(copy, content):
+    (copy / "tokenizer.json").write_text(content)
+    rehash(copy)
+    refused(copy, r"tokenizer\.json is no CLIP tokenizer")
+
+
+def test_tokenizer_of_another_length(copy):
+    path = copy / "tokenizer.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content["truncation"]["max_length"] = 77
+    path.write_text(json.dumps(content))
+    rehash(copy)
+    refused(copy, "another length than 32 tokens")
+
+
+def test_graphs_swapped(copy):
+    shutil.copy(copy / "graphs/vision.onnx", copy / "graphs/text.onnx")
+    rehash(copy)
+    with pytest.raises(BundleError, match=r"ONNX Runtime .* failed in .*text\.onnx"):
+        Segmenter.load(copy).segment(np.zeros((9, 9, 3), np.uint8), "mug")
+
+
+@pytest.mark.parametrize(
+    ("file", "damage"),
+    [
+        ("golden/tensors.npz", lambda content: content[: len(content) // 2]),
+        ("golden/tensors.npz", lambda content: b""),
+        ("golden/prompts.json", lambda content: b"{}"),
+        ("golden/prompts.json", lambda content: content.replace(b"simple", b"simpel")),
+    ],
+)
+def test_tampered_golden_cases(copy, file, damage):
+    path = copy / file
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(BundleError, match=r"golden cases of .* cannot be read"):
+        read_golden(copy)
+
+
+def test_one_golden_prompt_fewer(copy):
+    path = copy / "golden/prompts.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({"prompts": content["prompts"][1:]}))
+    rehash(copy)
+    with pytest.raises(BundleError, match="golden cases name 80 instances, the bundle finds 60"):
+        verify(Segmenter.load(copy), read_golden(copy))
+
+
 def test_no_bundle(tmp_path):
-    refused(tmp_path, "holds no manifest.json.*sam3i-edge export")
+    refused(tmp_path, r"holds no manifest\.json.*sam3i-edge export")
+    refused(tmp_path / "typo", "does not exist")
     (tmp_path / "file").write_text("x")
     refused(tmp_path / "file", "is a file, not a bundle")
 
@@ -132,6 +207,26 @@ def test_staged_leaves_nothing_when_interrupted(tmp_path, error):
         (stage / "file").write_text("x")
         raise error
     assert list(tmp_path.iterdir()) == []
+
+
+def test_staged_leaves_no_new_parents_behind(tmp_path):
+    with pytest.raises(KeyboardInterrupt), staged(tmp_path / "new" / "parents" / "bundle"):
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_output_that_is_a_link(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    with staged(tmp_path / "link") as stage:
+        (stage / "file").write_text("x")
+    assert (tmp_path / "real/file").read_text() == "x"
+    assert (tmp_path / "link").is_symlink()
+
+
+def test_output_name_too_long(tmp_path):
+    with pytest.raises(ExportError, match="File name too long"), staged(tmp_path / ("x" * 300)):
+        pytest.fail("the work must not begin")
 
 
 def test_output_not_empty(tmp_path):

@@ -105,6 +105,7 @@ def test_export_refuses_before_it_begins(tmp_path):
     failed("No checkpoint at", "export", "--checkpoint", tmp_path / "none.pt", "-o", output)
     failed("Cannot read the model config", "export", "--config", tmp_path / "none.json", "-o", output)
     failed("is not empty", "export", "-o", PARITY)
+    failed("File name too long", "export", "--checkpoint", "x" * 300, "-o", output)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -121,8 +122,8 @@ def test_segment_refuses(bundle, photo, tmp_path):
     failed("Cannot write", "segment", bundle, photo, "mug", "-o", tmp_path / "no" / "overlay.png")
 
 
-@pytest.mark.parametrize("delay", [0.2, 12])
-def test_ctrl_c_leaves_nothing(tmp_path, delay):
+@pytest.mark.parametrize(("number", "delay"), [(signal.SIGINT, 0.2), (signal.SIGINT, 12), (signal.SIGTERM, 6)])
+def test_ctrl_c_leaves_nothing(tmp_path, number, delay):
     output = tmp_path / "bundle"
     command = [sys.executable, "-m", "sam3i_edge", "export", *CHECKPOINT, "-o", str(output)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
@@ -130,7 +131,7 @@ def test_ctrl_c_leaves_nothing(tmp_path, delay):
     while not list(tmp_path.iterdir()) and time.monotonic() < deadline:
         time.sleep(0.05)
     time.sleep(delay)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, errors = process.communicate(timeout=60)
     # Interrupted while Python runs an exec() (dataclasses do), it ends by the signal itself: 130 to a shell as well.
     assert process.returncode in (130, -signal.SIGINT), errors

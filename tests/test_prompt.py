@@ -40,7 +40,7 @@ def test_unknown_route_names_the_closest():
         Prompt("mug", route="simpel")
 
 
-@pytest.mark.parametrize("text", ["", "  \n\t"])
+@pytest.mark.parametrize("text", ["", "  \n\t", "\ufeff", "&nbsp;", "&amp;nbsp;", "\x01\x02"])
 def test_empty_text(text):
     with pytest.raises(PromptError, match=r"text is empty.*use the text 'visual'"):
         Prompt(text)
@@ -57,15 +57,21 @@ def test_inverted_or_empty_box(corners):
         Box(*corners)
 
 
-@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("value", [math.nan, math.inf, 10**400, np.float16(np.inf)])
 def test_box_that_is_not_finite(value):
     with pytest.raises(PromptError, match="must be finite"):
         Box(0, 0, value, 3)
 
 
-def test_box_of_words():
+@pytest.mark.parametrize("value", ["9", None, (1, 2)])
+def test_box_of_anything_but_numbers(value):
     with pytest.raises(PromptError, match="must be numbers"):
-        Box("a", 0, 1, 1)
+        Box(0, 0, value, 10)
+
+
+def test_box_of_numpy_scalars_does_not_overflow():
+    box = Box(*map(np.uint8, (200, 200, 250, 250)))
+    assert box.normalized(300, 300) == pytest.approx((0.75, 0.75, 1 / 6, 1 / 6))
 
 
 @pytest.mark.parametrize("corners", [(-1, 0, 5, 5), (0, 0, 101, 5), (0, 0, 5, 51), (200, 200, 300, 300)])
@@ -82,6 +88,8 @@ def test_box_normalized():
 def test_boxes_must_be_boxes():
     with pytest.raises(PromptError, match=r"Prompt.boxes holds \(0, 0, 1, 1\)"):
         Prompt("mug", boxes=[(0, 0, 1, 1)])
+    with pytest.raises(PromptError, match=r"must be a list of Box"):
+        Prompt("mug", negative_boxes=Box(0, 0, 1, 1))
 
 
 def test_gates_are_one_hot():

@@ -1,5 +1,6 @@
 """From a raw image and a text to instances, through the exported graphs."""
 
+import dataclasses
 import logging
 
 import numpy as np
@@ -134,10 +135,18 @@ def test_unknown_runtime_and_device(bundle):
         Segmenter.load(bundle, device="cpuu")
 
 
-@pytest.mark.parametrize("threshold", [-0.1, 1.1, float("nan")])
-def test_threshold_out_of_range(bundle, threshold):
-    with pytest.raises(PromptError, match="must be between 0 and 1"):
+@pytest.mark.parametrize("threshold", [-0.1, 1.1, float("nan"), None, "0.5"])
+def test_threshold_out_of_range(bundle, segmenter, threshold):
+    with pytest.raises(PromptError, match="must be a number between 0 and 1"):
         Segmenter.load(bundle, threshold=threshold)
+    with pytest.raises(PromptError, match="must be a number between 0 and 1"):
+        segmenter.threshold = threshold
+
+
+@pytest.mark.parametrize("prompt", [None, 3, {"mug"}, (part for part in ["mug"])])
+def test_prompts_of_a_wrong_type(segmenter, prompt):
+    with pytest.raises(PromptError, match="give a str, a Prompt, or a list of them"):
+        segmenter.segment(CASES[0].image, prompt)
 
 
 def test_the_device_that_ran_is_named(segmenter):
@@ -159,7 +168,10 @@ def test_a_full_result_is_announced(bundle, caplog):
     with caplog.at_level(logging.WARNING):
         segmenter.segment(CASES[0].image, "mug")
     assert "there may be more" not in caplog.text
-    segmenter.manifest.model["num_queries"] = 200
+    model = dataclasses.replace(segmenter.manifest.model, num_queries=200)
+    segmenter._bundle = dataclasses.replace(
+        segmenter._bundle, manifest=dataclasses.replace(segmenter.manifest, model=model)
+    )
     with caplog.at_level(logging.WARNING):
         segmenter.segment(CASES[0].image, "mug")
     assert "found 20 instances, the most this bundle returns" in caplog.text

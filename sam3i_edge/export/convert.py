@@ -15,8 +15,8 @@ from onnx_ir.passes import common as passes
 from onnxscript.optimizer import fold_constants
 from torch import nn
 
-from sam3i_edge.bundle import TensorSpec
-from sam3i_edge.export.graphs import FREE, example
+from sam3i_edge.export.graphs import example
+from sam3i_edge.graphs import FREE, GraphSpec
 from sam3i_edge.targets import Target
 
 EXTERNAL_DATA_BYTES = 1 << 30
@@ -25,20 +25,18 @@ EXTERNAL_DATA_BYTES = 1 << 30
 NO_LIMIT = 1 << 62
 
 
-def convert(
-    module: nn.Module, inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...], target: Target, path: Path
-) -> None:
-    """Trace ``module`` and write it as ONNX to ``path``, for the target's operator set and file version."""
+def convert(module: nn.Module, spec: GraphSpec, target: Target, folder: Path) -> None:
+    """Trace ``module`` and write it as ONNX to ``folder / spec.file``, for the target's operator set."""
     free = torch.export.Dim(FREE, min=1, max=1 << 16)
-    shapes = tuple({i: free for i, side in enumerate(spec.shape) if side == FREE} for spec in inputs)
+    shapes = tuple({i: free for i, side in enumerate(value.shape) if side == FREE} for value in spec.inputs)
     with _quiet():
         program = torch.onnx.export(
             module.eval(),
-            tuple(example(spec) for spec in inputs),
+            tuple(example(value) for value in spec.inputs),
             dynamo=True,
             dynamic_shapes=shapes,
-            input_names=[spec.name for spec in inputs],
-            output_names=[spec.name for spec in outputs],
+            input_names=[value.name for value in spec.inputs],
+            output_names=[value.name for value in spec.outputs],
             opset_version=target.opset,
             verbose=False,
             optimize=False,  # its rewrite rules take longer than the export and find nothing in these graphs
@@ -47,7 +45,7 @@ def convert(
         model = program.model
         _simplify(model)
     model.ir_version = target.ir_version
-    _save(model, path)
+    _save(model, folder / spec.file)
 
 
 def _simplify(model: onnx_ir.Model) -> None:

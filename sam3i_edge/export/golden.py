@@ -9,12 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sam3i_edge.config import ModelConfig
 from sam3i_edge.export.graphs import GroundingGraph, TextGraph, VisionGraph
 from sam3i_edge.golden import Golden
+from sam3i_edge.graphs import FEATURES
 from sam3i_edge.image import preprocess, read_image
-from sam3i_edge.model import ModelConfig
 from sam3i_edge.prompt import Box, Prompt, gates
-from sam3i_edge.segmenter import FEATURES, pack_boxes
+from sam3i_edge.segmenter import pack_boxes
 from sam3i_edge.tokenizer import PADDING_ID, Tokenizer
 
 PHOTOGRAPH = Path(__file__).with_name("coffee.jpg")

@@ -1,16 +1,13 @@
-"""The three graphs that are cut out of the model, with their typed inputs and outputs."""
+"""The three graphs that are cut out of the model, as modules to trace."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
-from sam3i_edge.bundle import Limits, TensorSpec
-from sam3i_edge.model import ModelConfig, Pyramid, Sam3i
+from sam3i_edge.graphs import TensorSpec
+from sam3i_edge.model import Pyramid, Sam3i
 from sam3i_edge.model.layers import box_cxcywh_to_xyxy
-
-FREE = "prompts"
-"""Name of the one free dimension: how many prompts share a call."""
 
 
 class VisionGraph(nn.Module):
@@ -65,58 +62,6 @@ class GroundingGraph(nn.Module):
         corners = box_cxcywh_to_xyxy(found.boxes.gather(1, best.expand(-1, -1, 4)))
         masks = self.model.segmentation_head.masks(found.pixels, queries, gates)
         return logits, found.presence, corners, masks, index.int()
-
-
-def default_limits(config: ModelConfig) -> Limits:
-    """How much one grounding call takes.
-
-    A call holds the encoder's self-attention of every prompt at once, heads x g⁴ floats; ``max_prompts`` keeps that
-    below 1 GiB. More prompts than that run in several calls.
-    """
-    attention_bytes = 4 * config.num_heads * config.grid_size**4
-    return Limits(
-        max_prompts=max(1, min(16, 2**30 // attention_bytes)),
-        max_boxes=16,
-        max_instances=min(32, config.num_queries),
-    )
-
-
-def vision_io(config: ModelConfig) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
-    """Inputs and outputs of the vision graph."""
-    return (TensorSpec("image", "uint8", (1, config.image_size, config.image_size, 3)),), _pyramid(config)
-
-
-def text_io(config: ModelConfig) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
-    """Inputs and outputs of the text graph."""
-    length = config.text.context_length
-    inputs = (TensorSpec("tokens", "int32", (FREE, length)), TensorSpec("gates", "float32", (FREE, 3)))
-    return inputs, (TensorSpec("text", "float32", (FREE, length, config.hidden_size)),)
-
-
-def grounding_io(config: ModelConfig, limits: Limits) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
-    """Inputs and outputs of the grounding graph."""
-    length, side, best = config.text.context_length, 4 * config.grid_size, limits.max_instances
-    inputs = (
-        *_pyramid(config),
-        TensorSpec("text", "float32", (FREE, length, config.hidden_size)),
-        TensorSpec("text_padding", "bool", (FREE, length)),
-        TensorSpec("gates", "float32", (FREE, 3)),
-        TensorSpec("box_prompts", "float32", (FREE, limits.max_boxes, 4)),
-        TensorSpec("box_labels", "int32", (FREE, limits.max_boxes)),
-    )
-    outputs = (
-        TensorSpec("logits", "float32", (FREE, best)),
-        TensorSpec("presence", "float32", (FREE, 1)),
-        TensorSpec("boxes", "float32", (FREE, best, 4)),
-        TensorSpec("masks", "float32", (FREE, best, side, side)),
-        TensorSpec("query_index", "int32", (FREE, best)),
-    )
-    return inputs, outputs
-
-
-def _pyramid(config: ModelConfig) -> tuple[TensorSpec, ...]:
-    sides = {"fine": 4 * config.grid_size, "middle": 2 * config.grid_size, "coarse": config.grid_size}
-    return tuple(TensorSpec(name, "float32", (1, config.hidden_size, side, side)) for name, side in sides.items())
 
 
 def example(spec: TensorSpec) -> Tensor:

@@ -10,13 +10,11 @@ from pathlib import Path
 
 import torch
 
-from sam3i_edge import schema
 from sam3i_edge.bundle import (
     FORMAT,
     FORMAT_VERSION,
     TOKENIZER_FILE,
     Difference,
-    GraphSpec,
     Manifest,
     Source,
     list_files,
@@ -27,17 +25,10 @@ from sam3i_edge.bundle import (
 from sam3i_edge.errors import ConfigError, ExportError
 from sam3i_edge.export.convert import convert
 from sam3i_edge.export.golden import make_golden
-from sam3i_edge.export.graphs import (
-    GroundingGraph,
-    TextGraph,
-    VisionGraph,
-    default_limits,
-    grounding_io,
-    text_io,
-    vision_io,
-)
+from sam3i_edge.export.graphs import GroundingGraph, TextGraph, VisionGraph
 from sam3i_edge.export.tokenizer import VOCABULARY_SIZE, build_tokenizer_json
 from sam3i_edge.golden import read_golden, write_golden
+from sam3i_edge.graphs import default_limits, graph_specs
 from sam3i_edge.model import ModelConfig, Sam3i, load
 from sam3i_edge.prompt import ROUTES
 from sam3i_edge.segmenter import Segmenter
@@ -93,6 +84,7 @@ def export(
         checks = verify(Segmenter.load(stage), read_golden(stage))
         manifest = dataclasses.replace(manifest, accuracy=_accuracy(checks))
         write_manifest(stage, manifest)
+        progress(f"putting the bundle in place: {output}")
     return manifest
 
 
@@ -141,21 +133,18 @@ def _write_bundle(
     tokenizer = Tokenizer.from_file(stage / TOKENIZER_FILE)
     write_golden(stage, make_golden(*modules, config, tokenizer, limits.max_boxes))
 
-    graphs = {}
     (stage / "graphs").mkdir()
-    io = (vision_io(config), text_io(config), grounding_io(config, limits))
-    for name, module, (inputs, outputs) in zip(("vision", "text", "grounding"), modules, io, strict=True):
+    graphs = graph_specs(config, limits)
+    for (name, spec), module in zip(graphs.items(), modules, strict=True):
         progress(f"exporting the {name} graph")
-        file = f"graphs/{name}.onnx"
-        convert(module, inputs, outputs, target, stage / file)
-        graphs[name] = GraphSpec(file, inputs, outputs)
+        convert(module, spec, target, stage)
     manifest = Manifest(
         format=FORMAT,
         format_version=FORMAT_VERSION,
         tool_versions=_tool_versions(),
         source=source,
-        model=config.to_dict(),
-        target=schema.plain(target),
+        model=config,
+        target=target,
         precision=precision,
         routes=ROUTES,
         preprocessing={"resize": "bilinear, antialiased, uint8", "channels": "RGB", "normalization": "in the graph"},

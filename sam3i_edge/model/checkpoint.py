@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from sam3i_edge.config import ModelConfig
 from sam3i_edge.errors import CheckpointError
-from sam3i_edge.model.config import ModelConfig
 from sam3i_edge.model.sam3i import Sam3i
 
 DETECTOR_PREFIX = "detector."
@@ -44,8 +45,8 @@ def load(checkpoint: str | Path, config: ModelConfig | str | Path) -> Sam3i:
         The model in evaluation mode, float32, on the CPU.
 
     Raises:
-        CheckpointError: the file cannot be read, holds anything but tensors and plain values, or does not fit the
-            config; the message names the keys.
+        CheckpointError: the file cannot be read, holds anything but tensors and plain values, does not fit the
+            config, or has values that are not finite; the message names the keys.
         ConfigError: the config cannot be read.
     """
     if not isinstance(config, ModelConfig):
@@ -56,17 +57,19 @@ def load(checkpoint: str | Path, config: ModelConfig | str | Path) -> Sam3i:
         model = Sam3i(config)
     is_base = not any(ADAPTER.search(key) for key in state)
     _check_fits(model, state, is_base, path)
-    model.load_state_dict({key: value.float() for key, value in state.items()}, strict=False, assign=True)
+    model.load_state_dict(_as_float32(state, path), strict=False, assign=True)
     _fill_missing(model, is_base)
     return model.eval()
 
 
 def _read(path: Path) -> Mapping[str, Any]:
     if not path.is_file():
-        raise CheckpointError(f"No checkpoint at {path}. Give the path of a .pt or .safetensors file.")
-    if path.suffix == ".safetensors":
+        what = "a folder" if path.is_dir() else "not there"
+        raise CheckpointError(f"No checkpoint at {path}: it is {what}. Give the path of a .pt or .safetensors file.")
+    if path.suffix.lower() == ".safetensors":
         return _read_safetensors(path)
     try:
+        _check_zip(path)
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except pickle.UnpicklingError as error:
         raise CheckpointError(
@@ -74,14 +77,23 @@ def _read(path: Path) -> Mapping[str, Any]:
             f"Unpickling could run code, so it is refused. Save the state dict alone: "
             f"torch.save({{'model': model.state_dict()}}, ...). Detail: {_first_sentence(error)}"
         ) from error
-    except (RuntimeError, ValueError, EOFError, OSError) as error:
+    except (RuntimeError, ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
         raise CheckpointError(
-            f"{path} ({path.stat().st_size} bytes) cannot be read as a checkpoint: truncated, or not written by "
-            f"torch.save in its zip format. Copy or download it again. Detail: {_first_sentence(error)}"
+            f"{path} ({path.stat().st_size} bytes) cannot be read as a checkpoint: truncated, damaged, or not "
+            f"written by torch.save in its zip format. Copy or download it again. Detail: {_first_sentence(error)}"
         ) from error
     if not isinstance(content, Mapping):
         raise CheckpointError(f"{path} holds a {type(content).__name__}; expected a state dict or {{'model': ...}}.")
     return content
+
+
+def _check_zip(path: Path) -> None:
+    """Compare the checksums of a zip file's members, which a memory-mapped load does not."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+        if damaged:
+            raise zipfile.BadZipFile(f"{damaged} does not have its checksum")
 
 
 def _read_safetensors(path: Path) -> Mapping[str, Any]:
@@ -106,12 +118,15 @@ def _first_sentence(error: Exception) -> str:
 def _select_model(content: Mapping[str, Any], path: Path) -> dict[str, Tensor]:
     """The detector's tensors, under the names the model uses."""
     state = content["model"] if isinstance(content.get("model"), Mapping) else content
-    if any(isinstance(key, str) and key.startswith(DETECTOR_PREFIX) for key in state):
+    strangers = [repr(key) for key in state if not isinstance(key, str)]
+    if strangers:
+        raise CheckpointError(f"{path} holds no SAM3-I state dict: among its keys are {_shown(strangers)}.")
+    if any(key.startswith(DETECTOR_PREFIX) for key in state):
         state = {
             key.removeprefix(DETECTOR_PREFIX): value for key, value in state.items() if key.startswith(DETECTOR_PREFIX)
         }
-    state = {key: value for key, value in state.items() if not IGNORED.search(str(key))}
-    strangers = [str(key) for key, value in state.items() if not isinstance(value, Tensor)]
+    state = {key: value for key, value in state.items() if not IGNORED.search(key)}
+    strangers = [key for key, value in state.items() if not isinstance(value, Tensor)]
     if strangers or not state:
         found = f"among its entries are {_shown(strangers)}" if strangers else "it is empty"
         raise CheckpointError(f"{path} holds no SAM3-I state dict: {found}. Expected tensors, or {{'model': tensors}}.")
@@ -141,6 +156,18 @@ def _check_fits(model: Sam3i, state: Mapping[str, Tensor], is_base: bool, path: 
             f"{path} does not fit the model config. Keys " + "; keys ".join(problems) + ". "
             "Give the config that the checkpoint was trained with (--config)."
         )
+
+
+def _as_float32(state: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
+    """The tensors in float32, unchanged where they are so already, all finite."""
+    converted = {}
+    for key, value in state.items():
+        if not value.is_floating_point() or value.layout != torch.strided or value.is_meta:
+            raise CheckpointError(f"{path}: {key} is {value.dtype} ({value.layout}); expected dense floating point.")
+        converted[key] = value.float()
+        if not converted[key].isfinite().all():
+            raise CheckpointError(f"{path}: {key} holds values that are NaN or infinite. Use an earlier checkpoint.")
+    return converted
 
 
 def _shown(keys: Iterable[str]) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sam3i_edge.config import ModelConfig
 from sam3i_edge.model.adapters import BottleneckAdapter, split_gates
-from sam3i_edge.model.config import ModelConfig
 from sam3i_edge.model.layers import MultiheadAttention
 
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sam3i_edge.model.config import ModelConfig
+from sam3i_edge.config import ModelConfig
 from sam3i_edge.model.layers import (
     MultiheadAttention,
     box_cxcywh_to_xyxy,

@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sam3i_edge.config import ModelConfig
 from sam3i_edge.model.adapters import split_gates
-from sam3i_edge.model.config import ModelConfig
 from sam3i_edge.model.layers import Mlp, MultiheadAttention
 
 

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from sam3i_edge.config import ModelConfig
 from sam3i_edge.model.adapters import BottleneckAdapter, TextAdapter
-from sam3i_edge.model.config import ModelConfig
 from sam3i_edge.model.decoder import Decoder
 from sam3i_edge.model.encoder import FusionEncoder
 from sam3i_edge.model.geometry import GeometryEncoder

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from sam3i_edge.config import ModelConfig
 from sam3i_edge.model.adapters import TextAdapter, split_gates
-from sam3i_edge.model.config import ModelConfig
 from sam3i_edge.model.layers import MultiheadAttention
 
 CLIP_EMBEDDING_SIZE = 512

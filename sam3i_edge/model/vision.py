@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sam3i_edge.model.config import ModelConfig
+from sam3i_edge.config import ModelConfig
 from sam3i_edge.model.layers import attend, merge_heads
 
 

@@ -54,9 +54,9 @@ def test_a_checkpoint_of_other_sizes(tmp_path):
         target="arm-cpu",
         progress=lines.append,
     )
-    assert [line.split()[0] for line in lines] == ["loading", "running", *["exporting"] * 3, "verifying"]
+    assert [line.split()[0] for line in lines] == ["loading", "running", *["exporting"] * 3, "verifying", "putting"]
     assert manifest.limits.max_instances == 32
-    assert manifest.target["name"] == "arm-cpu"
+    assert manifest.target.name == "arm-cpu"
     assert min(difference.sqnr_db for difference in manifest.accuracy.values()) >= TOLERANCES["fp32"].min_sqnr_db
     found = Segmenter.load(tmp_path / "bundle", threshold=0.0).segment(np.zeros((30, 40, 3), np.uint8), "mug")
     assert len(found) == 32

@@ -7,13 +7,14 @@ import onnx
 import pytest
 import torch
 
-from sam3i_edge.bundle import TensorSpec, read_manifest
+from sam3i_edge.bundle import read_manifest
 from sam3i_edge.export import convert as convert_module
 from sam3i_edge.export.convert import convert
+from sam3i_edge.graphs import FEATURES, TensorSpec, default_limits, graph_specs
 from sam3i_edge.image import preprocess
 from sam3i_edge.prompt import gates
 from sam3i_edge.runtimes import open_session
-from sam3i_edge.segmenter import FEATURES, pack_boxes
+from sam3i_edge.segmenter import pack_boxes
 from sam3i_edge.targets import get_target
 
 TOLERANCE = 1e-3
@@ -84,15 +85,17 @@ def described(value: onnx.ValueInfoProto) -> TensorSpec:
 
 
 def test_large_weights_go_beside_the_graph(model, tmp_path, monkeypatch):
-    from sam3i_edge.export.graphs import VisionGraph, vision_io
+    from sam3i_edge.export.graphs import VisionGraph
 
     monkeypatch.setattr(convert_module, "EXTERNAL_DATA_BYTES", 100_000)
     module = VisionGraph(model)
-    convert(module, *vision_io(model.config), get_target("x86-cpu"), tmp_path / "vision.onnx")
-    assert (tmp_path / "vision.onnx.data").stat().st_size > 1_000_000
-    assert (tmp_path / "vision.onnx").stat().st_size < 500_000
+    spec = graph_specs(model.config, default_limits(model.config))["vision"]
+    (tmp_path / "graphs").mkdir()
+    convert(module, spec, get_target("x86-cpu"), tmp_path)
+    assert (tmp_path / "graphs/vision.onnx.data").stat().st_size > 1_000_000
+    assert (tmp_path / spec.file).stat().st_size < 500_000
     pixels = preprocess(np.random.default_rng(0).integers(0, 256, (50, 60, 3), dtype=np.uint8), 224)
-    features = open_session("onnxruntime", tmp_path / "vision.onnx").run({"image": pixels})
+    features = open_session("onnxruntime", tmp_path / spec.file).run({"image": pixels})
     with torch.inference_mode():
         expected = module(torch.tensor(pixels))
     for name, level in zip(FEATURES, expected, strict=True):

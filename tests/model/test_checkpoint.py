@@ -132,6 +132,29 @@ def test_no_checkpoint_at_all(tmp_path, content):
         load(path, SMALL)
 
 
+def test_a_flipped_bit(tmp_path):
+    content = bytearray((PARITY / "checkpoint.pt").read_bytes())
+    content[len(content) // 2] ^= 1
+    path = tmp_path / "checkpoint.pt"
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"damaged.*checksum"):
+        load(path, SMALL)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (torch.zeros(32, dtype=torch.int64), r"hs_proj\.bias is torch\.int64.*expected dense floating point"),
+        (torch.zeros(32, dtype=torch.complex64), r"hs_proj\.bias is torch\.complex64"),
+        (torch.full((32,), float("nan")), r"hs_proj\.bias holds values that are NaN or infinite"),
+        (torch.full((32,), 1e300, dtype=torch.float64), "NaN or infinite"),
+    ],
+)
+def test_values_that_are_no_weights(saved, published, value, message):
+    with pytest.raises(CheckpointError, match=message):
+        load(saved({**published, "dot_prod_scoring.hs_proj.bias": value}), SMALL)
+
+
 class Attack:
     """Unpickling this writes a file."""
 
@@ -154,7 +177,9 @@ def test_code_in_a_pickle_is_refused_and_not_run(tmp_path, zipped):
     assert not target.exists()
 
 
-@pytest.mark.parametrize("content", [{}, {"model": {}}, {"model": {"a": 1}}, [torch.zeros(1)], {"epoch": 3}])
+@pytest.mark.parametrize(
+    "content", [{}, {"model": {}}, {"model": {"a": 1}}, {"model": {1: torch.zeros(1)}}, [torch.zeros(1)], {"epoch": 3}]
+)
 def test_no_state_dict(saved, content):
     with pytest.raises(CheckpointError, match=r"holds (no SAM3-I state dict|a list)"):
         load(saved(content), SMALL)

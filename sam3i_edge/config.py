@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,11 @@ from typing import Any
 
 from sam3i_edge import schema
 from sam3i_edge.errors import ConfigError, unknown_name
+
+MAX_SIZE = 1 << 16
+MAX_LAYERS = 1000
+MAX_WINDOW = 1 << 10
+"""No model comes near these; a mistyped size must not end in an exhausted memory."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,8 @@ class VisionConfig:
     def __post_init__(self) -> None:
         _positive(self, "vision.", "hidden_size", "num_layers", "num_heads", "mlp_ratio", "window_size")
         _divisible("vision.hidden_size", self.hidden_size, "4 x vision.num_heads", 4 * self.num_heads)
+        if self.window_size > MAX_WINDOW:
+            raise ConfigError(f"vision.window_size is {self.window_size}; it must be at most {MAX_WINDOW}.")
         outside = [i for i in self.global_attention_layers if not 0 <= i < self.num_layers]
         if outside or not self.global_attention_layers:
             raise ConfigError(
@@ -60,6 +68,8 @@ class AdapterConfig:
 
     def __post_init__(self) -> None:
         _positive(self, "adapter.", "bottleneck_size", "num_heads")
+        if not math.isfinite(self.scale):
+            raise ConfigError(f"adapter.scale is {self.scale}; it must be finite.")
 
 
 @dataclass(frozen=True)
@@ -143,9 +153,9 @@ class ModelConfig:
 
 def _positive(config: object, prefix: str, *names: str) -> None:
     for name in names:
-        value = getattr(config, name)
-        if not value > 0:
-            raise ConfigError(f"{prefix}{name} is {value}; it must be greater than 0.")
+        value, most = getattr(config, name), MAX_LAYERS if name.endswith("layers") else MAX_SIZE
+        if not 0 < value <= most:
+            raise ConfigError(f"{prefix}{name} is {value}; it must be greater than 0 and at most {most}.")
 
 
 def _divisible(name: str, value: int, by_name: str, by: int) -> None:
