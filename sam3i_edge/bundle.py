@@ -17,7 +17,6 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from sam3i_edge import schema
 from sam3i_edge.config import ModelConfig
@@ -166,14 +165,10 @@ def _check_file(path: Path, name: str, record: FileRecord) -> None:
 
 def sha256_of(file: Path) -> str:
     """The SHA-256 of a file's content, in hex."""
-    with file.open("rb") as stream:
-        return _digest(stream)
-
-
-def _digest(stream: Any) -> str:
     digest = hashlib.sha256()
-    while chunk := stream.read(1 << 20):
-        digest.update(chunk)
+    with file.open("rb") as stream:
+        while chunk := stream.read(1 << 20):
+            digest.update(chunk)
     return digest.hexdigest()
 
 

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from sam3i_edge.config import ModelConfig
 from sam3i_edge.errors import ConfigError
 
-GRAPHS = ("vision", "text", "grounding")
-
 FEATURES = ("fine", "middle", "coarse")
 """The vision graph's outputs, which the grounding graph takes: the feature pyramid."""
 
@@ -38,6 +36,9 @@ class GraphSpec:
     outputs: tuple[TensorSpec, ...]
 
 
+MAX_LIMIT = 1 << 12
+
+
 @dataclass(frozen=True)
 class Limits:
     """What one call of the grounding graph takes and gives."""
@@ -50,9 +51,6 @@ class Limits:
         for name, value in vars(self).items():
             if not 0 < value <= MAX_LIMIT:
                 raise ConfigError(f"limits.{name} is {value}; it must be between 1 and {MAX_LIMIT}.")
-
-
-MAX_LIMIT = 1 << 12
 
 
 def default_limits(config: ModelConfig) -> Limits:

@@ -37,8 +37,9 @@ class Segmenter:
     Not thread-safe: give each thread a Segmenter of its own, or a lock.
     """
 
+    _threshold: float
+
     def __init__(self, bundle: Bundle, sessions: dict[str, Session], threshold: float) -> None:
-        self._threshold = 0.0
         self._bundle = bundle
         self._sessions = sessions
         self._tokenizer = Tokenizer.from_file(bundle.path / TOKENIZER_FILE)

@@ -102,23 +102,6 @@ def _load_model(
     return model, Source(Path(checkpoint).name, sha256_of(Path(checkpoint)))
 
 
-def _accuracy(checks: list[Check]) -> dict[str, Difference]:
-    """The measured differences. Raises ExportError at the first that is beyond its tolerance."""
-    failed = [check for check in checks if not check.passed]
-    if failed:
-        first = failed[0]
-        raise ExportError(
-            f"The exported graphs differ from the float model: {first.name} by {first.difference.max_abs:.3g} "
-            f"(SQNR {first.difference.sqnr_db:.1f} dB); {len(failed)} of {len(checks)} outputs are beyond their "
-            f"tolerance. No bundle was written."
-        )
-    return {check.name: check.difference for check in checks}
-
-
-def _tool_versions() -> dict[str, str]:
-    return {tool: importlib.metadata.version(tool) for tool in TOOLS}
-
-
 def _write_bundle(
     stage: Path, model: Sam3i, source: Source, target: Target, precision: str, progress: Progress
 ) -> Manifest:
@@ -128,16 +111,20 @@ def _write_bundle(
             f"text.vocab_size is {config.text.vocab_size}; the CLIP tokenizer has {VOCABULARY_SIZE} tokens."
         )
     (stage / TOKENIZER_FILE).write_text(build_tokenizer_json(config.text.context_length), encoding="utf-8")
-    modules = (VisionGraph(model), TextGraph(model), GroundingGraph(model, limits.max_instances))
+    modules = {
+        "vision": VisionGraph(model),
+        "text": TextGraph(model),
+        "grounding": GroundingGraph(model, limits.max_instances),
+    }
     progress("running the float model on the golden cases")
     tokenizer = Tokenizer.from_file(stage / TOKENIZER_FILE)
-    write_golden(stage, make_golden(*modules, config, tokenizer, limits.max_boxes))
+    write_golden(stage, make_golden(modules, config, limits, tokenizer))
 
     (stage / "graphs").mkdir()
     graphs = graph_specs(config, limits)
-    for (name, spec), module in zip(graphs.items(), modules, strict=True):
+    for name, module in modules.items():
         progress(f"exporting the {name} graph")
-        convert(module, spec, target, stage)
+        convert(module, graphs[name], target, stage)
     manifest = Manifest(
         format=FORMAT,
         format_version=FORMAT_VERSION,
@@ -155,3 +142,20 @@ def _write_bundle(
     )
     write_manifest(stage, manifest)
     return manifest
+
+
+def _accuracy(checks: list[Check]) -> dict[str, Difference]:
+    """The measured differences. Raises ExportError at the first that is beyond its tolerance."""
+    failed = [check for check in checks if not check.passed]
+    if failed:
+        first = failed[0]
+        raise ExportError(
+            f"The exported graphs differ from the float model: {first.name} by {first.difference.max_abs:.3g} "
+            f"(SQNR {first.difference.sqnr_db:.1f} dB); {len(failed)} of {len(checks)} outputs are beyond their "
+            f"tolerance. No bundle was written."
+        )
+    return {check.name: check.difference for check in checks}
+
+
+def _tool_versions() -> dict[str, str]:
+    return {tool: importlib.metadata.version(tool) for tool in TOOLS}
