@@ -13,7 +13,7 @@ try:
     import onnxruntime
 except ImportError as error:
     raise RuntimeUnavailableError(
-        "ONNX Runtime is not installed. Install it: pip install 'sam3i-edge[onnxruntime]'"
+        f"ONNX Runtime cannot be imported ({error}). Install it: pip install 'sam3i-edge[onnxruntime]'"
     ) from error
 
 PROVIDERS = {"cpu": "CPUExecutionProvider"}
@@ -29,6 +29,7 @@ class OnnxRuntimeSession:
         self.device = session.get_providers()[0]
 
     def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Run the graph on named inputs. Raises BundleError if it does not take them."""
         try:
             values = self._session.run(self._outputs, dict(inputs))
         except Exception as error:

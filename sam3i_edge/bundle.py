@@ -8,19 +8,16 @@ golden/          a photograph, prompts and the float model's answers, for ``sam3
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import re
-import shutil
-import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from sam3i_edge import schema
+from sam3i_edge.compare import Difference
 from sam3i_edge.config import ModelConfig
-from sam3i_edge.errors import BundleError, ConfigError, ExportError
+from sam3i_edge.errors import BundleError, ConfigError
 from sam3i_edge.graphs import GraphSpec, Limits, graph_specs
 from sam3i_edge.prompt import ROUTES
 from sam3i_edge.targets import Target
@@ -36,8 +33,14 @@ GOLDEN_FILES = (GOLDEN_PROMPTS_FILE, GOLDEN_TENSORS_FILE)
 FILE_NAME = re.compile(r"(?!.*\.\.)[A-Za-z0-9_.-]{1,100}(/[A-Za-z0-9_.-]{1,100}){0,3}")
 
 
+PREPROCESSING = {"resize": "bilinear, antialiased, uint8", "channels": "RGB", "normalization": "in the graph"}
+"""How an image becomes the vision graph's input: ``sam3i_edge.image.preprocess``, for readers in other languages."""
+
+
 @dataclass(frozen=True)
 class FileRecord:
+    """Size and hash that a file must have."""
+
     sha256: str
     bytes: int
 
@@ -49,14 +52,6 @@ class Source:
     checkpoint: str
     sha256: str
     note: str = ""
-
-
-@dataclass(frozen=True)
-class Difference:
-    """How far an output was from the float model's at export."""
-
-    max_abs: float
-    sqnr_db: float
 
 
 @dataclass(frozen=True)
@@ -107,9 +102,8 @@ def read_manifest(path: Path) -> Manifest:
     file = path / MANIFEST_FILE
     if not file.is_file():
         what = "is a file, not a bundle folder" if path.is_file() else f"holds no {MANIFEST_FILE}"
-        raise BundleError(
-            f"{path} {what if path.exists() else 'does not exist'}. A bundle is made with: sam3i-edge export -o DIR"
-        )
+        problem = what if path.exists() else "does not exist"
+        raise BundleError(f"{path} {problem}. Make a bundle with: sam3i-edge export --checkpoint FILE -o DIR")
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
@@ -126,8 +120,10 @@ def read_manifest(path: Path) -> Manifest:
         manifest = schema.parse(Manifest, content)
     except (schema.SchemaError, ConfigError) as error:
         raise BundleError(f"{file}: {error} Copy or export the bundle anew.") from error
-    if manifest.graphs != graph_specs(manifest.model, manifest.limits) or manifest.routes != ROUTES:
+    if manifest.graphs != graph_specs(manifest.model, manifest.limits):
         raise BundleError(f"{file}: its graphs do not fit its model and limits. Export the bundle anew.")
+    if manifest.routes != ROUTES or manifest.preprocessing != PREPROCESSING:
+        raise BundleError(f"{file}: its routes or its preprocessing are not those of this package. Export it anew.")
     return manifest
 
 
@@ -174,7 +170,7 @@ def sha256_of(file: Path) -> str:
 
 def list_files(path: Path) -> dict[str, FileRecord]:
     """Size and hash of every file below ``path`` but the manifest, in a stable order."""
-    files = sorted(file for file in path.rglob("*") if file.is_file() and file.name != MANIFEST_FILE)
+    files = sorted(file for file in path.rglob("*") if file.is_file() and file != path / MANIFEST_FILE)
     return {file.relative_to(path).as_posix(): FileRecord(sha256_of(file), file.stat().st_size) for file in files}
 
 
@@ -182,34 +178,3 @@ def write_manifest(path: Path, manifest: Manifest) -> None:
     """Write ``manifest.json`` into the folder ``path``."""
     text = json.dumps(schema.plain(manifest), indent=1, ensure_ascii=False)
     (path / MANIFEST_FILE).write_text(text + "\n", encoding="utf-8")
-
-
-@contextlib.contextmanager
-def staged(output: Path) -> Iterator[Path]:
-    """A temporary folder beside ``output`` that becomes ``output`` if the block succeeds, and is removed otherwise.
-
-    Raises:
-        ExportError: ``output`` exists and is not an empty folder, or its parent cannot be written. This is checked
-            before the block runs. A full disk inside the block is reported the same way.
-    """
-    try:
-        output = output.resolve()
-        if output.exists() and not (output.is_dir() and not any(output.iterdir())):
-            what = "is not empty" if output.is_dir() else "is a file"
-            raise ExportError(f"The output {output} {what}. Remove it, or give another folder with -o.")
-        created = [parent for parent in output.parents if not parent.exists()]
-        output.parent.mkdir(parents=True, exist_ok=True)
-        stage = Path(tempfile.mkdtemp(prefix=f".{output.name}.partial-", dir=output.parent))
-    except OSError as error:
-        raise ExportError(f"Cannot write to {output.parent}: {error.strerror}. Give another folder with -o.") from error
-    try:
-        yield stage
-        stage.chmod(0o755)  # mkdtemp's folders are private; a bundle is for everyone who may read its parent
-        stage.replace(output)
-    except OSError as error:
-        raise ExportError(f"Writing {output} failed: {error}. Nothing was left behind.") from error
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
-        with contextlib.suppress(OSError):  # not empty: the bundle is there
-            for parent in created:
-                parent.rmdir()

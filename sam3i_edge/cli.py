@@ -15,6 +15,7 @@ from pathlib import Path
 
 import sam3i_edge
 from sam3i_edge.errors import PromptError, RuntimeUnavailableError, Sam3iEdgeError
+from sam3i_edge.overlay import check_writable, draw, write_image
 from sam3i_edge.prompt import AUTO, ROUTES, Box, Prompt
 
 
@@ -25,10 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command: Callable[[argparse.Namespace], int] = parsed.command
     try:
         return command(parsed)
-    except Sam3iEdgeError as error:
-        print(f"sam3i-edge: {error}", file=sys.stderr)
-        return 1
-    except OSError as error:
+    except (Sam3iEdgeError, OSError) as error:
         print(f"sam3i-edge: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -42,8 +40,10 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     export = commands.add_parser("export", help="make a bundle of a checkpoint")
-    export.add_argument("--checkpoint", metavar="FILE", help=".pt or .safetensors; none: a small model, random weights")
-    export.add_argument("--config", metavar="FILE", help="the checkpoint's sizes (JSON); none: the published full size")
+    export.add_argument("--checkpoint", metavar="FILE", help=".pt or .safetensors; none: random weights")
+    export.add_argument(
+        "--config", metavar="FILE", help="the model's sizes (JSON); none: full size, or small without --checkpoint"
+    )
     export.add_argument("--target", default="x86-cpu", metavar="NAME", help="device to export for (%(default)s)")
     export.add_argument(
         "--precision", metavar="NAME", help="of the weights and activations; none: the target's default"
@@ -81,7 +81,7 @@ def _export(arguments: argparse.Namespace) -> int:
         from sam3i_edge.export import export
     except ModuleNotFoundError as error:
         raise RuntimeUnavailableError(
-            f"Exporting needs {error.name}, which is not installed: pip install 'sam3i-edge[export,onnxruntime]'"
+            f"Exporting needs {error.name}, which is not installed: pip install 'sam3i-edge[export]'"
         ) from error
     start = time.monotonic()
     stopped = _stop_on_signals()
@@ -113,8 +113,9 @@ def _stop_on_signals() -> threading.Event:
     stopped = threading.Event()
 
     def stop(*_: object) -> None:
-        stopped.set()
-        raise KeyboardInterrupt
+        if not stopped.is_set():  # a second signal must not interrupt the cleaning up
+            stopped.set()
+            raise KeyboardInterrupt
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
@@ -128,13 +129,11 @@ def _segment(arguments: argparse.Namespace) -> int:
         boxes=[_box(text) for text in arguments.box],
         negative_boxes=[_box(text) for text in arguments.negative_box],
     )
+    if arguments.output:
+        check_writable(arguments.output)
     image = sam3i_edge.read_image(arguments.image)
     segmenter = _load(arguments, threshold=arguments.threshold)
     found = segmenter.segment(image, prompt)
-    if arguments.output:
-        from sam3i_edge.overlay import draw, write_image
-
-        write_image(arguments.output, draw(image, found))
     if arguments.json:
         header = {"image": arguments.image, "text": prompt.text, "threshold": arguments.threshold}
         print(json.dumps(header | found.to_dict(), ensure_ascii=False))
@@ -143,8 +142,8 @@ def _segment(arguments: argparse.Namespace) -> int:
         for score, box, mask in zip(found.scores, found.boxes, found.masks, strict=True):
             corners = ", ".join(f"{value:.1f}" for value in box)
             print(f"  score {score:.3f}  box {corners}  mask {int(mask.sum())} pixels")
-        if arguments.output:
-            print(f"drawn on {arguments.output}")
+    if arguments.output:
+        write_image(arguments.output, draw(image, found))
     return 0
 
 

@@ -7,7 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sam3i_edge.bundle import Difference
+
+@dataclass(frozen=True)
+class Difference:
+    """How far an output is from the float model's: the worst value, and the SQNR over all."""
+
+    max_abs: float
+    sqnr_db: float
 
 
 @dataclass(frozen=True)
@@ -26,8 +32,11 @@ class Tolerance:
 MAX_SQNR_DB = 200.0
 """Stands for "no difference at all"; JSON has no infinity."""
 
-TOLERANCES = {"fp32": Tolerance(max_abs=1e-3, min_sqnr_db=60.0)}
-"""Per precision, for every output of every graph."""
+TOLERANCES = {
+    "pixels": Tolerance(max_abs=0.0, min_sqnr_db=MAX_SQNR_DB),
+    "fp32": Tolerance(max_abs=1e-3, min_sqnr_db=60.0),
+}
+"""For the resized image (integer arithmetic: equal everywhere), and per precision for every output of every graph."""
 
 
 def measure(actual: np.ndarray, reference: np.ndarray) -> Difference:

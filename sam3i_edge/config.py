@@ -100,7 +100,7 @@ class ModelConfig:
         _divisible("image_size", self.image_size, "patch_size", self.patch_size)
         _divisible("pretrain_image_size", self.pretrain_image_size, "patch_size", self.patch_size)
         _divisible("hidden_size", self.hidden_size, "num_heads", self.num_heads)
-        _divisible("hidden_size", self.hidden_size, "8 (groups of the mask head's GroupNorm)", 8)
+        _divisible("hidden_size", self.hidden_size, "the groups of the mask head's GroupNorm", 8)
         _divisible("text.hidden_size", self.text.hidden_size, "adapter.num_heads", self.adapter.num_heads)
 
     @property
@@ -160,8 +160,7 @@ def _positive(config: object, prefix: str, *names: str) -> None:
 
 def _divisible(name: str, value: int, by_name: str, by: int) -> None:
     if value % by:
-        shown = by_name if by_name.startswith(str(by)) else f"{by_name} ({by})"
-        raise ConfigError(f"{name} is {value}; it must be a multiple of {shown}.")
+        raise ConfigError(f"{name} is {value}; it must be a multiple of {by_name} ({by}).")
 
 
 PRESETS: dict[str, ModelConfig] = {

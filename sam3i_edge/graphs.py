@@ -57,7 +57,8 @@ def default_limits(config: ModelConfig) -> Limits:
     """How much one grounding call takes.
 
     A call holds the encoder's self-attention of every prompt at once, heads x g⁴ floats; ``max_prompts`` keeps that
-    below 1 GiB. More prompts than that run in several calls.
+    below 1 GiB, which is 1 prompt at full size: there, on a CPU, two prompts in one call took as long as in two calls.
+    More prompts than that run in several calls.
     """
     attention_bytes = 4 * config.num_heads * config.grid_size**4
     return Limits(

@@ -47,20 +47,34 @@ def _draw_box(image: np.ndarray, box: np.ndarray, label: str, rgb: tuple[int, in
     cv2.putText(image, label, (x0 + 2, bottom - 2), cv2.FONT_HERSHEY_SIMPLEX, scale, (0, 0, 0), thickness, cv2.LINE_AA)
 
 
-def write_image(path: str | Path, image: np.ndarray) -> None:
-    """Write (H, W, 3) uint8 RGB in the format that the file's ending names.
+def check_writable(path: str | Path) -> Path:
+    """``path``, if an image could be written there: worth asking before the work that makes it.
 
     Raises:
-        ImageError: no such format, or the file cannot be written.
+        ImageError: its ending names no image format, or its folder does not exist.
     """
     path = Path(path)
+    if not path.suffix or not cv2.haveImageWriter(f"x{path.suffix}"):
+        ending = path.suffix or "no ending"
+        raise ImageError(f"Cannot write {path}: {ending} is no image format; use .png or .jpg.")
+    if not path.parent.is_dir():
+        raise ImageError(f"Cannot write {path}: the folder {path.parent} does not exist.")
+    return path
+
+
+def write_image(path: str | Path, image: np.ndarray) -> None:
+    """Write (H, W, 3) uint8 RGB in the format that the file's ending names, whole or not at all.
+
+    Raises:
+        ImageError: see ``check_writable``; or the file cannot be written.
+    """
+    path = check_writable(path)
+    _, content = cv2.imencode(path.suffix, np.ascontiguousarray(image[..., ::-1]))
+    partial = path.with_name(f".{path.name}.partial")
     try:
-        done, content = cv2.imencode(path.suffix or ".", np.ascontiguousarray(image[..., ::-1]))
-    except cv2.error:
-        done = False
-    if not done:
-        raise ImageError(f"Cannot write {path}: {path.suffix or 'no ending'} is no image format; use .png or .jpg.")
-    try:
-        path.write_bytes(content.tobytes())
+        partial.write_bytes(content.tobytes())
+        partial.replace(path)
     except OSError as error:
         raise ImageError(f"Cannot write {path}: {error.strerror}.") from error
+    finally:
+        partial.unlink(missing_ok=True)

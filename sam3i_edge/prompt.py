@@ -110,9 +110,13 @@ class Prompt:
         return auto_route(self.text) if self.route == AUTO else self.route
 
 
-COMPLEX_WORDS = re.compile(
-    r"\b(what|which|who|whom|whose|where|something|someone|somebody|anything|anyone|everything|"
-    r"things?|objects?|items?|ones?|stuff|you|i|would|could|should|can|might|need|needs|used|use|using)\b",
+NO_NOUN = re.compile(
+    r"^(the |this |that |any |some |every |all )?(what|which|who|where)(ever)?\b"
+    r"|^(the |this |that |any |some |every |all |a |an )?"
+    r"(something|someone|anything|anyone|everything|everyone|things?|objects?|items?|stuff)\b"
+    r"|^(the|this|that|these|those) ones?\b"
+    r"|\b(you|i|we|one|someone|that|which|who) (would|could|can|should|might|may|need|use)\b"
+    r"|\b(used|useful|needed|good|best|meant|made) (to|for)\b",
     re.IGNORECASE,
 )
 SIMPLE_WORDS = re.compile(
@@ -128,16 +132,17 @@ CONCEPT_MAX_WORDS = 4
 def auto_route(text: str) -> str:
     """Choose a route for ``text`` by a plain rule on its (English) words.
 
-    1. A question word, a pronoun or placeholder noun ("something", "the one"), or a verb of use or possibility
-       ("would", "can", "used"): ``complex``, because the target's noun is likely missing.
+    1. It begins with a question word or a placeholder ("what", "something", "the one", "the object"), or speaks of use
+       or possibility ("you would", "that can", "used for"): ``complex``, because it likely has no noun of its target.
     2. A determiner, an ordinal, a superlative, a preposition, or more than four words: ``simple``.
     3. Otherwise, a short noun phrase: ``concept``.
 
     A text in another language is ``concept`` up to four words and ``simple`` beyond: name the route yourself there.
     """
-    if COMPLEX_WORDS.search(text):
+    words = " ".join(text.split())
+    if NO_NOUN.search(words):
         return "complex"
-    if SIMPLE_WORDS.search(text) or len(text.split()) > CONCEPT_MAX_WORDS:
+    if SIMPLE_WORDS.search(words) or len(words.split()) > CONCEPT_MAX_WORDS:
         return "simple"
     return "concept"
 
@@ -145,3 +150,17 @@ def auto_route(text: str) -> str:
 def gates(routes: Sequence[str]) -> np.ndarray:
     """The model's one-hot route gates (N, 3) float32."""
     return np.eye(len(ROUTES), dtype=np.float32)[[ROUTES.index(route) for route in routes]]
+
+
+def pack_boxes(prompts: Sequence[Prompt], width: int, height: int, max_boxes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Boxes (N, B, 4) float32, normalised cx cy w h, and labels (N, B) int32: 1 positive, 0 negative, -1 unused."""
+    boxes = np.zeros((len(prompts), max_boxes, 4), np.float32)
+    labels = np.full((len(prompts), max_boxes), -1, np.int32)
+    for row, prompt in enumerate(prompts):
+        labelled = [(box, 1) for box in prompt.boxes] + [(box, 0) for box in prompt.negative_boxes]
+        if len(labelled) > max_boxes:
+            raise PromptError(f"The prompt {prompt.text!r} has {len(labelled)} boxes; this bundle takes {max_boxes}.")
+        for column, (box, label) in enumerate(labelled):
+            boxes[row, column] = box.normalized(width, height)
+            labels[row, column] = label
+    return boxes, labels

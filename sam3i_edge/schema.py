@@ -1,4 +1,4 @@
-"""Plain values (JSON, TOML) to frozen dataclasses: unknown keys refused, wrong types named."""
+"""Plain values (JSON) to frozen dataclasses: unknown keys refused, wrong types named."""
 
 from __future__ import annotations
 
@@ -49,13 +49,11 @@ def plain(value: Any) -> Any:
 
 def _convert(hint: Any, value: Any, name: str) -> Any:
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
-    if hint is Any:
-        return value
     if dataclasses.is_dataclass(hint):
         return parse(typing.cast(type, hint), value, name)
     if origin in (Union, types.UnionType):
         for option in inner:
-            if option is type(value) or (option is type(None) and value is None):
+            if option is type(value):
                 return value
     elif origin is tuple and isinstance(value, list | tuple):
         return tuple(_convert(inner[0], item, f"{name}[{i}]") for i, item in enumerate(value))

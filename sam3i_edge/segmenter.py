@@ -15,7 +15,7 @@ from sam3i_edge.bundle import TOKENIZER_FILE, Bundle, Manifest, open_bundle
 from sam3i_edge.errors import BundleError, PromptError
 from sam3i_edge.image import check_image, preprocess
 from sam3i_edge.instances import Instances, postprocess
-from sam3i_edge.prompt import Prompt, gates
+from sam3i_edge.prompt import Prompt, gates, pack_boxes
 from sam3i_edge.runtimes import Session, open_session
 from sam3i_edge.tokenizer import PADDING_ID, Tokenizer
 
@@ -66,6 +66,7 @@ class Segmenter:
             RuntimeUnavailableError: the runtime or the device is not to be had here.
             PromptError: the threshold is out of range.
         """
+        check_threshold(threshold)  # before a large bundle is hashed and opened
         opened = open_bundle(bundle)
         name = runtime or opened.manifest.target.runtime
         sessions = {graph: open_session(name, opened.graph_path(graph), device) for graph in opened.manifest.graphs}
@@ -78,9 +79,7 @@ class Segmenter:
 
     @threshold.setter
     def threshold(self, value: float) -> None:
-        if not isinstance(value, numbers.Real) or not 0 <= float(value) <= 1:
-            raise PromptError(f"The threshold is {value!r}; it must be a number between 0 and 1.")
-        self._threshold = float(value)
+        self._threshold = check_threshold(value)
 
     @property
     def manifest(self) -> Manifest:
@@ -105,11 +104,13 @@ class Segmenter:
     @overload
     def segment(self, image: np.ndarray, prompt: Sequence[str | Prompt]) -> list[Instances]: ...
     def segment(self, image: np.ndarray, prompt: str | Prompt | Sequence[str | Prompt]) -> Instances | list[Instances]:
-        """``encode(image).segment(prompt)`` in one step."""
+        """``encode(image).segment(prompt)`` in one step; a bad prompt is refused before the image is encoded."""
+        height, width = check_image(image).shape[:2]
+        pack_boxes(as_prompts(prompt), width, height, self.manifest.limits.max_boxes)
         return self.encode(image).segment(prompt)
 
     def encode_texts(self, texts: Sequence[tuple[str, str]]) -> tuple[np.ndarray, np.ndarray]:
-        """Text memory (N, 32, D) float32 and padding (N, 32) bool of N (text, route) pairs, cached by pair."""
+        """Text memory (N, 32, D) float32 and padding (N, 32) bool of N >= 1 (text, route) pairs, cached by pair."""
         missing = [pair for pair in dict.fromkeys(texts) if pair not in self._text_cache]
         for start in range(0, len(missing), self.manifest.limits.max_prompts):
             batch = missing[start : start + self.manifest.limits.max_prompts]
@@ -126,11 +127,19 @@ class Segmenter:
         return np.stack([row for row, _ in encoded]), np.stack([padding for _, padding in encoded])
 
     def ground(self, features: Features, prompts: Sequence[Prompt], width: int, height: int) -> Features:
-        """Run the grounding graph for all ``prompts`` on one image's features; outputs have N as first dimension."""
+        """Run the grounding graph for N >= 1 ``prompts`` on one image's features.
+
+        Returns:
+            The graph's outputs by name, N rows each: logits (N, K), presence (N, 1), boxes (N, K, 4) as fractions of
+            the image, masks (N, K, 4g, 4g) logits, query_index (N, K).
+
+        Raises:
+            PromptError: a box is outside the image, or there are too many.
+        """
         limits = self.manifest.limits
         routes = [prompt.resolved_route for prompt in prompts]
-        texts, padding = self.encode_texts([(p.text, route) for p, route in zip(prompts, routes, strict=True)])
         boxes, labels = pack_boxes(prompts, width, height, limits.max_boxes)
+        texts, padding = self.encode_texts([(p.text, route) for p, route in zip(prompts, routes, strict=True)])
         per_prompt = {
             "text": texts,
             "text_padding": padding,
@@ -146,7 +155,13 @@ class Segmenter:
 
 
 class Frame:
-    """An encoded image: prompts on it cost only text and grounding."""
+    """An encoded image: prompts on it cost only text and grounding.
+
+    Attributes:
+        features: the pyramid, by name: (1, D, 4g, 4g), (1, D, 2g, 2g), (1, D, g, g) float32.
+        width: of the image, in pixels.
+        height: of the image, in pixels.
+    """
 
     def __init__(self, segmenter: Segmenter, features: Features, width: int, height: int) -> None:
         self._segmenter = segmenter
@@ -161,19 +176,18 @@ class Frame:
     @overload
     def segment(self, prompt: Sequence[str | Prompt]) -> list[Instances]: ...
     def segment(self, prompt: str | Prompt | Sequence[str | Prompt]) -> Instances | list[Instances]:
-        """Find what ``prompt`` means; a list of prompts, of any routes and boxes, runs as one batch.
+        """Find what ``prompt`` means.
+
+        A list of prompts, of any routes and with or without boxes, runs as one batch; as several, if it is longer than
+        the bundle's ``limits.max_prompts`` (1 for the full-size model, whose attention maps fill the memory).
 
         Raises:
             PromptError: a text is empty, a route unknown, a box outside the image, or there are too many boxes.
         """
-        if isinstance(prompt, str | Prompt):
-            return self._segment([prompt])[0]
-        if not isinstance(prompt, Sequence):
-            raise PromptError(f"The prompt is a {type(prompt).__name__}; give a str, a Prompt, or a list of them.")
-        return self._segment(prompt)
+        found = self._segment(as_prompts(prompt))
+        return found[0] if isinstance(prompt, str | Prompt) else found
 
-    def _segment(self, prompts: Sequence[str | Prompt]) -> list[Instances]:
-        asked = [prompt if isinstance(prompt, Prompt) else Prompt(prompt) for prompt in prompts]
+    def _segment(self, asked: Sequence[Prompt]) -> list[Instances]:
         if not asked:
             return []
         outputs = self._segmenter.ground(self.features, asked, self.width, self.height)
@@ -200,15 +214,17 @@ class Frame:
             logger.warning("A prompt found %d instances, the most this bundle returns; there may be more.", limit)
 
 
-def pack_boxes(prompts: Sequence[Prompt], width: int, height: int, max_boxes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Boxes (N, B, 4) float32, normalised cx cy w h, and labels (N, B) int32: 1 positive, 0 negative, -1 unused."""
-    boxes = np.zeros((len(prompts), max_boxes, 4), np.float32)
-    labels = np.full((len(prompts), max_boxes), -1, np.int32)
-    for row, prompt in enumerate(prompts):
-        labelled = [(box, 1) for box in prompt.boxes] + [(box, 0) for box in prompt.negative_boxes]
-        if len(labelled) > max_boxes:
-            raise PromptError(f"The prompt {prompt.text!r} has {len(labelled)} boxes; this bundle takes {max_boxes}.")
-        for column, (box, label) in enumerate(labelled):
-            boxes[row, column] = box.normalized(width, height)
-            labels[row, column] = label
-    return boxes, labels
+def as_prompts(prompt: str | Prompt | Sequence[str | Prompt]) -> list[Prompt]:
+    """What ``segment`` takes, as a list of prompts. Raises PromptError."""
+    if isinstance(prompt, str | Prompt):
+        prompt = [prompt]
+    if not isinstance(prompt, Sequence):
+        raise PromptError(f"The prompt is a {type(prompt).__name__}; give a str, a Prompt, or a list of them.")
+    return [item if isinstance(item, Prompt) else Prompt(item) for item in prompt]
+
+
+def check_threshold(value: float) -> float:
+    """``value`` as a float. Raises PromptError unless it is a number in 0..1."""
+    if not isinstance(value, numbers.Real) or not 0 <= float(value) <= 1:
+        raise PromptError(f"The threshold is {value!r}; it must be a number between 0 and 1.")
+    return float(value)

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from sam3i_edge.bundle import Difference
-from sam3i_edge.compare import TOLERANCES, measure
+from sam3i_edge.compare import TOLERANCES, Difference, Tolerance, measure
 from sam3i_edge.errors import BundleError, unknown_name
 from sam3i_edge.golden import Golden, sample
 from sam3i_edge.graphs import FEATURES
 from sam3i_edge.image import preprocess
 from sam3i_edge.segmenter import Features, Segmenter
-
-MAX_GREY_LEVELS = 1
 
 
 @dataclass(frozen=True)
@@ -30,38 +26,36 @@ class Check:
 def verify(segmenter: Segmenter, golden: Golden) -> list[Check]:
     """Replay the golden cases stage by stage, each stage on the outputs of the one before.
 
-    All prompts run as one batch, though the float model answered them singly.
+    All prompts run together, though the float model answered them singly.
 
     Returns:
         A check per output, in the order of the stages: the first that failed is where to look.
+
+    Raises:
+        BundleError: the golden cases do not fit the bundle, or a graph fails to run.
     """
-    return list(_replay(segmenter, golden))
-
-
-def _replay(segmenter: Segmenter, golden: Golden) -> Iterator[Check]:
     precision = segmenter.manifest.precision
-    if precision not in TOLERANCES:
+    if precision not in segmenter.manifest.target.precisions or precision not in TOLERANCES:
         raise BundleError(unknown_name("precision", precision, TOLERANCES))
-    tolerance = TOLERANCES[precision]
     height, width = golden.image.shape[:2]
-
-    pixels = preprocess(golden.image, segmenter.manifest.model.image_size)
-    difference = measure(sample(pixels), golden.expected["preprocess/image"])
-    yield Check("preprocess/image", difference, difference.max_abs <= MAX_GREY_LEVELS)
-
-    def check(name: str, actual: np.ndarray) -> Check:
-        expected = golden.expected[name]
-        difference = measure(sample(actual), expected)
-        return Check(name, difference, tolerance.allows(difference, float(np.abs(expected).max())))
-
     frame = segmenter.encode(golden.image)
-    for name in FEATURES:
-        yield check(f"vision/{name}", frame.features[name])
     texts, _ = segmenter.encode_texts([(prompt.text, prompt.resolved_route) for prompt in golden.prompts])
-    yield check("text/text", texts)
-    outputs = segmenter.ground(frame.features, golden.prompts, width, height)
-    for name, values in align(outputs, golden.expected["grounding/query_index"]).items():
-        yield check(f"grounding/{name}", values)
+    found = align(
+        segmenter.ground(frame.features, golden.prompts, width, height), golden.expected["grounding/query_index"]
+    )
+    pixels = preprocess(golden.image, segmenter.manifest.model.image_size)
+    return [
+        _check(golden, "preprocess/image", pixels, TOLERANCES["pixels"]),
+        *(_check(golden, f"vision/{name}", frame.features[name], TOLERANCES[precision]) for name in FEATURES),
+        _check(golden, "text/text", texts, TOLERANCES[precision]),
+        *(_check(golden, f"grounding/{name}", values, TOLERANCES[precision]) for name, values in found.items()),
+    ]
+
+
+def _check(golden: Golden, name: str, actual: np.ndarray, tolerance: Tolerance) -> Check:
+    expected = golden.expected[name]
+    difference = measure(sample(actual), expected)
+    return Check(name, difference, tolerance.allows(difference, float(np.abs(expected).max())))
 
 
 def align(outputs: Features, query_index: np.ndarray) -> Features:

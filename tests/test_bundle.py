@@ -1,4 +1,4 @@
-"""A damaged bundle is refused with the file's name; a bundle is written whole or not at all."""
+"""A damaged bundle is refused with the file's name."""
 
 import json
 import shutil
@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from sam3i_edge import Segmenter, schema
-from sam3i_edge.bundle import list_files, open_bundle, staged
-from sam3i_edge.errors import BundleError, ExportError
+from sam3i_edge.bundle import list_files, open_bundle
+from sam3i_edge.errors import BundleError
 from sam3i_edge.golden import read_golden
 from sam3i_edge.verify import verify
 
@@ -112,7 +112,8 @@ def test_graph_without_a_hash(copy):
         ),
         ({"limits": {"max_prompts": 1, "max_boxes": 9, "max_instances": 20}}, "do not fit its model and limits"),
         ({"graphs": {}}, "do not fit its model and limits"),
-        ({"routes": []}, "do not fit its model and limits"),
+        ({"routes": []}, "its routes or its preprocessing are not those of this package"),
+        ({"preprocessing": {"resize": "nearest"}}, "its routes or its preprocessing are not those"),
         ({"model": {"image_size": 15}}, "image_size is 15; it must be a multiple"),
         ({"model": {}}, "do not fit its model and limits"),
         ({"target": {}}, "target.name is missing"),
@@ -190,64 +191,3 @@ def test_no_bundle(tmp_path):
     refused(tmp_path / "typo", "does not exist")
     (tmp_path / "file").write_text("x")
     refused(tmp_path / "file", "is a file, not a bundle")
-
-
-def test_staged_appears_only_when_done(tmp_path):
-    output = tmp_path / "new" / "bundle"
-    with staged(output) as stage:
-        (stage / "file").write_text("x")
-        assert not output.exists()
-    assert (output / "file").read_text() == "x"
-    assert [path.name for path in output.parent.iterdir()] == ["bundle"]
-
-
-@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError, MemoryError])
-def test_staged_leaves_nothing_when_interrupted(tmp_path, error):
-    with pytest.raises(error), staged(tmp_path / "bundle") as stage:
-        (stage / "file").write_text("x")
-        raise error
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_staged_leaves_no_new_parents_behind(tmp_path):
-    with pytest.raises(KeyboardInterrupt), staged(tmp_path / "new" / "parents" / "bundle"):
-        raise KeyboardInterrupt
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_output_that_is_a_link(tmp_path):
-    (tmp_path / "real").mkdir()
-    (tmp_path / "link").symlink_to("real")
-    with staged(tmp_path / "link") as stage:
-        (stage / "file").write_text("x")
-    assert (tmp_path / "real/file").read_text() == "x"
-    assert (tmp_path / "link").is_symlink()
-
-
-def test_output_name_too_long(tmp_path):
-    with pytest.raises(ExportError, match="File name too long"), staged(tmp_path / ("x" * 300)):
-        pytest.fail("the work must not begin")
-
-
-def test_output_not_empty(tmp_path):
-    (tmp_path / "mine").write_text("x")
-    with pytest.raises(ExportError, match=r"is not empty\. Remove it, or give another"), staged(tmp_path):
-        pytest.fail("the work must not begin")
-    with pytest.raises(ExportError, match="is a file"), staged(tmp_path / "mine"):
-        pytest.fail("the work must not begin")
-    assert (tmp_path / "mine").read_text() == "x"
-
-
-def test_empty_output_folder_is_fine(tmp_path):
-    (tmp_path / "bundle").mkdir()
-    with staged(tmp_path / "bundle") as stage:
-        (stage / "file").write_text("x")
-    assert (tmp_path / "bundle/file").exists()
-
-
-def test_output_not_writable(tmp_path):
-    (tmp_path / "file").write_text("x")
-    with pytest.raises(ExportError, match="Cannot write to"), staged(tmp_path / "file" / "bundle"):
-        pytest.fail("the work must not begin")
-    with pytest.raises(ExportError, match="Cannot write to /proc"), staged(Path("/proc/bundle")):
-        pytest.fail("the work must not begin")

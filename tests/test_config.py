@@ -39,7 +39,7 @@ def test_unknown_preset_names_the_closest():
         ({"adapter": {"scale": float("nan")}}, "adapter.scale is nan; it must be finite"),
         ({"vision": {"global_attention_layers": [40]}}, "each between 0 and 31"),
         ({"vision": {"global_attention_layers": []}}, "at least one"),
-        ({"hidden_size": 252, "num_heads": 4}, "hidden_size is 252; it must be a multiple of 8"),
+        ({"hidden_size": 252, "num_heads": 4}, "hidden_size is 252; it must be a multiple of the groups .* .8."),
         ({"adapter": {"num_heads": 3}}, "must be a multiple of adapter.num_heads .3."),
     ],
 )

@@ -27,6 +27,18 @@ from sam3i_edge.prompt import auto_route, gates
         ("the one that needs a charger", "complex"),
         ("the thing that would roll off the table", "complex"),
         ("Which of these can hold water?", "complex"),
+        ("the object on the left", "complex"),
+        ("good for stirring tea", "complex"),
+        ("soda can", "concept"),
+        ("red trash can", "concept"),
+        ("used car", "concept"),
+        ("ceramic object", "concept"),
+        ("one dog", "concept"),
+        ("I-beam", "concept"),
+        ("the can on the left", "simple"),
+        ("dog in front of you", "simple"),
+        ("man who is wearing a hat", "simple"),
+        ("the dog next to the object", "simple"),
     ],
 )
 def test_auto_route(text, route):

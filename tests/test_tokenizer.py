@@ -12,7 +12,7 @@ import types
 import pytest
 
 from sam3i_edge.errors import BundleError
-from sam3i_edge.export.tokenizer import build_tokenizer_json
+from sam3i_edge.export.tokenizer_json import build_tokenizer_json
 from sam3i_edge.tokenizer import Tokenizer
 from tests.conftest import DATA
 

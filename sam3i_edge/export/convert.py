@@ -15,7 +15,7 @@ from onnx_ir.passes import common as passes
 from onnxscript.optimizer import fold_constants
 from torch import nn
 
-from sam3i_edge.export.graphs import example
+from sam3i_edge.export.modules import example
 from sam3i_edge.graphs import FREE, GraphSpec
 from sam3i_edge.targets import Target
 

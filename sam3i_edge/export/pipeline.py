@@ -13,20 +13,21 @@ import torch
 from sam3i_edge.bundle import (
     FORMAT,
     FORMAT_VERSION,
+    PREPROCESSING,
     TOKENIZER_FILE,
-    Difference,
     Manifest,
     Source,
     list_files,
     sha256_of,
-    staged,
     write_manifest,
 )
-from sam3i_edge.errors import ConfigError, ExportError
+from sam3i_edge.compare import Difference
+from sam3i_edge.errors import ConfigError, ExportError, RuntimeUnavailableError
 from sam3i_edge.export.convert import convert
-from sam3i_edge.export.golden import make_golden
-from sam3i_edge.export.graphs import GroundingGraph, TextGraph, VisionGraph
-from sam3i_edge.export.tokenizer import VOCABULARY_SIZE, build_tokenizer_json
+from sam3i_edge.export.golden_cases import make_golden
+from sam3i_edge.export.modules import GroundingGraph, TextGraph, VisionGraph
+from sam3i_edge.export.staging import staged
+from sam3i_edge.export.tokenizer_json import VOCABULARY_SIZE, build_tokenizer_json
 from sam3i_edge.golden import read_golden, write_golden
 from sam3i_edge.graphs import default_limits, graph_specs
 from sam3i_edge.model import ModelConfig, Sam3i, load
@@ -38,6 +39,8 @@ from sam3i_edge.verify import Check, verify
 
 RANDOM_SEED = 0
 RANDOM_NOTE = f"random weights (seed {RANDOM_SEED}), not a trained model: the masks mean nothing"
+
+BASE_NOTE = "base SAM 3 without trained adapters: the routes simple and complex answer as concept does"
 
 TOOLS = ("sam3i-edge", "torch", "onnx", "onnxscript", "onnxruntime", "numpy", "pillow", "ftfy", "open_clip_torch")
 
@@ -59,9 +62,9 @@ def export(
     the bundle appears under its name. If anything fails, or the user interrupts, nothing is left behind.
 
     Args:
-        checkpoint: see ``sam3i_edge.model.load``. None: a small model with random weights.
-        config: the checkpoint's sizes: a ``ModelConfig``, a JSON file, or None for the published full size (for the
-            preset ``small`` without a checkpoint).
+        checkpoint: see ``sam3i_edge.model.load``. None: random weights, to try the tools with.
+        config: the model's sizes: a ``ModelConfig`` or a JSON file. None: the published full size, or, without a
+            checkpoint, the preset ``small``.
         output: the bundle's folder; it must be empty or not exist.
         target: a name of ``sam3i_edge.targets.TARGETS``.
         precision: one of the target's; None for its default.
@@ -74,12 +77,18 @@ def export(
         ExportError: unknown target or precision, an output that cannot be written, or a graph that differs from the
             float model.
         CheckpointError, ConfigError: see ``sam3i_edge.model.load``.
+        RuntimeUnavailableError: a package that exporting needs is not installed.
     """
     chosen = get_target(target)
     chosen_precision = check_precision(chosen, precision)
+    sizes = _sizes(checkpoint, config)
+    versions = _tool_versions()
     with staged(Path(output)) as stage:
-        manifest = _write_bundle(stage, *_load_model(checkpoint, config, progress), chosen, chosen_precision, progress)
-        gc.collect()  # the exporter leaves cycles that hold the model; the runtime is about to load it once more
+        model, source = _load_model(checkpoint, sizes, progress)
+        manifest = _write_bundle(stage, model, source, chosen, chosen_precision, versions, progress)
+        # The runtime is about to load the same weights once more; the exporter left cycles that hold the model's.
+        del model
+        gc.collect()
         progress("verifying the bundle against the float model")
         checks = verify(Segmenter.load(stage), read_golden(stage))
         manifest = dataclasses.replace(manifest, accuracy=_accuracy(checks))
@@ -88,28 +97,49 @@ def export(
     return manifest
 
 
-def _load_model(
-    checkpoint: str | Path | None, config: ModelConfig | str | Path | None, progress: Progress
-) -> tuple[Sam3i, Source]:
+def _sizes(checkpoint: str | Path | None, config: ModelConfig | str | Path | None) -> ModelConfig:
+    if config is None:
+        return ModelConfig.preset("small" if checkpoint is None else "full")
+    sizes = config if isinstance(config, ModelConfig) else ModelConfig.from_json(config)
+    if sizes.text.vocab_size != VOCABULARY_SIZE:
+        raise ConfigError(
+            f"text.vocab_size is {sizes.text.vocab_size}; the CLIP tokenizer has {VOCABULARY_SIZE} tokens."
+        )
+    return sizes
+
+
+def _tool_versions() -> dict[str, str]:
+    try:
+        return {tool: importlib.metadata.version(tool) for tool in TOOLS}
+    except importlib.metadata.PackageNotFoundError as error:
+        raise RuntimeUnavailableError(
+            f"Exporting needs {error.name}, which is not installed: pip install 'sam3i-edge[export]'"
+        ) from error
+
+
+def _load_model(checkpoint: str | Path | None, sizes: ModelConfig, progress: Progress) -> tuple[Sam3i, Source]:
     if checkpoint is None:
         progress(RANDOM_NOTE)
-        small = ModelConfig.preset("small") if config is None else config
         torch.manual_seed(RANDOM_SEED)
-        model = Sam3i(small if isinstance(small, ModelConfig) else ModelConfig.from_json(small))
-        return model.eval(), Source("none", "", RANDOM_NOTE)
+        return Sam3i(sizes).eval(), Source("none", "", RANDOM_NOTE)
     progress(f"loading {checkpoint}")
-    model = load(checkpoint, ModelConfig.preset("full") if config is None else config)
-    return model, Source(Path(checkpoint).name, sha256_of(Path(checkpoint)))
+    model = load(checkpoint, sizes)
+    note = "" if model.has_trained_adapters else BASE_NOTE
+    if note:
+        progress(note)
+    return model, Source(Path(checkpoint).name, sha256_of(Path(checkpoint)), note)
 
 
 def _write_bundle(
-    stage: Path, model: Sam3i, source: Source, target: Target, precision: str, progress: Progress
+    stage: Path,
+    model: Sam3i,
+    source: Source,
+    target: Target,
+    precision: str,
+    tool_versions: dict[str, str],
+    progress: Progress,
 ) -> Manifest:
     config, limits = model.config, default_limits(model.config)
-    if config.text.vocab_size != VOCABULARY_SIZE:
-        raise ConfigError(
-            f"text.vocab_size is {config.text.vocab_size}; the CLIP tokenizer has {VOCABULARY_SIZE} tokens."
-        )
     (stage / TOKENIZER_FILE).write_text(build_tokenizer_json(config.text.context_length), encoding="utf-8")
     modules = {
         "vision": VisionGraph(model),
@@ -128,13 +158,13 @@ def _write_bundle(
     manifest = Manifest(
         format=FORMAT,
         format_version=FORMAT_VERSION,
-        tool_versions=_tool_versions(),
+        tool_versions=tool_versions,
         source=source,
         model=config,
         target=target,
         precision=precision,
         routes=ROUTES,
-        preprocessing={"resize": "bilinear, antialiased, uint8", "channels": "RGB", "normalization": "in the graph"},
+        preprocessing=PREPROCESSING,
         limits=limits,
         graphs=graphs,
         accuracy={},
@@ -155,7 +185,3 @@ def _accuracy(checks: list[Check]) -> dict[str, Difference]:
             f"tolerance. No bundle was written."
         )
     return {check.name: check.difference for check in checks}
-
-
-def _tool_versions() -> dict[str, str]:
-    return {tool: importlib.metadata.version(tool) for tool in TOOLS}

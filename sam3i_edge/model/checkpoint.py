@@ -16,8 +16,8 @@ from sam3i_edge.config import ModelConfig
 from sam3i_edge.errors import CheckpointError
 from sam3i_edge.model.sam3i import Sam3i
 
-DETECTOR_PREFIX = "detector."
-"""Meta's sam3.pt holds the detector under this prefix, beside the video tracker's weights."""
+DETECTOR_PREFIX, TRACKER_PREFIX = "detector.", "tracker."
+"""Meta's sam3.pt holds the detector under the one prefix and the video tracker, which is left out, under the other."""
 
 IGNORED = re.compile(r"^backbone\.text\.|\.attn\.freqs_cis$|^backbone\.vision_backbone\.sam2_convs\.")
 """A second, dead text encoder; rotary tables that follow from the config; the tracker's neck."""
@@ -123,7 +123,9 @@ def _select_model(content: Mapping[str, Any], path: Path) -> dict[str, Tensor]:
         raise CheckpointError(f"{path} holds no SAM3-I state dict: among its keys are {_shown(strangers)}.")
     if any(key.startswith(DETECTOR_PREFIX) for key in state):
         state = {
-            key.removeprefix(DETECTOR_PREFIX): value for key, value in state.items() if key.startswith(DETECTOR_PREFIX)
+            key.removeprefix(DETECTOR_PREFIX): value
+            for key, value in state.items()
+            if not key.startswith(TRACKER_PREFIX)
         }
     state = {key: value for key, value in state.items() if not IGNORED.search(key)}
     strangers = [key for key, value in state.items() if not isinstance(value, Tensor)]

@@ -116,6 +116,12 @@ class Sam3i(nn.Module):
         """Mask logits (N, Q, 4g, 4g) of all queries in ``detections``."""
         return self.segmentation_head.masks(detections.pixels, detections.queries, gates)
 
+    @property
+    def has_trained_adapters(self) -> bool:
+        """Whether any adapter does anything: False for the base model, whose routes all answer alike."""
+        adapters = [module for module in self.modules() if isinstance(module, TextAdapter | BottleneckAdapter)]
+        return any(bool(adapter.up_proj.weight.any()) for adapter in adapters)
+
     def reset_adapters(self) -> None:
         """Make every route the base model: adapters to the identity, mask predictors copied from the concept's."""
         for module in self.modules():

@@ -8,8 +8,7 @@ import pytest
 import torch
 
 from sam3i_edge import Segmenter, schema
-from sam3i_edge.bundle import Difference
-from sam3i_edge.compare import MAX_SQNR_DB, TOLERANCES, measure
+from sam3i_edge.compare import MAX_SQNR_DB, TOLERANCES, Difference, measure
 from sam3i_edge.errors import ConfigError, ExportError
 from sam3i_edge.export import export
 from sam3i_edge.export.pipeline import _accuracy
@@ -69,6 +68,25 @@ def test_the_source_is_recorded(bundle):
     assert manifest["model"] == ModelConfig.preset("small").to_dict()
     assert {"torch", "onnx", "onnxruntime"} <= manifest["tool_versions"].keys()
     assert set(manifest["accuracy"]) >= {"vision/fine", "text/text", "grounding/masks"}
+
+
+def test_a_base_model_says_that_its_routes_are_alike(tmp_path):
+    """The whole way is covered elsewhere; here the run is stopped once the note was given."""
+    model = Sam3i(ModelConfig.preset("small"))
+    model.reset_adapters()
+    base = {f"detector.{name}": value for name, value in model.state_dict().items() if "adapter" not in name}
+    torch.save(base, tmp_path / "sam3.pt")
+    lines = []
+
+    def stop_after_loading(line: str) -> None:
+        lines.append(line)
+        if line.startswith("running"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        export(tmp_path / "sam3.pt", ModelConfig.preset("small"), tmp_path / "bundle", progress=stop_after_loading)
+    assert lines[1].startswith("base SAM 3 without trained adapters")
+    assert Sam3i(ModelConfig.preset("small")).has_trained_adapters
 
 
 def test_wrong_vocabulary(tmp_path):

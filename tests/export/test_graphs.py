@@ -85,7 +85,7 @@ def described(value: onnx.ValueInfoProto) -> TensorSpec:
 
 
 def test_large_weights_go_beside_the_graph(model, tmp_path, monkeypatch):
-    from sam3i_edge.export.graphs import VisionGraph
+    from sam3i_edge.export.modules import VisionGraph
 
     monkeypatch.setattr(convert_module, "EXTERNAL_DATA_BYTES", 100_000)
     module = VisionGraph(model)

@@ -91,6 +91,12 @@ def test_base_sam3_starts_with_identity_adapters(saved, published):
     assert not any(parameter.is_meta for parameter in loaded.parameters())
 
 
+def test_only_the_tracker_beside_the_detector_is_left_out(saved, published):
+    wrong = {f"detector.{name}": value for name, value in published.items()} | {"typo.weight": torch.zeros(2)}
+    with pytest.raises(CheckpointError, match=r"1 unexpected: typo\.weight"):
+        load(saved(wrong), SMALL)
+
+
 def test_missing_unexpected_and_misshaped_keys_are_named(saved, published):
     wrong = dict(published)
     del wrong["geometry_encoder.norm.weight"]

@@ -17,7 +17,8 @@ VOCABULARY_SIZE = 49408
 def build_tokenizer_json(context_length: int) -> str:
     """The content of a ``tokenizer.json``, in the format of the ``tokenizers`` package.
 
-    The wheel is only read, not imported: importing it needs torchvision.
+    The wheel is only read, not imported: importing it would import torchvision, which a CPU build of torch cannot.
+    Other readers of the format agree but for text that ftfy repairs and for special tokens inside a text.
 
     Raises:
         ExportError: ``open_clip_torch`` is not installed.

@@ -12,8 +12,7 @@ from sam3i_edge.config import ModelConfig
 from sam3i_edge.golden import Golden
 from sam3i_edge.graphs import FEATURES, Limits, graph_specs
 from sam3i_edge.image import preprocess, read_image
-from sam3i_edge.prompt import Box, Prompt, gates
-from sam3i_edge.segmenter import pack_boxes
+from sam3i_edge.prompt import Box, Prompt, gates, pack_boxes
 from sam3i_edge.tokenizer import PADDING_ID, Tokenizer
 
 PHOTOGRAPH = Path(__file__).with_name("coffee.jpg")
