@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from PIL import Image
 
 from sam3i_edge import read_image
 from sam3i_edge.errors import ImageError
@@ -84,6 +85,15 @@ def test_files_of_every_kind(tmp_path):
         image = read_image(tmp_path / name)
         assert image.dtype == np.uint8, name
         assert np.array_equal(image, expected), name
+
+
+def test_exif_orientation_is_applied(tmp_path):
+    """A photograph taken upright is stored sideways with a note to turn it."""
+    upright = RNG.integers(0, 256, (30, 20, 3), dtype=np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn clockwise to show
+    Image.fromarray(np.rot90(upright)).save(tmp_path / "photo.png", exif=exif)
+    assert np.array_equal(read_image(tmp_path / "photo.png"), upright)
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,10 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 RUN_ELSEWHERE = {
-    "make demo": ".ci/run",
-    "make test": ".ci/run",
-    "pip install '.[export]'": "Makefile",  # as part of [all]
-    "pip install '.[onnxruntime]'": "tests/test_device_side.py",
+    "make demo": (".ci/run", "make demo"),
+    "make test": (".ci/run", "make test"),
+    "pip install '.[export]'": ("Makefile", '".[all,dev]"'),  # all holds export
+    "pip install '.[onnxruntime]'": ("tests/test_device_side.py", "[onnxruntime]"),
 }
 
 
@@ -33,6 +33,11 @@ def commands() -> list[str]:
 def test_links_lead_somewhere():
     for link in re.findall(r"\]\(([^)]+)\)", README):
         assert link.startswith("https://arxiv.org/") or (ROOT / link).exists(), link
+
+
+def test_what_is_run_elsewhere_is_run_there():
+    for file, fragment in RUN_ELSEWHERE.values():
+        assert fragment in (ROOT / file).read_text(encoding="utf-8")
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from sam3i_edge import Box, Prompt, Segmenter
-from sam3i_edge.errors import ImageError, PromptError, RuntimeUnavailableError
+from sam3i_edge.errors import ImageError, PromptError
 from tests.conftest import CASES
 
 
@@ -101,6 +101,21 @@ def test_texts_are_encoded_once_per_route(bundle):
     assert runs == [2, 1]
 
 
+def test_vision_runs_once_per_frame_and_not_for_a_bad_prompt(bundle):
+    segmenter = Segmenter.load(bundle)
+    runs = []
+    session = segmenter._sessions["vision"]
+    original = session.run
+    session.run = lambda inputs: (runs.append(1), original(inputs))[1]
+    frame = segmenter.encode(CASES[0].image)
+    frame.segment(["mug", "cup"])
+    frame.segment("what you drink from")
+    assert len(runs) == 1
+    with pytest.raises(PromptError):
+        segmenter.segment(CASES[0].image, Prompt("mug", boxes=[Box(0, 0, 999, 9)]))
+    assert len(runs) == 1
+
+
 def test_no_prompts_no_answers(segmenter):
     assert segmenter.segment(CASES[0].image, []) == []
 
@@ -126,13 +141,6 @@ def test_extreme_sizes(segmenter, shape):
 def test_bad_image(segmenter):
     with pytest.raises(ImageError, match="COLOR_GRAY2RGB"):
         segmenter.encode(np.zeros((5, 5), np.uint8))
-
-
-def test_unknown_runtime_and_device(bundle):
-    with pytest.raises(RuntimeUnavailableError, match=r"Unknown runtime 'onnx'.*Did you mean 'onnxruntime'\?"):
-        Segmenter.load(bundle, runtime="onnx")
-    with pytest.raises(RuntimeUnavailableError, match=r"Unknown device 'cpuu'.*Did you mean 'cpu'\?"):
-        Segmenter.load(bundle, device="cpuu")
 
 
 @pytest.mark.parametrize("threshold", [-0.1, 1.1, float("nan"), None, "0.5"])
