@@ -72,6 +72,11 @@ class Manifest:
     accuracy: dict[str, Difference]
     files: dict[str, FileRecord]
 
+    @property
+    def total_bytes(self) -> int:
+        """Size of all files but the manifest itself."""
+        return sum(record.bytes for record in self.files.values())
+
 
 @dataclass(frozen=True)
 class Bundle:

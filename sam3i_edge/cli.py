@@ -14,9 +14,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import sam3i_edge
+from sam3i_edge import schema
+from sam3i_edge.bundle import open_bundle
 from sam3i_edge.errors import PromptError, RuntimeUnavailableError, Sam3iEdgeError
+from sam3i_edge.golden import read_golden
 from sam3i_edge.overlay import check_writable, draw, write_image
 from sam3i_edge.prompt import AUTO, ROUTES, Box, Prompt
+from sam3i_edge.verify import verify
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -100,7 +104,7 @@ def _export(arguments: argparse.Namespace) -> int:
         progress=progress,
     )
     worst = min(manifest.accuracy.items(), key=lambda item: item[1].sqnr_db)
-    size = sum(record.bytes for record in manifest.files.values()) / 1e6
+    size = manifest.total_bytes / 1e6
     print(f"wrote {arguments.output}, {size:.1f} MB; worst output {worst[0]}, SQNR {worst[1].sqnr_db:.0f} dB")
     return 0
 
@@ -163,15 +167,10 @@ def _load(arguments: argparse.Namespace, threshold: float = 0.5) -> sam3i_edge.S
 
 
 def _verify(arguments: argparse.Namespace) -> int:
-    from sam3i_edge.golden import read_golden
-    from sam3i_edge.verify import verify
-
     segmenter = _load(arguments)
     checks = verify(segmenter, read_golden(Path(arguments.bundle)))
     for check in checks:
-        difference = check.difference
-        verdict = "ok" if check.passed else "FAILED"
-        print(f"{check.name:22} max |diff| {difference.max_abs:9.2e}  SQNR {difference.sqnr_db:6.1f} dB  {verdict}")
+        print(f"{check.name:22} {check.difference}  {'ok' if check.passed else 'FAILED'}")
     failed = [check.name for check in checks if not check.passed]
     on = f"on {segmenter.device}, {segmenter.manifest.precision}"
     print(f"FAILED {on}: first at {failed[0]}" if failed else f"passed {on}")
@@ -179,11 +178,7 @@ def _verify(arguments: argparse.Namespace) -> int:
 
 
 def _inspect(arguments: argparse.Namespace) -> int:
-    from sam3i_edge import schema
-    from sam3i_edge.bundle import open_bundle
-
-    bundle = open_bundle(arguments.bundle)
-    manifest = bundle.manifest
+    manifest = open_bundle(arguments.bundle).manifest
     if arguments.json:
         print(json.dumps(schema.plain(manifest), indent=1, ensure_ascii=False))
         return 0
@@ -199,7 +194,6 @@ def _inspect(arguments: argparse.Namespace) -> int:
                 print(f"  {kind} {spec.name:14} {spec.dtype:8} {' x '.join(map(str, spec.shape))}")
     print("at export, against the float model")
     for output, difference in manifest.accuracy.items():
-        print(f"  {output:22} max |diff| {difference.max_abs:9.2e}  SQNR {difference.sqnr_db:6.1f} dB")
-    size = sum(record.bytes for record in manifest.files.values()) / 1e6
-    print(f"{len(manifest.files)} files, {size:.1f} MB, all intact")
+        print(f"  {output:22} {difference}")
+    print(f"{len(manifest.files)} files, {manifest.total_bytes / 1e6:.1f} MB, all intact")
     return 0

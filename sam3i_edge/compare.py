@@ -15,6 +15,9 @@ class Difference:
     max_abs: float
     sqnr_db: float
 
+    def __str__(self) -> str:
+        return f"max |diff| {self.max_abs:9.2e}  SQNR {self.sqnr_db:6.1f} dB"
+
 
 @dataclass(frozen=True)
 class Tolerance:

@@ -18,7 +18,7 @@ from sam3i_edge.bundle import GOLDEN_PROMPTS_FILE, GOLDEN_TENSORS_FILE
 from sam3i_edge.errors import BundleError, Sam3iEdgeError
 from sam3i_edge.graphs import FEATURES
 from sam3i_edge.image import check_image
-from sam3i_edge.prompt import Box, Prompt
+from sam3i_edge.prompt import Prompt
 
 MAX_VALUES = 1 << 20
 """Of a larger tensor the golden file keeps every n-th value: the features of a full-size model have 28 million."""
@@ -33,16 +33,8 @@ EXPECTED = (
 
 
 @dataclass(frozen=True)
-class _Prompt:
-    text: str
-    route: str
-    boxes: tuple[tuple[float, ...], ...]
-    negative_boxes: tuple[tuple[float, ...], ...]
-
-
-@dataclass(frozen=True)
 class _PromptsFile:
-    prompts: tuple[_Prompt, ...]
+    prompts: tuple[Prompt, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,11 +55,7 @@ def sample(values: np.ndarray) -> np.ndarray:
 def write_golden(path: Path, golden: Golden) -> None:
     """Write the golden files of the bundle folder ``path``."""
     (path / GOLDEN_PROMPTS_FILE).parent.mkdir(exist_ok=True)
-    prompts = tuple(
-        _Prompt(p.text, p.route, tuple(map(_corners, p.boxes)), tuple(map(_corners, p.negative_boxes)))
-        for p in golden.prompts
-    )
-    text = json.dumps(schema.plain(_PromptsFile(prompts)), indent=1, ensure_ascii=False)
+    text = json.dumps(schema.plain(_PromptsFile(golden.prompts)), indent=1, ensure_ascii=False)
     (path / GOLDEN_PROMPTS_FILE).write_text(text + "\n", encoding="utf-8")
     tensors = {f"expected/{name}": sample(values) for name, values in golden.expected.items()}
     with (path / GOLDEN_TENSORS_FILE).open("wb") as file:
@@ -78,16 +66,8 @@ def read_golden(path: Path) -> Golden:
     """Read the golden files of the bundle folder ``path``. Raises BundleError."""
     try:
         content = schema.parse(_PromptsFile, json.loads((path / GOLDEN_PROMPTS_FILE).read_text(encoding="utf-8")))
-        prompts = tuple(
-            Prompt(p.text, p.route, [Box(*box) for box in p.boxes], [Box(*box) for box in p.negative_boxes])
-            for p in content.prompts
-        )
         with np.load(path / GOLDEN_TENSORS_FILE, allow_pickle=False) as tensors:
             expected = {name: tensors[f"expected/{name}"].astype(np.float32) for name in EXPECTED}
-            return Golden(check_image(tensors["image"]), prompts, expected)
+            return Golden(check_image(tensors["image"]), content.prompts, expected)
     except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, Sam3iEdgeError) as error:
         raise BundleError(f"The golden cases of {path} cannot be read: {error}. Export the bundle anew.") from error
-
-
-def _corners(box: Box) -> tuple[float, ...]:
-    return (float(box.x0), float(box.y0), float(box.x1), float(box.y1))

@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar, Union
 
 from sam3i_edge.errors import unknown_name
@@ -55,7 +55,7 @@ def _convert(hint: Any, value: Any, name: str) -> Any:
         for option in inner:
             if option is type(value):
                 return value
-    elif origin is tuple and isinstance(value, list | tuple):
+    elif origin in (tuple, Sequence) and isinstance(value, list | tuple):
         return tuple(_convert(inner[0], item, f"{name}[{i}]") for i, item in enumerate(value))
     elif origin is dict and isinstance(value, Mapping):
         return {str(key): _convert(inner[1], item, f"{name}.{key}") for key, item in value.items()}
@@ -71,7 +71,7 @@ def _describe(hint: Any) -> str:
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
     if origin in (Union, types.UnionType):
         return " or ".join(_describe(option) for option in inner)
-    if origin is tuple:
+    if origin in (tuple, Sequence):
         return f"a list of {_describe(inner[0])}"
     if origin is dict:
         return "an object"

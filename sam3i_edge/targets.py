@@ -19,7 +19,7 @@ class Target:
     opset: int
     """ONNX operator set of the graphs."""
     ir_version: int
-    """ONNX file format version: the newest that the oldest supported runtime reads."""
+    """ONNX file format version: one that the oldest supported runtime reads."""
 
 
 TARGETS = {

@@ -35,8 +35,9 @@ def verify(segmenter: Segmenter, golden: Golden) -> list[Check]:
         BundleError: the golden cases do not fit the bundle, or a graph fails to run.
     """
     precision = segmenter.manifest.precision
-    if precision not in segmenter.manifest.target.precisions or precision not in TOLERANCES:
-        raise BundleError(unknown_name("precision", precision, TOLERANCES))
+    known = [name for name in segmenter.manifest.target.precisions if name in TOLERANCES]
+    if precision not in known:
+        raise BundleError(unknown_name("precision", precision, known))
     height, width = golden.image.shape[:2]
     frame = segmenter.encode(golden.image)
     texts, _ = segmenter.encode_texts([(prompt.text, prompt.resolved_route) for prompt in golden.prompts])
