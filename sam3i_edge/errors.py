@@ -34,6 +34,10 @@ class PromptError(Sam3iEdgeError):
     """A text, route, box or threshold that cannot prompt the model."""
 
 
+class DataError(Sam3iEdgeError):
+    """A dataset that cannot be found, read or understood."""
+
+
 class RuntimeUnavailableError(Sam3iEdgeError):
     """A runtime, device or optional dependency that is not installed here."""
 

@@ -7,16 +7,32 @@ so one batch can mix routes and one graph serves them all. ``simple`` is ``adapt
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sam3i_edge.model.layers import MultiheadAttention
+
+Route = Callable[[Tensor], Tensor]
 
 
 def split_gates(gates: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Gates (N, 3) as three (N, 1, 1) factors for tensors (N, L, D)."""
     concept, simple, complex_ = gates[:, :, None, None].unbind(1)
     return concept, simple, complex_
+
+
+def route_terms(gates: Tensor, x: Tensor, simple: Route, complex_: Route) -> list[Tensor]:
+    """What the two instruction routes add for ``x``: each route's result times its gate.
+
+    An exported graph holds both. Run eagerly, a route that no prompt of the batch takes is left out: its gates are
+    zero, and most training batches are of one route.
+    """
+    _, *instruction_gates = split_gates(gates)
+    taken = zip(instruction_gates, (simple, complex_), strict=True)
+    return [gate * run(x) for gate, run in taken if torch.compiler.is_exporting() or bool(gate.any())]
 
 
 class TextAdapter(nn.Module):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -10,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sam3i_edge.config import ModelConfig
-from sam3i_edge.model.adapters import BottleneckAdapter, split_gates
+from sam3i_edge.model.adapters import BottleneckAdapter, route_terms
 from sam3i_edge.model.layers import (
     Mlp,
     MultiheadAttention,
@@ -19,6 +20,17 @@ from sam3i_edge.model.layers import (
     sine_encode,
     sine_frequencies,
 )
+
+
+class LayerOutput(NamedTuple):
+    """What one decoder layer says of N prompts."""
+
+    queries: Tensor
+    """(N, Q, D), normalised"""
+    boxes: Tensor
+    """(N, Q, 4) normalised cx cy w h"""
+    presence: Tensor
+    """(N, 1) logit"""
 
 
 class DecoderLayer(nn.Module):
@@ -40,6 +52,7 @@ class DecoderLayer(nn.Module):
         self.adapter12 = BottleneckAdapter(size, bottleneck)
         self.adapter2 = BottleneckAdapter(size, bottleneck)
         self.adapter_scale = config.adapter.scale
+        self.dropout = nn.Dropout(0.0)
 
     def forward(
         self,
@@ -51,16 +64,19 @@ class DecoderLayer(nn.Module):
         memory: Tensor,
         box_bias: Tensor,
         gates: Tensor,
+        one_to_many: bool = False,
     ) -> Tensor:
-        """(N, 1 + Q, D) to (N, 1 + Q, D)."""
-        placed = x + query_positions
-        x = self.norm2(x + self.self_attn(placed, placed, x))
-        x = self.catext_norm(x + self.ca_text(x + query_positions, prompt, prompt, prompt_bias))
-        x = self.norm1(x + self.cross_attn(x + query_positions, memory_keys, memory, box_bias))
-        from_ffn = self.linear2(F.relu(self.linear1(x)))
-        _, simple, complex_ = split_gates(gates)
-        adapted = simple * self.adapter1(x) + complex_ * self.adapter2(self.adapter12(x))
-        return self.norm3(x + self.adapter_scale * adapted + from_ffn)
+        """(N, 1 + Q, D) to (N, 1 + Q, D); with ``one_to_many``, the second half of the queries is not self-attended."""
+        drop = self.dropout
+        attending = 1 + (x.shape[1] - 1) // 2 if one_to_many else x.shape[1]
+        placed = (x + query_positions)[:, :attending]
+        attended = drop(self.self_attn(placed, placed, x[:, :attending]))
+        x = self.norm2(x + F.pad(attended, (0, 0, 0, x.shape[1] - attending)) if one_to_many else x + attended)
+        x = self.catext_norm(x + drop(self.ca_text(x + query_positions, prompt, prompt, prompt_bias)))
+        x = self.norm1(x + drop(self.cross_attn(x + query_positions, memory_keys, memory, box_bias)))
+        from_ffn = drop(self.linear2(drop(F.relu(self.linear1(x)))))
+        adapted = route_terms(gates, x, self.adapter1, lambda x: self.adapter2(self.adapter12(x)))
+        return self.norm3(x + sum(self.adapter_scale * term for term in adapted) + from_ffn)
 
 
 class Decoder(nn.Module):
@@ -86,8 +102,14 @@ class Decoder(nn.Module):
         self.register_buffer("cell_starts", torch.from_numpy(cell_starts), persistent=False)
 
     def forward(
-        self, memory: Tensor, positions: Tensor, prompt: Tensor, prompt_bias: Tensor, gates: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
+        self,
+        memory: Tensor,
+        positions: Tensor,
+        prompt: Tensor,
+        prompt_bias: Tensor,
+        gates: Tensor,
+        one_to_many: bool = False,
+    ) -> list[LayerOutput]:
         """Decode N prompts.
 
         Args:
@@ -96,25 +118,30 @@ class Decoder(nn.Module):
             prompt: (N, L, D).
             prompt_bias: additive, hides padding.
             gates: (N, 3).
+            one_to_many: in training, run every query twice; the second copies do not see one another, so that
+                several of them may take the same target.
 
         Returns:
-            Queries (N, Q, D), boxes (N, Q, 4) normalised cx cy w h, presence logit (N, 1).
+            What each layer says, the last one's being the answer; Q is doubled with ``one_to_many``.
         """
-        count = memory.shape[0]
-        tokens = torch.cat([self.presence_token.weight, self.query_embed.weight])
+        count, copies = memory.shape[0], 2 if one_to_many else 1
+        tokens = torch.cat([self.presence_token.weight, *[self.query_embed.weight] * copies])
         x = tokens[None].expand(count, -1, -1)
-        boxes = self.reference_points.weight.sigmoid()[None].expand(count, -1, -1)
+        boxes = self.reference_points.weight.sigmoid().repeat(copies, 1)[None].expand(count, -1, -1)
         memory_keys = memory + positions
+        outputs = []
         for layer in self.layers:
+            start = boxes.detach()  # a layer learns from its own boxes and the next ones', not through its inputs
             # The presence token has no place in the image: zero position and zero bias.
-            query_positions = F.pad(self.ref_point_head(self._encode_boxes(boxes)), (0, 0, 1, 0))
-            box_bias = F.pad(self._box_bias(boxes), (0, 0, 1, 0))
-            x = layer(x, query_positions, prompt, prompt_bias, memory_keys, memory, box_bias, gates)
+            query_positions = F.pad(self.ref_point_head(self._encode_boxes(start)), (0, 0, 1, 0))
+            box_bias = F.pad(self._box_bias(start), (0, 0, 1, 0))
+            x = layer(x, query_positions, prompt, prompt_bias, memory_keys, memory, box_bias, gates, one_to_many)
             queries = self.norm(x[:, 1:])
             boxes = (self.bbox_embed(queries) + inverse_sigmoid(boxes)).sigmoid()
-        # The published code calls clamp(±10) on this logit and drops the result; so it is not clamped.
-        presence = self.presence_token_head(self.presence_token_out_norm(x[:, 0]))
-        return queries, boxes, presence
+            # The published code calls clamp(±10) on this logit and drops the result; so it is not clamped.
+            presence = self.presence_token_head(self.presence_token_out_norm(x[:, 0]))
+            outputs.append(LayerOutput(queries, boxes, presence))
+        return outputs
 
     def _encode_boxes(self, boxes: Tensor) -> Tensor:
         cx, cy, width, height = (sine_encode(value, self.frequencies) for value in boxes.unbind(-1))

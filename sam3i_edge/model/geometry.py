@@ -39,10 +39,10 @@ def roi_weights(start: Tensor, end: Tensor, size: int) -> Tensor:
 
 
 def roi_align(features: Tensor, boxes: Tensor) -> Tensor:
-    """Pool ``features`` (1, D, g, g) in ``boxes`` (N, B, 4), xyxy in map units, to (N, B, D, 7, 7)."""
+    """Pool ``features`` (1 or N, D, g, g) in ``boxes`` (N, B, 4), xyxy in map units, to (N, B, D, 7, 7)."""
     size = features.shape[-1]
     x0, y0, x1, y1 = boxes.unbind(-1)
-    pooled_rows = roi_weights(y0, y1, size) @ features[0].permute(1, 2, 0).flatten(1)
+    pooled_rows = roi_weights(y0, y1, size) @ features.permute(0, 2, 3, 1).flatten(2)[:, None]
     pooled_rows = pooled_rows.unflatten(-1, (size, -1))  # (N, B, 7, g, D)
     pooled = roi_weights(x0, x1, size)[:, :, None] @ pooled_rows  # (N, B, 7, 7, D)
     return pooled.permute(0, 1, 4, 2, 3)
@@ -61,12 +61,13 @@ class GeometryLayer(nn.Module):
         self.norm1 = nn.LayerNorm(size)
         self.norm2 = nn.LayerNorm(size)
         self.norm3 = nn.LayerNorm(size)
+        self.dropout = nn.Dropout(0.0)
 
     def forward(self, x: Tensor, bias: Tensor, image_keys: Tensor, image_values: Tensor) -> Tensor:
         normed = self.norm1(x)
-        x = x + self.self_attn(normed, normed, normed, bias)
-        x = x + self.cross_attn_image(self.norm2(x), image_keys, image_values)
-        return x + self.linear2(F.relu(self.linear1(self.norm3(x))))
+        x = x + self.dropout(self.self_attn(normed, normed, normed, bias))
+        x = x + self.dropout(self.cross_attn_image(self.norm2(x), image_keys, image_values))
+        return x + self.dropout(self.linear2(self.dropout(F.relu(self.linear1(self.norm3(x))))))
 
 
 class GeometryEncoder(nn.Module):
@@ -97,7 +98,7 @@ class GeometryEncoder(nn.Module):
         """Encode the boxes of N prompts.
 
         Args:
-            features: coarsest pyramid level (1, D, g, g).
+            features: coarsest pyramid level (1, D, g, g), or (N, D, g, g), one for each prompt.
             positions: its position encoding (1, g², D).
             boxes: (N, B, 4), normalised cx cy w h.
             labels: (N, B) integers: 1 positive, 0 negative, -1 no box here.

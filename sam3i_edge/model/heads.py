@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sam3i_edge.config import ModelConfig
-from sam3i_edge.model.adapters import split_gates
+from sam3i_edge.model.adapters import route_terms, split_gates
 from sam3i_edge.model.layers import Mlp, MultiheadAttention
 
 
@@ -34,7 +34,7 @@ class DotProductScoring(nn.Module):
         self.hs_proj = nn.Linear(size, size)
 
     def forward(self, queries: Tensor, prompt: Tensor, padding: Tensor) -> Tensor:
-        """Queries (N, Q, D), prompt (N, L, D) and its padding (N, L) to logits (N, Q)."""
+        """Queries (…, N, Q, D), prompt (N, L, D) and its padding (N, L) to logits (…, N, Q)."""
         used = (~padding)[..., None].to(prompt.dtype)
         pooled = (self.prompt_mlp(prompt) * used).sum(1) / used.sum(1).clamp(min=1)
         logits = self.hs_proj(queries) @ self.prompt_proj(pooled)[..., None]
@@ -88,19 +88,16 @@ class MaskHead(nn.Module):
     def embed_pixels(
         self, pyramid: tuple[Tensor, Tensor, Tensor], memory: Tensor, prompt: Tensor, prompt_bias: Tensor
     ) -> Tensor:
-        """Pyramid (1, D, …), memory (N, g², D) and prompt (N, L, D) to pixel embeddings (N, D, 4g, 4g)."""
+        """Pyramid (1 or N, D, …), memory (N, g², D) and prompt (N, L, D) to pixel embeddings (N, D, 4g, 4g)."""
         fine, middle, coarse = pyramid
         memory = memory + self.cross_attend_prompt(self.cross_attn_norm(memory), prompt, prompt, prompt_bias)
         return self.pixel_decoder(fine, middle, memory.transpose(1, 2).unflatten(2, coarse.shape[-2:]))
 
     def masks(self, pixels: Tensor, queries: Tensor, gates: Tensor) -> Tensor:
         """Mask logits (N, Q, 4g, 4g) of ``queries`` (N, Q, D); each route has a predictor of its own."""
-        concept, simple, complex_ = split_gates(gates)
-        embedded = (
-            concept * self.mask_predictor(queries)
-            + simple * self.mask_predictor_adapter1(queries)
-            + complex_ * self.mask_predictor_adapter2(queries)
-        )
+        concept, *_ = split_gates(gates)
+        adapted = route_terms(gates, queries, self.mask_predictor_adapter1, self.mask_predictor_adapter2)
+        embedded = concept * self.mask_predictor(queries) + sum(adapted)
         instance = self.instance_seg_head(pixels)
         return torch.matmul(embedded, instance.flatten(2)).unflatten(2, instance.shape[-2:])
 

@@ -39,6 +39,16 @@ class Detections(NamedTuple):
     """(N, D, 4g, 4g) pixel embeddings"""
     memory: Tensor
     """(N, g², D) the fusion encoder's output"""
+    early: tuple[EarlyDetections, ...] = ()
+    """Of the layers before the last; only training asks for them."""
+
+
+class EarlyDetections(NamedTuple):
+    """What a decoder layer before the last would have answered; the shapes are those of ``Detections``."""
+
+    logits: Tensor
+    boxes: Tensor
+    presence: Tensor
 
 
 class Backbone(nn.Module):
@@ -88,17 +98,27 @@ class Sam3i(nn.Module):
         return self.backbone.language_backbone(tokens, gates)
 
     def detect(
-        self, pyramid: Pyramid, text: Tensor, text_padding: Tensor, gates: Tensor, boxes: Tensor, box_labels: Tensor
+        self,
+        pyramid: Pyramid,
+        text: Tensor,
+        text_padding: Tensor,
+        gates: Tensor,
+        boxes: Tensor,
+        box_labels: Tensor,
+        *,
+        for_training: bool = False,
     ) -> Detections:
-        """Find what N prompts mean in one image.
+        """Find what N prompts mean in one image, or each in an image of its own.
 
         Args:
-            pyramid: from ``encode_image``.
+            pyramid: from ``encode_image``, with batch 1, or N: a row for each prompt.
             text: (N, 32, D) from ``encode_text``.
             text_padding: (N, 32) bool, True where the token id is 0.
             gates: (N, 3).
             boxes: (N, B, 4) normalised cx cy w h.
             box_labels: (N, B) integers: 1 positive, 0 negative, -1 unused.
+            for_training: also answer for the early layers, and run every query a second time for one-to-many
+                matching: Q is doubled, the second half being those.
         """
         coarse = pyramid[2]
         image = coarse.flatten(2).transpose(1, 2)
@@ -107,10 +127,13 @@ class Sam3i(nn.Module):
         padding = torch.cat([text_padding, geometry_padding], dim=1)
         bias = padding_bias(padding, prompt.dtype)
         memory = self.transformer.encoder(image, self.positions, prompt, bias, gates)
-        queries, found_boxes, presence = self.transformer.decoder(memory, self.positions, prompt, bias, gates)
-        logits = self.dot_prod_scoring(queries, prompt, padding)
+        layers = self.transformer.decoder(memory, self.positions, prompt, bias, gates, for_training)
         pixels = self.segmentation_head.embed_pixels(pyramid, memory, prompt, bias)
-        return Detections(queries, logits, found_boxes, presence, pixels, memory)
+        scored = layers if for_training else layers[-1:]
+        *early, logits = self.dot_prod_scoring(torch.stack([layer.queries for layer in scored]), prompt, padding)
+        queries, found_boxes, presence = layers[-1]
+        answers = (EarlyDetections(score, x.boxes, x.presence) for score, x in zip(early, scored, strict=False))
+        return Detections(queries, logits, found_boxes, presence, pixels, memory, tuple(answers))
 
     def masks(self, detections: Detections, gates: Tensor) -> Tensor:
         """Mask logits (N, Q, 4g, 4g) of all queries in ``detections``."""

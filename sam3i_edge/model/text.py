@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from sam3i_edge.config import ModelConfig
-from sam3i_edge.model.adapters import TextAdapter, split_gates
+from sam3i_edge.model.adapters import TextAdapter, route_terms, split_gates
 from sam3i_edge.model.layers import MultiheadAttention
 
 CLIP_EMBEDDING_SIZE = 512
@@ -37,9 +37,9 @@ class TextBlock(nn.Module):
         normed = self.ln_1(x)
         x = x + self.attn(normed, normed, normed, causal_bias)
         from_mlp = self.mlp(self.ln_2(x))  # reads x before the adapters change it
-        concept, simple, complex_ = split_gates(gates)
-        x = concept * x + simple * self.adapter1(x) + complex_ * self.adapter2(self.adapter12(x))
-        return x + from_mlp
+        concept, *_ = split_gates(gates)
+        adapted = route_terms(gates, x, self.adapter1, lambda x: self.adapter2(self.adapter12(x)))
+        return concept * x + sum(adapted) + from_mlp
 
 
 class TextStack(nn.Module):
