@@ -1,0 +1,131 @@
+"""Segmentations as annotation files write them: checked, and brought to compressed run lengths with a box."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from pycocotools import mask as coco
+
+FIRST_CHARACTER = 48
+MAX_BYTES_PER_RUN = 6
+"""30 bits: enough for any run of an image that this package reads."""
+
+Box = tuple[float, float, float, float]
+
+
+class MaskError(ValueError):
+    """A segmentation that does not describe a mask of the image; the message begins with a verb."""
+
+
+def read_segmentation(value: Any, width: int, height: int) -> tuple[dict[str, Any], Box]:
+    """Check one COCO segmentation: compressed or plain RLE, or polygons.
+
+    Args:
+        value: as parsed from JSON; the counts of a compressed RLE may be str or bytes.
+        width: of the image, in pixels.
+        height: of the image, in pixels.
+
+    Returns:
+        The compressed RLE with ``counts`` as bytes, and the box x0, y0, x1, y1 of its pixels.
+
+    Raises:
+        MaskError: it is not well formed, of another size than the image, or empty.
+    """
+    if isinstance(value, list):
+        rle = _from_polygons(value, width, height)
+        counts = decode_counts(rle["counts"])
+    elif isinstance(value, dict):
+        rle, counts = _from_rle(value, width, height)
+    else:
+        raise MaskError(f"is a {type(value).__name__}; expected an RLE object or a list of polygons.")
+    if int(counts.sum()) != width * height:
+        raise MaskError(
+            f"has runs of {int(counts.sum())} pixels in all; an image {width} wide and {height} high has "
+            f"{width * height}."
+        )
+    box = _box(counts, height)
+    if box is None:
+        raise MaskError("is an empty mask.")
+    return rle, box
+
+
+def _from_rle(value: dict[str, Any], width: int, height: int) -> tuple[dict[str, Any], np.ndarray]:
+    size, counts = value.get("size"), value.get("counts")
+    if size != [height, width]:
+        raise MaskError(f"has size {size!r}; the image is {width} wide and {height} high, so [{height}, {width}].")
+    if isinstance(counts, list):
+        bad = next((run for run in counts if type(run) is not int or run < 0), None)
+        if bad is not None or sum(counts) != width * height:
+            what = f"the run {bad!r}" if bad is not None else f"runs of {sum(counts)} pixels in all"
+            raise MaskError(f"has {what}; expected whole numbers, in all {width * height}.")
+        compressed = coco.frPyObjects({"size": [height, width], "counts": counts}, height, width)
+        return {"size": [height, width], "counts": compressed["counts"]}, np.array(counts, np.int64)
+    if isinstance(counts, str):
+        try:
+            counts = counts.encode("ascii")
+        except UnicodeEncodeError as error:
+            raise MaskError(f"cannot be decoded: its counts hold {counts[error.start]!r}.") from error
+    if not isinstance(counts, bytes):
+        raise MaskError(f"has counts of type {type(counts).__name__}; expected a string or a list of run lengths.")
+    return {"size": [height, width], "counts": counts}, decode_counts(counts)
+
+
+def decode_counts(counts: bytes) -> np.ndarray:
+    """The run lengths (n,) int64 of compressed counts. pycocotools would accept counts of any other total, unseen.
+
+    Each character carries five bits, low ones first, and says whether more follow; from the fourth run on, runs are
+    written as the difference to the run before the last.
+    """
+    codes = np.frombuffer(counts, np.uint8).astype(np.int64) - FIRST_CHARACTER
+    if not len(codes):
+        raise MaskError("cannot be decoded: its counts are empty.")
+    if codes.min() < 0 or codes.max() > 63:
+        raise MaskError("cannot be decoded: its counts hold characters that no RLE has.")
+    ends = np.flatnonzero((codes & 32) == 0)
+    if not len(ends) or ends[-1] != len(codes) - 1:
+        raise MaskError("cannot be decoded: its counts end within a run.")
+    starts = np.concatenate([[0], ends[:-1] + 1])
+    lengths = ends - starts + 1
+    if lengths.max() > MAX_BYTES_PER_RUN:
+        raise MaskError("cannot be decoded: a run is longer than any image.")
+    shifts = 5 * (np.arange(len(codes)) - np.repeat(starts, lengths))
+    runs = np.add.reduceat((codes & 31) << shifts, starts)
+    runs -= ((codes[ends] & 16) != 0).astype(np.int64) << (5 * lengths)  # the last character carries the sign
+    runs[1::2] = np.cumsum(runs[1::2])
+    runs[2::2] = np.cumsum(runs[2::2])
+    if runs.min() < 0:
+        raise MaskError("cannot be decoded: it has a run of negative length.")
+    return runs
+
+
+def _from_polygons(polygons: list[Any], width: int, height: int) -> dict[str, Any]:
+    if not polygons:
+        raise MaskError("is an empty mask: a list without polygons.")
+    for polygon in polygons:
+        if not isinstance(polygon, list) or len(polygon) < 6 or len(polygon) % 2:
+            raise MaskError("holds a polygon that is not a flat list x, y, x, y, ... of at least three points.")
+        for i, value in enumerate(polygon):
+            side = height if i % 2 else width
+            # Far outside, pycocotools would walk along edges of any length and exhaust the memory.
+            if type(value) not in (int, float) or not math.isfinite(value) or not -side <= value <= 2 * side:
+                raise MaskError(f"holds a polygon with the coordinate {value!r}, not in an image of this size.")
+    merged = coco.merge(coco.frPyObjects([[float(v) for v in polygon] for polygon in polygons], height, width))
+    return {"size": [height, width], "counts": merged["counts"]}
+
+
+def _box(counts: np.ndarray, height: int) -> Box | None:
+    """x0, y0, x1, y1 of the pixels, which run down the columns; None for an empty mask."""
+    edges = np.cumsum(counts)
+    starts, stops = edges[:-1:2], edges[1::2]
+    full = stops > starts
+    if not full.any():
+        return None
+    starts, lasts = starts[full], stops[full] - 1
+    left, right = starts // height, lasts // height
+    if np.any(left < right):  # a run that goes on in the next column touches bottom and top
+        top, bottom = 0, height - 1
+    else:
+        top, bottom = int((starts % height).min()), int((lasts % height).max())
+    return float(left.min()), float(top), float(right.max() + 1), float(bottom + 1)
