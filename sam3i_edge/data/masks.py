@@ -9,6 +9,7 @@ import numpy as np
 from pycocotools import mask as coco
 
 FIRST_CHARACTER = 48
+CHARACTERS = bytes(range(FIRST_CHARACTER, FIRST_CHARACTER + 64))
 MAX_BYTES_PER_RUN = 6
 """30 bits: enough for any run of an image that this package reads."""
 
@@ -45,10 +46,12 @@ def read_segmentation(value: Any, width: int, height: int) -> tuple[dict[str, An
             f"has runs of {int(counts.sum())} pixels in all; an image {width} wide and {height} high has "
             f"{width * height}."
         )
-    box = _box(counts, height)
-    if box is None:
+    if not counts[1::2].any():
         raise MaskError("is an empty mask.")
-    return rle, box
+    if not counts[1:].all():
+        rle = {"size": rle["size"], "counts": coco.encode(coco.decode(rle))["counts"]}  # without runs of no pixels
+    x, y, across, down = coco.toBbox(rle).tolist()
+    return rle, (x, y, x + across, y + down)
 
 
 def _from_rle(value: dict[str, Any], width: int, height: int) -> tuple[dict[str, Any], np.ndarray]:
@@ -78,23 +81,23 @@ def decode_counts(counts: bytes) -> np.ndarray:
     Each character carries five bits, low ones first, and says whether more follow; from the fourth run on, runs are
     written as the difference to the run before the last.
     """
-    codes = np.frombuffer(counts, np.uint8).astype(np.int64) - FIRST_CHARACTER
-    if not len(codes):
+    if not counts:
         raise MaskError("cannot be decoded: its counts are empty.")
-    if codes.min() < 0 or codes.max() > 63:
+    if counts.translate(None, CHARACTERS):
         raise MaskError("cannot be decoded: its counts hold characters that no RLE has.")
-    ends = np.flatnonzero((codes & 32) == 0)
-    if not len(ends) or ends[-1] != len(codes) - 1:
+    codes = np.frombuffer(counts, np.uint8).astype(np.int64) - FIRST_CHARACTER
+    ends = (codes < 32).nonzero()[0]
+    if codes[-1] >= 32:
         raise MaskError("cannot be decoded: its counts end within a run.")
-    starts = np.concatenate([[0], ends[:-1] + 1])
-    lengths = ends - starts + 1
+    lengths = np.diff(ends, prepend=-1)
+    starts = ends - lengths + 1
     if lengths.max() > MAX_BYTES_PER_RUN:
         raise MaskError("cannot be decoded: a run is longer than any image.")
-    shifts = 5 * (np.arange(len(codes)) - np.repeat(starts, lengths))
+    shifts = 5 * (np.arange(len(codes)) - starts.repeat(lengths))
     runs = np.add.reduceat((codes & 31) << shifts, starts)
-    runs -= ((codes[ends] & 16) != 0).astype(np.int64) << (5 * lengths)  # the last character carries the sign
-    runs[1::2] = np.cumsum(runs[1::2])
-    runs[2::2] = np.cumsum(runs[2::2])
+    runs -= (codes[ends] >> 4) << (5 * lengths)  # the sixteen of a run's last character is its sign
+    runs[1::2] = runs[1::2].cumsum()
+    runs[2::2] = runs[2::2].cumsum()
     if runs.min() < 0:
         raise MaskError("cannot be decoded: it has a run of negative length.")
     return runs
@@ -113,19 +116,3 @@ def _from_polygons(polygons: list[Any], width: int, height: int) -> dict[str, An
                 raise MaskError(f"holds a polygon with the coordinate {value!r}, not in an image of this size.")
     merged = coco.merge(coco.frPyObjects([[float(v) for v in polygon] for polygon in polygons], height, width))
     return {"size": [height, width], "counts": merged["counts"]}
-
-
-def _box(counts: np.ndarray, height: int) -> Box | None:
-    """x0, y0, x1, y1 of the pixels, which run down the columns; None for an empty mask."""
-    edges = np.cumsum(counts)
-    starts, stops = edges[:-1:2], edges[1::2]
-    full = stops > starts
-    if not full.any():
-        return None
-    starts, lasts = starts[full], stops[full] - 1
-    left, right = starts // height, lasts // height
-    if np.any(left < right):  # a run that goes on in the next column touches bottom and top
-        top, bottom = 0, height - 1
-    else:
-        top, bottom = int((starts % height).min()), int((lasts % height).max())
-    return float(left.min()), float(top), float(right.max() + 1), float(bottom + 1)
