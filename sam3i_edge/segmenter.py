@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import numbers
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import overload
 
@@ -39,13 +39,20 @@ class Segmenter:
 
     _threshold: float
 
-    def __init__(self, bundle: Bundle, sessions: dict[str, Session], threshold: float) -> None:
-        self._bundle = bundle
+    def __init__(
+        self, manifest: Manifest, tokenizer: Tokenizer, sessions: Mapping[str, Session], threshold: float = 0.5
+    ) -> None:
+        """Put a segmenter together: ``load`` does it for a bundle, ``evaluate.segmenter_of`` for a torch model.
+
+        Args:
+            manifest: says the sizes and the limits of the graphs.
+            tokenizer: makes texts of the model's length.
+            sessions: by the graphs' names.
+            threshold: in 0..1.
+        """
+        self._manifest = manifest
         self._sessions = sessions
-        self._tokenizer = Tokenizer.from_file(bundle.path / TOKENIZER_FILE)
-        length = bundle.manifest.model.text.context_length
-        if self._tokenizer.context_length != length:
-            raise BundleError(f"{bundle.path / TOKENIZER_FILE} makes texts of another length than {length} tokens.")
+        self._tokenizer = tokenizer
         self._text_cache: OrderedDict[tuple[str, str], tuple[np.ndarray, np.ndarray]] = OrderedDict()
         self.threshold = threshold
 
@@ -70,7 +77,7 @@ class Segmenter:
         opened = open_bundle(bundle)
         name = runtime or opened.manifest.target.runtime
         sessions = {graph: open_session(name, opened.graph_path(graph), device) for graph in opened.manifest.graphs}
-        return cls(opened, sessions, threshold)
+        return cls(opened.manifest, _read_tokenizer(opened), sessions, threshold)
 
     @property
     def threshold(self) -> float:
@@ -84,7 +91,7 @@ class Segmenter:
     @property
     def manifest(self) -> Manifest:
         """What the loaded bundle says of itself."""
-        return self._bundle.manifest
+        return self._manifest
 
     @property
     def device(self) -> str:
@@ -212,6 +219,13 @@ class Frame:
         queries = self._segmenter.manifest.model.num_queries
         if limit < queries and any(len(instances) == limit for instances in found):
             logger.warning("A prompt found %d instances, the most this bundle returns; there may be more.", limit)
+
+
+def _read_tokenizer(bundle: Bundle) -> Tokenizer:
+    tokenizer, length = Tokenizer.from_file(bundle.path / TOKENIZER_FILE), bundle.manifest.model.text.context_length
+    if tokenizer.context_length != length:
+        raise BundleError(f"{bundle.path / TOKENIZER_FILE} makes texts of another length than {length} tokens.")
+    return tokenizer
 
 
 def as_prompts(prompt: str | Prompt | Sequence[str | Prompt]) -> list[Prompt]:

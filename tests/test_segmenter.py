@@ -177,9 +177,7 @@ def test_a_full_result_is_announced(bundle, caplog):
         segmenter.segment(CASES[0].image, "mug")
     assert "there may be more" not in caplog.text
     model = dataclasses.replace(segmenter.manifest.model, num_queries=200)
-    segmenter._bundle = dataclasses.replace(
-        segmenter._bundle, manifest=dataclasses.replace(segmenter.manifest, model=model)
-    )
+    segmenter._manifest = dataclasses.replace(segmenter.manifest, model=model)
     with caplog.at_level(logging.WARNING):
         segmenter.segment(CASES[0].image, "mug")
     assert "found 20 instances, the most this bundle returns" in caplog.text

@@ -1,0 +1,88 @@
+"""A torch model behind the ``Segmenter``: the modules that export would trace, run eagerly. Needs torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import nn
+
+from sam3i_edge.bundle import FORMAT, FORMAT_VERSION, PREPROCESSING, Manifest, Source
+from sam3i_edge.export.modules import GroundingGraph, TextGraph, VisionGraph
+from sam3i_edge.export.tokenizer_json import clip_tokenizer
+from sam3i_edge.graphs import GraphSpec, default_limits, graph_specs
+from sam3i_edge.model import Sam3i
+from sam3i_edge.prompt import ROUTES
+from sam3i_edge.segmenter import Segmenter
+from sam3i_edge.targets import Target
+
+EAGER = Target("torch", "PyTorch, eagerly", "torch", ("fp32",), opset=0, ir_version=0)
+"""Not among ``TARGETS``: no bundle can be made for it."""
+
+
+class EagerSession:
+    """Runs a module on named NumPy arrays, where its parameters lie."""
+
+    def __init__(self, module: nn.Module, spec: GraphSpec) -> None:
+        self._module = module
+        self._spec = spec
+        self.device = str(next(module.parameters()).device)
+
+    def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Run the module on its inputs by name; what comes out is float32 (or integer) on the CPU."""
+        tensors = [torch.as_tensor(np.array(inputs[spec.name])).to(self.device) for spec in self._spec.inputs]
+        with torch.inference_mode():
+            found = self._module(*tensors)
+        outputs = found if isinstance(found, tuple) else (found,)
+        arrays = [tensor.float() if tensor.is_floating_point() else tensor for tensor in outputs]
+        return {spec.name: array.cpu().numpy() for spec, array in zip(self._spec.outputs, arrays, strict=True)}
+
+
+def segmenter_of(
+    model: Sam3i,
+    threshold: float = 0.5,
+    source: Source = Source("", "", ""),  # noqa: B008  # frozen
+) -> Segmenter:
+    """A ``Segmenter`` that asks ``model`` itself, without export: for validation while training, and evaluation.
+
+    The model stays where it is, is not copied, and must be in evaluation mode when it is asked. Its answers to texts
+    are cached: build a new segmenter (it costs nothing) after its weights have changed.
+
+    Args:
+        model: on any device.
+        threshold: instances scoring above this are returned.
+        source: where the weights came from.
+
+    Raises:
+        PromptError: the threshold is out of range.
+        ExportError: the tokenizer's merges (``open_clip_torch``) are not installed.
+    """
+    config, limits = model.config, default_limits(model.config)
+    graphs = graph_specs(config, limits)
+    modules = {
+        "vision": VisionGraph(model),
+        "text": TextGraph(model),
+        "grounding": GroundingGraph(model, limits.max_instances),
+    }
+    manifest = Manifest(
+        format=FORMAT,
+        format_version=FORMAT_VERSION,
+        tool_versions={},
+        source=source,
+        model=config,
+        target=EAGER,
+        precision=EAGER.precisions[0],
+        routes=ROUTES,
+        preprocessing=PREPROCESSING,
+        limits=limits,
+        graphs=graphs,
+        accuracy={},
+        files={},
+    )
+    sessions = {name: EagerSession(module, graphs[name]) for name, module in modules.items()}
+    return Segmenter(manifest, _tokenizer(config.text.context_length), sessions, threshold)
+
+
+_tokenizer = lru_cache(maxsize=2)(clip_tokenizer)
