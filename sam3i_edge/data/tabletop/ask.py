@@ -1,0 +1,94 @@
+"""What a text is wanted for, and the few words that texts of all levels are finished with."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from sam3i_edge.data.tabletop import noun_phrases, wordings
+from sam3i_edge.data.tabletop.dice import Dice
+from sam3i_edge.data.tabletop.holdout import usable
+from sam3i_edge.data.tabletop.noun_phrases import Landmark
+from sam3i_edge.data.tabletop.verdict import Verdict
+from sam3i_edge.data.tabletop.view import View
+from sam3i_edge.data.tabletop.wordings import Position, Wordings
+
+
+class Ask(NamedTuple):
+    """One text to be made."""
+
+    view: View
+    split: str
+    target: int | None
+    """A thing it shall mean, perhaps among others; None: it shall mean nothing."""
+    dice: Dice
+
+    def pick(self, choices: Wordings) -> str:
+        """One of the wordings this split may use."""
+        return self.dice.pick(usable(choices, self.split))
+
+    def fulfilled(self, verdict: Verdict) -> bool:
+        """Whether that is what the text shall mean, without doubt."""
+        if not verdict.sure:
+            return False
+        return verdict.yes == 0 if self.target is None else bool(verdict.yes >> self.target & 1)
+
+    def other(self, *taken: int) -> int | None:
+        """A thing that is neither the target nor among ``taken``; None if there is none."""
+        left = [i for i in range(len(self.view.things)) if i != self.target and i not in taken]
+        return self.dice.pick(left) if left else None
+
+    def landmark(self, *taken: int) -> Landmark | None:
+        """Words for some other thing than the target; without a target at times for one that is not there."""
+        if self.target is None and self.dice.chance(0.2):
+            return noun_phrases.absent_landmark(self.view, self.dice)
+        index = self.other(*taken)
+        return None if index is None else noun_phrases.landmark(self.view, index, self.dice, self.split)
+
+
+def related(ask: Ask, name: str, landmark: Landmark) -> Verdict:
+    """What stands in that relation to a landmark; nothing, if the landmark is not there."""
+    return Verdict(0, 0) if landmark.at < 0 else ask.view.relation(name, landmark.at)
+
+
+def some_relation(ask: Ask, landmark: Landmark) -> str | None:
+    """A relation of the target to the landmark that is beyond doubt; any relation, without a target."""
+    names = ask.dice.shuffled(tuple(wordings.RELATION_WORDS))
+    for name in names:
+        if name in ("between", "closest to"):
+            continue
+        if ask.target is None or related(ask, name, landmark).yes >> ask.target & 1:
+            return name
+    return None
+
+
+def located(ask: Ask, position: Position, landmarks: tuple[Landmark, ...], paired: bool, many: bool = False) -> str:
+    """A place in words, to stand after a noun; only words that also fit ``many`` or a ``paired`` noun, if asked."""
+    clauses = position.clauses
+    if many or paired or any(landmark.paired for landmark in landmarks):
+        clauses = tuple(clause for clause in clauses if not clause.startswith("that ")) if not position.places else ()
+    if clauses and (not position.places or ask.dice.chance(0.3)):
+        text = ask.pick(clauses)
+    else:
+        text = ask.pick(wordings.HOLDERS).replace("{p}", ask.pick(position.places))
+    if many and position is wordings.RELATION_WORDS["holding"]:
+        text = text.replace(" it", " them")
+    return filled(text, landmarks).replace("{is}", "are" if many or paired else "is")
+
+
+def filled(text: str, landmarks: tuple[Landmark, ...]) -> str:
+    """``{l}`` and ``{m}`` replaced by the landmarks' words."""
+    for slot, landmark in zip(("{l}", "{m}"), landmarks, strict=False):
+        text = text.replace(slot, landmark.words)
+    return text
+
+
+def requested(ask: Ask, noun_phrase: str, probability: float) -> str:
+    """A noun phrase as it is, or as the object of a request."""
+    if not ask.dice.chance(probability):
+        return noun_phrase
+    return ask.pick(wordings.REQUESTS).replace("{x}", noun_phrase)
+
+
+def bits(landmarks: tuple[Landmark, ...]) -> int:
+    """The things the landmarks are."""
+    return sum(1 << landmark.at for landmark in landmarks if landmark.at >= 0)

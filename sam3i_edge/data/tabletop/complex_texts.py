@@ -1,0 +1,253 @@
+"""Complex instructions: use, property, situation, comparison; never the noun of what they mean."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import cache
+
+from sam3i_edge.data.tabletop import frames, lexicon, wordings
+from sam3i_edge.data.tabletop.ask import Ask, bits, filled, located, related, requested, some_relation
+from sam3i_edge.data.tabletop.catalogue import ANY
+from sam3i_edge.data.tabletop.draft import Draft
+from sam3i_edge.data.tabletop.functions import FUNCTIONS, Function
+from sam3i_edge.data.tabletop.holdout import usable
+from sam3i_edge.data.tabletop.noun_phrases import Landmark
+from sam3i_edge.data.tabletop.verdict import Verdict
+from sam3i_edge.data.tabletop.wordings import Position, Wordings
+
+FORMS = ("you", "it", "to", "do")
+CLAUSES = ("you", "it")
+REQUESTED = 0.3
+OPENERS = frozenset(["the", "what", "whatever", "something", "everything", "all", "each", "every", "a", "an"])
+"""What begins with these is a noun phrase and can be asked for."""
+WHOLE_TEXTS = 0.3
+"""So many functions are asked for by a text of their own."""
+
+
+def names(text: str, kinds: frozenset[str]) -> bool:
+    """Whether ``text`` holds a noun or hypernym of one of these kinds."""
+    return bool(kinds) and bool(_nouns(kinds).search(text))
+
+
+@cache
+def _nouns(kinds: frozenset[str]) -> re.Pattern[str]:
+    words = {word for kind in kinds for word in (*lexicon.nouns(kind), *lexicon.hypernyms(kind))}
+    return re.compile(rf"\b({'|'.join(map(re.escape, sorted(words, key=len, reverse=True)))})\b", re.IGNORECASE)
+
+
+def _some_function(ask: Ask) -> tuple[Function, Verdict] | None:
+    """A function the target serves, or one that nothing in view does; beyond doubt."""
+    for function in ask.dice.shuffled(FUNCTIONS):
+        verdict = ask.view.function(function)
+        if ask.fulfilled(verdict):
+            return function, verdict
+    return None
+
+
+@cache
+def _usable(function: Function, forms: tuple[str, ...], split: str) -> tuple[tuple[str, str], ...]:
+    return tuple((form, clause) for form in forms for clause in usable(getattr(function, form), split))
+
+
+def _asked(ask: Ask, text: str) -> str:
+    """A noun phrase as it is or in a request; whole sentences stay as they are."""
+    return requested(ask, text, REQUESTED) if text.split(" ", 1)[0] in OPENERS and text[-1] != "?" else text
+
+
+def function(ask: Ask) -> Draft | None:
+    """ "what you would drink from", "use this to drive in a nail", "it is getting dark in here"."""
+    found = _some_function(ask)
+    if found is None:
+        return None
+    chosen, verdict = found
+    many = verdict.number > 1 or (verdict.number == 0 and ask.dice.chance(0.1))
+    whole = (*chosen.any, *(chosen.many if many else chosen.one))
+    if whole and ask.dice.chance(WHOLE_TEXTS):
+        return Draft(ask.pick(whole), verdict)
+    clauses = _usable(chosen, FORMS, ask.split)
+    if not clauses:
+        return None
+    form, clause = ask.dice.pick(clauses)
+    if ask.dice.chance(0.3):
+        frame = ask.pick((*frames.SENTENCES_ANY[form], *(() if many else frames.SENTENCES_ONE[form])) or ("",))
+    else:
+        frame = ask.pick((*frames.ANY[form], *(frames.MANY[form] if many else frames.ONE[form])))
+    return Draft(_asked(ask, _said(frame, form, clause)), verdict) if frame else None
+
+
+def _said(frame: str, form: str, clause: str) -> str:
+    """A frame with a function's clause in it."""
+    that = f"that {clause}"
+    rel = clause if form == "you" else that
+    words = {"{you}": clause, "{it}": clause, "{to}": clause, "{do}": clause, "{rel}": rel, "{that}": that}
+    for slot, word in (words | {"{what}": f"what {clause}"}).items():
+        frame = frame.replace(slot, word)
+    return frame
+
+
+def _framed(ask: Ask, chosen: Function, choices: Wordings) -> str | None:
+    """One of the function's clauses in one of the frames; None if it has none. Nobody says "the things that rings"."""
+    clauses = _usable(chosen, CLAUSES, ask.split)
+    if not clauses:
+        return None
+    form, clause = ask.dice.pick(clauses)
+    if form == "it":
+        choices = tuple(frame for frame in choices if "things" not in frame and "items" not in frame)
+    return _said(ask.pick(choices), form, clause)
+
+
+def coloured(ask: Ask) -> Draft | None:
+    """ "the red one of the things you could drink from"."""
+    return _narrowed(ask, ("colour", "pattern"))
+
+
+def _narrowed(ask: Ask, by: tuple[str, ...]) -> Draft | None:
+    """A function of which an attribute picks some."""
+    served = _served(ask)
+    if served is None:
+        return None
+    chosen, serving = served
+    attribute = ask.dice.pick(by)
+    thing = None if ask.target is None else ask.view.things[ask.target]
+    if attribute == "colour":
+        value = thing.colour if thing else ask.dice.pick(ANY)
+        verdict, word = serving & ask.view.colour(value), value
+    else:
+        value = thing.pattern if thing else ask.dice.pick(("striped", "dotted"))
+        verdict = serving & ask.view.pattern(value)
+        word = ask.dice.pick(lexicon.PATTERN_WORDS[value])
+    if not ask.fulfilled(verdict) or value == "plain" or (ask.target is not None and verdict == serving):
+        return None
+    choices = frames.COLOURED_ONE if verdict.number < 2 else frames.COLOURED_MANY
+    text = _framed(ask, chosen, choices)
+    if text is None:
+        return None
+    return Draft(_asked(ask, text.replace("{a}", word)), verdict, ((attribute, chosen.name, value),))
+
+
+def _served(ask: Ask) -> tuple[Function, Verdict] | None:
+    """A function beyond doubt that the target serves or, without one, something in view does."""
+    for chosen in ask.dice.shuffled(FUNCTIONS):
+        verdict = ask.view.function(chosen)
+        if verdict.sure and (verdict.yes if ask.target is None else verdict.yes >> ask.target & 1):
+            return chosen, verdict
+    return None
+
+
+def most(ask: Ask) -> Draft | None:
+    """ "the biggest thing you could eat", "what needs power, the leftmost one"."""
+    served = _served(ask)
+    if served is None or ask.target is None:
+        return None
+    chosen, serving = served
+    for name in ask.dice.shuffled(tuple(wordings.SUPERLATIVE_ADJECTIVES)):
+        verdict = ask.view.superlative(name, serving)
+        if verdict is not None and ask.fulfilled(verdict):
+            text = _framed(ask, chosen, frames.MOST_ONE)
+            if text is None:
+                return None
+            text = text.replace("{a}", ask.pick(wordings.SUPERLATIVE_ADJECTIVES[name]))
+            return Draft(_asked(ask, text), verdict, ((name, chosen.name, ""),))
+    return None
+
+
+def placed(ask: Ask) -> Draft | None:
+    """ "what you would drink from, the one left of the laptop"."""
+    served, landmark = _served(ask), ask.landmark()
+    if served is None or landmark is None:
+        return None
+    chosen, serving = served
+    if ask.dice.chance(0.25):
+        name = ask.dice.pick(tuple(wordings.PLACE_WORDS))
+        verdict, position, value = serving & ask.view.place(name), wordings.PLACE_WORDS[name], ""
+    else:
+        name = some_relation(ask, landmark) or ""
+        if not name:
+            return None
+        verdict, position = serving & related(ask, name, landmark), wordings.RELATION_WORDS[name]
+        value = landmark.head
+    if not ask.fulfilled(verdict) or (ask.target is not None and verdict == serving and not ask.dice.chance(0.4)):
+        return None
+    many = verdict.number > 1
+    text = _framed(ask, chosen, frames.PLACED_MANY if many else frames.PLACED_ONE)
+    if text is None:
+        return None
+    text = text.replace("{p}", _place(ask, position, (landmark,), many and "the ones" in text))
+    unseen = landmark.unseen and bool(value)
+    landmarks = bits((landmark,)) if value else 0
+    return Draft(_asked(ask, text), verdict, ((name, chosen.name, value),), unseen, landmarks)
+
+
+def _place(ask: Ask, position: Position, landmarks: tuple[Landmark, ...], many: bool) -> str:
+    """A place without verb, to stand after "the one"."""
+    if not position.places:
+        return located(ask, position, landmarks, paired=False, many=many)
+    return filled(ask.pick(position.places), landmarks)
+
+
+def nameless(ask: Ask) -> Draft | None:
+    """ "whatever is right behind the laptop"."""
+    landmark = ask.landmark()
+    name = some_relation(ask, landmark) if landmark else None
+    if landmark is None or name is None:
+        return None
+    verdict = related(ask, name, landmark)
+    position = wordings.RELATION_WORDS[name]
+    if not ask.fulfilled(verdict) or (verdict.number > 1 and not position.places):
+        return None
+    if position.places:
+        choices = wordings.NAMELESS_ONE if verdict.number < 2 else wordings.NAMELESS_MANY
+        text = ask.pick(choices).replace("{p}", filled(ask.pick(position.places), (landmark,)))
+    else:
+        text = ask.pick(wordings.NAMELESS_CLAUSE).replace(
+            "{p}", located(ask, position, (landmark,), paired=landmark.paired)
+        )
+    return Draft(_asked(ask, text), verdict, ((name, "thing", landmark.head),), landmark.unseen, bits((landmark,)))
+
+
+def extreme(ask: Ask) -> Draft | None:
+    """ "the least tall thing", "whatever stands furthest from the camera"."""
+    if ask.target is None:
+        return None
+    for name in ask.dice.shuffled(tuple(wordings.SUPERLATIVE_ADJECTIVES)):
+        verdict = ask.view.superlative(name, ask.view.everything)
+        if verdict is not None and ask.fulfilled(verdict):
+            text = ask.pick(wordings.NAMELESS_SUPERLATIVES[name])
+            return Draft(_asked(ask, text), verdict, ((name, "thing", ""),))
+    return None
+
+
+def closest(ask: Ask) -> Draft | None:
+    """ "the thing closest to the red one"."""
+    landmark = ask.landmark()
+    if landmark is None or ask.target is None:
+        return None
+    verdict = ask.view.closest_to(landmark.at, ask.view.everything)
+    if verdict is None or not ask.fulfilled(verdict):
+        return None
+    text = filled(ask.pick(wordings.NAMELESS_SUPERLATIVES["closest to"]), (landmark,))
+    combination = ("closest to", "thing", landmark.head)
+    return Draft(_asked(ask, text), verdict, (combination,), landmark.unseen, bits((landmark,)))
+
+
+def exclusion(ask: Ask) -> Draft | None:
+    """ "everything that does not belong in a toolbox"."""
+    for chosen in ask.dice.shuffled(FUNCTIONS):
+        verdict = ask.view.everything.without(ask.view.function(chosen))
+        if chosen.excludes and verdict.number != 1 and ask.fulfilled(verdict) and ask.view.things:
+            return Draft(_asked(ask, ask.pick(chosen.excludes)), verdict, (("not", chosen.name, ""),))
+    return None
+
+
+MAKERS: dict[Callable[[Ask], Draft | None], float] = {
+    function: 0.42,
+    coloured: 0.09,
+    placed: 0.14,
+    most: 0.07,
+    nameless: 0.14,
+    extreme: 0.06,
+    closest: 0.06,
+    exclusion: 0.05,
+}
+"""The makers and how often each is tried."""

@@ -1,0 +1,142 @@
+"""One scene, asked: of which things is this said? Answers are kept, for texts ask the same again and again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from sam3i_edge.data.tabletop import relations
+from sam3i_edge.data.tabletop.catalogue import held_out
+from sam3i_edge.data.tabletop.facts import SceneFacts, Thing
+from sam3i_edge.data.tabletop.functions import Function
+from sam3i_edge.data.tabletop.lexicon import OF_MANY_MATERIALS, SIMILAR_COLOURS, SIMILAR_MATERIALS, Noun
+from sam3i_edge.data.tabletop.verdict import Verdict, indices, verdict
+
+Answered = TypeVar("Answered")
+
+
+class View:
+    """``facts`` as verdicts over its things. Attributes: ``facts``, ``things``, ``everything`` (all things, surely)."""
+
+    def __init__(self, facts: SceneFacts) -> None:
+        self.facts = facts
+        self.things = facts.things
+        self.everything = Verdict((1 << len(facts.things)) - 1, 0)
+        self._answers: dict[tuple[object, ...], Verdict | None] = {}
+
+    @property
+    def held_out(self) -> int:
+        """The things whose kind and colour training never shows together, as bits."""
+        answer = self._kept("held out", call=lambda: self._each(lambda thing: held_out(thing.kind, thing.colour)))
+        return answer.yes if answer else 0
+
+    def noun(self, noun: Noun) -> Verdict:
+        """What is called that."""
+        return self._sure(
+            "noun",
+            noun.singular,
+            call=lambda: self._each(
+                lambda thing: True if thing.kind in noun.means else None if thing.kind in noun.doubtful else False
+            ),
+        )
+
+    def colour(self, name: str) -> Verdict:
+        """What is of that colour. A patterned thing may show a second one: white, or black on white."""
+
+        def answer(thing: Thing) -> bool | None:
+            if thing.colour == name:
+                return True
+            second = thing.pattern != "plain" and name in ("white", "black")
+            return None if second or frozenset((thing.colour, name)) in SIMILAR_COLOURS else False
+
+        return self._sure("colour", name, call=lambda: self._each(answer))
+
+    def material(self, name: str) -> Verdict:
+        """What is made of that."""
+
+        def answer(thing: Thing) -> bool | None:
+            if thing.kind in OF_MANY_MATERIALS:
+                return None
+            if thing.material == name:
+                return True
+            return None if frozenset((thing.material, name)) in SIMILAR_MATERIALS else False
+
+        return self._sure("material", name, call=lambda: self._each(answer))
+
+    def pattern(self, name: str) -> Verdict:
+        """What is plain, striped or dotted."""
+        return self._sure("pattern", name, call=lambda: self._each(lambda thing: thing.pattern == name))
+
+    def lying(self) -> Verdict:
+        """What lies on its side though it could stand."""
+        return self._sure("lying", call=lambda: self._each(lambda thing: thing.lying))
+
+    def function(self, function: Function) -> Verdict:
+        """What serves that function."""
+        return self._sure("function", function.name, call=lambda: self._each(function.answer))
+
+    def place(self, name: str) -> Verdict:
+        """What is in that part of the picture."""
+        place = relations.PLACES[name]
+        return self._sure("place", name, call=lambda: self._each(lambda thing: place(thing, self.facts)))
+
+    def relation(self, name: str, landmark: int) -> Verdict:
+        """What stands in that relation to a landmark; never the landmark itself."""
+        relation, other = relations.RELATIONS[name], self.things[landmark]
+        return self._sure(
+            name,
+            landmark,
+            call=lambda: self._each(lambda thing: thing is not other and relation(thing, other, self.facts)),
+        )
+
+    def between(self, first: int, second: int) -> Verdict:
+        """What is between two landmarks."""
+        a, b = self.things[first], self.things[second]
+        return self._sure(
+            "between",
+            first,
+            second,
+            call=lambda: self._each(
+                lambda thing: thing is not a and thing is not b and relations.between(thing, a, b, self.facts)
+            ),
+        )
+
+    def superlative(self, name: str, among: Verdict) -> Verdict | None:
+        """The one thing ``among`` at least two that is most so; None where it is in doubt which, or whether."""
+        return self._kept(name, among, call=lambda: self._most(relations.SUPERLATIVES[name], among))
+
+    def closest_to(self, landmark: int, among: Verdict) -> Verdict | None:
+        """The one thing ``among`` at least two that is closest to a landmark, itself left out; None in doubt."""
+        rest = among.without(Verdict(1 << landmark, 0))
+        closest = relations.closest_to(self.things[landmark])
+        return self._kept("closest", landmark, among, call=lambda: self._most(closest, rest))
+
+    def in_order(self, among: Verdict) -> list[int] | None:
+        """The indices of things from left to right; None where two are too close to tell, or membership is in doubt."""
+        if not among.sure:
+            return None
+        ordered = relations.in_order([self.things[i] for i in among.things], self.facts)
+        return None if ordered is None else [next(i for i in among.things if self.things[i] is t) for t in ordered]
+
+    def _most(self, superlative: relations.Superlative, among: Verdict) -> Verdict | None:
+        members = indices(among.yes)
+        if not among.sure or len(members) < 2:
+            return None
+        for i in members:
+            others = [self.things[j] for j in members if j != i]
+            if superlative(self.things[i], others, self.facts):
+                return Verdict(1 << i, 0)
+        return None
+
+    def _each(self, answer: Callable[[Thing], bool | None]) -> Verdict:
+        return verdict(answer(thing) for thing in self.things)
+
+    def _kept(self, *question: object, call: Callable[[], Verdict | None]) -> Verdict | None:
+        if question not in self._answers:
+            self._answers[question] = call()
+        return self._answers[question]
+
+    def _sure(self, *question: object, call: Callable[[], Verdict]) -> Verdict:
+        answer = self._kept(*question, call=call)
+        assert answer is not None
+        return answer
