@@ -1,0 +1,1 @@
+"""The sub-commands of ``sam3i-edge``, one module each."""

@@ -1,0 +1,45 @@
+"""The command ``data``: make datasets."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from sam3i_edge.errors import RuntimeUnavailableError
+
+
+def add(commands: Any) -> None:
+    """Register ``data`` and its sub-commands on an argparse sub-parsers object."""
+    data = commands.add_parser("data", help="make a dataset")
+    kinds = data.add_subparsers(required=True, metavar="DATASET")
+    tabletop = kinds.add_parser("tabletop", help="rendered scenes of everyday things, with instructions")
+    tabletop.add_argument("--split", required=True, metavar="NAME", help="train, val or compose")
+    tabletop.add_argument("--count", required=True, type=int, metavar="N", help="scenes to make")
+    tabletop.add_argument("--seed", type=int, default=0, metavar="S", help="another seed, other scenes (%(default)s)")
+    tabletop.add_argument("--size", type=int, default=224, metavar="PX", help="side of the pictures (%(default)s)")
+    tabletop.add_argument("--workers", type=int, default=0, metavar="N", help="processes; 0: one for each core")
+    tabletop.add_argument("-o", "--output", required=True, metavar="DIR", help="folder; may hold other splits already")
+    tabletop.set_defaults(command=_tabletop)
+
+
+def _tabletop(arguments: argparse.Namespace) -> int:
+    try:
+        from tqdm import tqdm
+
+        from sam3i_edge.data.tabletop.generate import generate
+    except ModuleNotFoundError as error:
+        raise RuntimeUnavailableError(
+            f"Making datasets needs {error.name}, which is not installed: pip install 'sam3i-edge[data]'"
+        ) from error
+    with tqdm(total=arguments.count, unit="scene", desc=arguments.split) as bar:
+        file = generate(
+            arguments.output,
+            arguments.split,
+            arguments.count,
+            arguments.seed,
+            size=arguments.size,
+            workers=arguments.workers,
+            progress=lambda done, _: bar.update(done - bar.n),
+        )
+    print(f"wrote {file}")
+    return 0
