@@ -15,6 +15,7 @@ from sam3i_edge.export.tokenizer_json import clip_tokenizer
 from sam3i_edge.graphs import GraphSpec, default_limits, graph_specs
 from sam3i_edge.model import Sam3i
 from sam3i_edge.prompt import ROUTES
+from sam3i_edge.route import RouteClassifier
 from sam3i_edge.segmenter import Segmenter
 from sam3i_edge.targets import Target
 
@@ -43,7 +44,8 @@ class EagerSession:
 def segmenter_of(
     model: Sam3i,
     threshold: float = 0.5,
-    source: Source = Source("", "", ""),  # noqa: B008  # frozen
+    source: Source = Source("", ""),  # noqa: B008  # frozen
+    classifier: RouteClassifier | None = None,
 ) -> Segmenter:
     """A ``Segmenter`` that asks ``model`` itself, without export: for validation while training, and evaluation.
 
@@ -54,6 +56,7 @@ def segmenter_of(
         model: on any device.
         threshold: instances scoring above this are returned.
         source: where the weights came from.
+        classifier: chooses for the route ``auto``; None: the built-in one.
 
     Raises:
         PromptError: the threshold is out of range.
@@ -82,7 +85,7 @@ def segmenter_of(
         files={},
     )
     sessions = {name: EagerSession(module, graphs[name]) for name, module in modules.items()}
-    return Segmenter(manifest, _tokenizer(config.text.context_length), sessions, threshold)
+    return Segmenter(manifest, _tokenizer(config.text.context_length), sessions, threshold, classifier)
 
 
 _tokenizer = lru_cache(maxsize=2)(clip_tokenizer)

@@ -1,0 +1,167 @@
+"""What the rule agent reads out of an English instruction: noun phrases, landmarks, order and number."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from sam3i_edge.evaluate.functions import FUNCTIONS, THINGS
+
+NUMBERS = {"one": 1, "two": 2, "both": 2, "pair": 2, "three": 3, "four": 4, "five": 5}
+ORDINALS = {"first": 0, "second": 1, "third": 2, "fourth": 3, "fifth": 4}
+
+ORDERS: tuple[tuple[str, str, int], ...] = (
+    (r"from the left|leftmost|furthest to the left|far left|on the left|left[- ]hand|to the left$", "x", 1),
+    (r"from the right|rightmost|furthest to the right|far right|on the right|right[- ]hand|to the right$", "x", -1),
+    (r"biggest|largest|bigger|larger", "area", -1),
+    (r"smallest|tiniest|littlest|smaller", "area", 1),
+    (r"tallest|highest|taller", "height", -1),
+    (r"shortest|lowest|shorter", "height", 1),
+    (r"widest|longest|wider|longer", "width", -1),
+    (r"narrowest|thinnest", "width", 1),
+    (
+        r"(closest|nearest|closer|nearer)( to (the camera|the viewer|me|you|us))?$|at the front|in the foreground",
+        "bottom",
+        -1,
+    ),
+    (
+        r"(farthest|furthest)( away)?( from (the camera|the viewer|me|you|us))?$|at the back|in the background",
+        "bottom",
+        1,
+    ),
+    (r"at the top|topmost|uppermost", "y", 1),
+    (r"at the bottom|bottommost", "y", -1),
+    (r"in the (middle|cent(er|re))|cent(er|re)most|middle", "off_centre", 1),
+)
+"""Words, the measure of ``agent.Shapes`` they order by, and whether small (1) or large (-1) comes first."""
+
+RELATIONS: tuple[tuple[str, str], ...] = (
+    (r"(directly |just |immediately )?(to the |on the )?(left|left-hand side|left side) of", "left"),
+    (r"(directly |just |immediately )?(to the |on the )?(right|right-hand side|right side) of", "right"),
+    (r"(directly |just |right |immediately )?(behind|in back of|beyond|past)", "behind"),
+    (r"(directly |just |right |immediately )?in front of", "front"),
+    (r"(in )?between", "between"),
+    (r"(farthest|furthest)( away)? from|far from", "far"),
+    (r"(closest|nearest|nearer|closer|next|close|right next|adjacent) to|nearest|near|beside|by|alongside", "near"),
+    (r"(resting |lying |sitting |standing |placed )?(on top of|on|onto|in|inside|within)", "on"),
+    (r"above|over", "above"),
+    (r"below|beneath|underneath|under", "below"),
+)
+
+WRAPPER = re.compile(
+    r"^(please |kindly |now |just |hey |ok |could you |can you |would you |will you |i want you to |i need you to "
+    r"|i would like you to |help me |try to )*"
+    r"((segment|find|show|mark|highlight|select|point|pick|get|give|grab|hand|pass|bring|locate|detect|identify|"
+    r"outline|mask|look|fetch|take|choose|spot|indicate|where is|where are|i want|i need|i would like|i'd like|there is|"
+    r"what is|which is)\b( out| up| for| at| to| over| me| us| it)*)? *"
+)
+ARTICLES = {"the", "a", "an", "this", "that", "these", "those", "my", "your", "its", "some", "any", "of", "such"}
+QUANTIFIERS = {"all", "every", "each", *NUMBERS, *ORDINALS, "other", "single", "only", "last"}
+COMPARISONS = re.compile(r"^(\w+est|\w+most|middle|bigger|larger|smaller|left|right|front|back|top|bottom)$")
+BREAK = re.compile(
+    r"\b(that|which|who|where|with|without|from|of|to|at|for|is|are|has|have|and not|but|standing|lying|sitting|"
+    r"resting|placed|located|positioned|closest|nearest|farthest|furthest)\b|[,;:.?!]"
+)
+PLACEHOLDERS = {"one", "ones", "thing", "things", "object", "objects", "item", "items", "something", "everything",
+                "anything", "what", "whatever", "which", "it", "them", "tool", "utensil", "stuff"}  # fmt: skip
+SINGULAR_S = ("ss", "us", "is")
+
+
+@dataclass(frozen=True)
+class Landmark:
+    """Another thing that the instruction speaks of, and how the target stands to it."""
+
+    relation: str
+    """One of the names in ``RELATIONS``."""
+    phrases: tuple[str, ...]
+    """One; two for "between"."""
+
+
+@dataclass(frozen=True)
+class Instruction:
+    """What was understood."""
+
+    phrases: tuple[str, ...]
+    landmarks: tuple[Landmark, ...] = ()
+    order: str = ""
+    """The measure to put instances in order by; "" for the model's own order, by score."""
+    sign: int = 1
+    skip: int = 0
+    """How many to pass over in this order: 1 for "second from the left"."""
+    count: int | None = None
+    """How many are meant; None: all."""
+
+
+def read_instruction(text: str) -> Instruction:
+    """Read an English instruction. What is not understood is passed over."""
+    words = " ".join(re.sub(r"[^\w\s,;:.?!'-]", " ", text.lower()).split()).rstrip(".?!")
+    words = WRAPPER.sub("", words, count=1) or words
+    head, landmarks = _split_landmarks(words)
+    order, sign = next(((name, sign) for pattern, name, sign in ORDERS if re.search(pattern, words)), ("", 1))
+    noun = _noun_phrase(head) or _noun_phrase(head.partition(" of ")[2])  # "the leftmost of the mugs"
+    phrases = (noun,) if noun else _by_function(words)
+    skip = next((ORDINALS[word] for word in words.split() if word in ORDINALS), 0) if order else 0
+    return Instruction(phrases, landmarks, order, sign, skip, _count(words, head, noun, bool(order)))
+
+
+def _split_landmarks(words: str) -> tuple[str, tuple[Landmark, ...]]:
+    """The part before the first relation, and the landmark of each relation that has one."""
+    starts: list[tuple[int, int, str]] = []
+    for pattern, name in RELATIONS:
+        for hit in re.finditer(rf"\b(?:{pattern}) (?=(?:the|a|an|my|both|any|that|this|\w+ (?:and|one)) )", words):
+            if not any(start < hit.end() and hit.start() < stop for start, stop, _ in starts):
+                starts.append((hit.start(), hit.end(), name))
+    starts.sort()
+    landmarks = []
+    for index, (_, stop, name) in enumerate(starts):
+        until = starts[index + 1][0] if index + 1 < len(starts) else len(words)
+        parts = words[stop:until].split(" and ", 1) if name == "between" else [words[stop:until]]
+        phrases = tuple(phrase for phrase in map(_noun_phrase, parts) if phrase)
+        if phrases and not set(phrases) & {"camera", "viewer", "left", "right", "middle", "table", "image", "picture"}:
+            landmarks.append(Landmark(name, phrases))
+    return (words[: starts[0][0]] if starts else words), tuple(landmarks)
+
+
+def _noun_phrase(part: str) -> str:
+    """ "all the big red mugs on": "big red mug"; "" where there is no noun but a placeholder."""
+    part = BREAK.split(part.strip(" ,"), maxsplit=1)[0]
+    skipped = ARTICLES | QUANTIFIERS
+    kept = [word for word in re.findall(r"[\w'-]+", part) if word not in skipped and not COMPARISONS.match(word)]
+    while kept and kept[-1] in {"on", "in", "by", "near", "between", "behind", "under", "above", "below", "is"}:
+        kept.pop()
+    if not kept or kept[-1] in PLACEHOLDERS or kept[0] in PLACEHOLDERS or len(kept) > 5:
+        return ""
+    return " ".join([*kept[:-1], _singular(kept[-1])])
+
+
+def _by_function(words: str) -> tuple[str, ...]:
+    """The things that serve what a text without a noun speaks of; everything, where it does not say."""
+    for pattern, things in FUNCTIONS:
+        if re.search(rf"\b(?:{pattern})", words):
+            return things
+    return THINGS
+
+
+def _count(words: str, head: str, noun: str, is_ordered: bool) -> int | None:
+    """How many the text means: all for a plural without a number, and for a bare "what"; one for a singular."""
+    listed = re.findall(r"[\w'-]+", head)
+    if {"all", "every", "each", "everything", "anything", "whatever"} & set(listed):
+        return None
+    if is_ordered and re.search(r"\w(est|most) (one )?of\b", head):
+        return 1  # "the leftmost of the three mugs"
+    number = next((NUMBERS[word] for word in listed if word in NUMBERS and word != "one"), 0)
+    if number:
+        return number
+    last = next((word for word in reversed(listed) if noun and _singular(word) == noun.split()[-1]), "")
+    is_plural = bool(last) and last != _singular(last)
+    if is_plural or re.match(r"^(the |these |those )?(ones|things|objects|items)\b", words):
+        return None
+    return 1 if is_ordered or noun or not re.match(r"^(what|which|whatever)\b", words) else None
+
+
+def _singular(word: str) -> str:
+    irregular = {"knives": "knife", "shelves": "shelf", "scissors": "scissors", "glasses": "glass", "boxes": "box",
+                 "dishes": "dish", "brushes": "brush", "watches": "watch", "mice": "mouse"}  # fmt: skip
+    if word in irregular:
+        return irregular[word]
+    return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith(SINGULAR_S) else word

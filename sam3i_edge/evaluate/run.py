@@ -1,0 +1,158 @@
+"""``evaluate``: ask a segmenter all texts of a dataset, and score what it finds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from sam3i_edge.data.samples import Query, Sample
+from sam3i_edge.errors import DataError, PromptError, unknown_name
+from sam3i_edge.evaluate.average_precision import AveragePrecision
+from sam3i_edge.evaluate.cgf1 import CgF1
+from sam3i_edge.evaluate.masks import Rle, encode, overlap
+from sam3i_edge.evaluate.scores import RouteScores, Scores
+from sam3i_edge.image import read_image
+from sam3i_edge.instances import Instances
+from sam3i_edge.prompt import AUTO, ROUTES, Prompt
+from sam3i_edge.segmenter import Frame, Segmenter
+
+AP_FLOOR = 0.05
+"""AP looks at all instances above this score, or the threshold if that is lower; the other scores at those above it."""
+
+HIT = 0.5
+
+Ask = Callable[[np.ndarray, Frame, Sequence[Query]], list[Instances]]
+"""Answers the texts about one image, (H, W, 3) uint8 RGB, which is encoded in the frame."""
+
+Progress = Callable[[int, int], None]
+"""Called with the number of images that are done and of all."""
+
+
+def own_route(image: np.ndarray, frame: Frame, queries: Sequence[Query]) -> list[Instances]:
+    """Ask every text on the route of its level."""
+    return frame.segment([Prompt(query.text, query.route) for query in queries])
+
+
+def any_route(image: np.ndarray, frame: Frame, queries: Sequence[Query]) -> list[Instances]:
+    """Ask every text on the route that is chosen for it."""
+    return frame.segment([Prompt(query.text, AUTO) for query in queries])
+
+
+def evaluate(
+    segmenter: Segmenter,
+    samples: Sequence[Sample],
+    routes: Sequence[str] = ROUTES,
+    progress: Progress | None = None,
+    ask: Ask = own_route,
+) -> Scores:
+    """Score ``segmenter`` on all texts of the given levels. Images are read one at a time; no masks are kept.
+
+    Args:
+        segmenter: of a bundle, or of a torch model (``evaluate.eager.segmenter_of``). Its threshold decides what
+            counts as found.
+        samples: from ``load_samples``.
+        routes: the levels whose texts to ask; "auto" adds all texts once more, each on the route chosen for it.
+        progress: called after every image.
+        ask: how the texts of a level are answered.
+
+    Raises:
+        PromptError: a route is unknown, or there is none.
+        ImageError: an image cannot be read.
+        DataError: an image has another size than its annotations say.
+    """
+    for route in routes:
+        if route not in (*ROUTES, AUTO):
+            raise PromptError(unknown_name("route", route, (*ROUTES, AUTO)))
+    if not routes:
+        raise PromptError(f"No route to evaluate. Name one or more of: {', '.join((*ROUTES, AUTO))}.")
+    sums = {route: _Sum() for route in dict.fromkeys(routes)}
+    cgf1 = CgF1() if "concept" in sums else None
+    threshold = segmenter.threshold
+    segmenter.threshold = min(AP_FLOOR, threshold)
+    try:
+        for done, sample in enumerate(samples, 1):
+            _evaluate_sample(segmenter, sample, threshold, sums, cgf1, ask)
+            if progress:
+                progress(done, len(samples))
+    finally:
+        segmenter.threshold = threshold
+    return Scores(
+        routes={route: total.result() for route, total in sums.items()},
+        cgf1=None if cgf1 is None else {name: 100 * value for name, value in cgf1.result().items()},
+        auto_route_accuracy=auto_route_accuracy(segmenter, samples),
+        images=len(samples),
+    )
+
+
+def _evaluate_sample(
+    segmenter: Segmenter, sample: Sample, threshold: float, sums: dict[str, _Sum], cgf1: CgF1 | None, ask: Ask
+) -> None:
+    own = [query for query in sample.queries if query.route in sums]
+    any_level = sample.queries if AUTO in sums else ()
+    if not own and not any_level:
+        return
+    image = read_sample(sample)
+    frame = segmenter.encode(image)
+    asked = [(query, query.route) for query in own] + [(query, AUTO) for query in any_level]
+    answers = (ask(image, frame, own) if own else []) + (any_route(image, frame, any_level) if any_level else [])
+    for (query, route), found in zip(asked, answers, strict=True):
+        masks = encode(found.masks) if len(found) else []
+        targets = [sample.instances[index].rle for index in query.targets]
+        count = int((found.scores > threshold).sum())  # they are sorted
+        sums[route].add(masks, found.scores.tolist(), targets, count)
+        if route == "concept" and cgf1 is not None:
+            cgf1.add(masks[:count], targets)
+
+
+def read_sample(sample: Sample) -> np.ndarray:
+    """The sample's image, (H, W, 3) uint8 RGB. Raises ImageError, or DataError if its size is not the annotated."""
+    image = read_image(sample.path)
+    if image.shape[:2] != (sample.height, sample.width):
+        raise DataError(
+            f"{sample.path} is {image.shape[1]} wide and {image.shape[0]} high; its annotations (image "
+            f"{sample.image_id}) say {sample.width} and {sample.height}. Give the images that were annotated."
+        )
+    return image
+
+
+def auto_route_accuracy(segmenter: Segmenter, samples: Sequence[Sample]) -> float | None:
+    """Percent of all texts, each text and level counted once, for which ``route="auto"`` picks their level."""
+    texts = {(query.text, query.route) for sample in samples for query in sample.queries}
+    right = sum(segmenter.route_of(Prompt(text)) == route for text, route in texts)
+    return 100 * right / len(texts) if texts else None
+
+
+class _Sum:
+    """The running sums of one level."""
+
+    def __init__(self) -> None:
+        self._ious: list[float] = []
+        self._intersections = self._unions = 0
+        self._without_target = self._false_alarms = 0
+        self._ap = AveragePrecision()
+
+    def add(self, masks: list[Rle], scores: list[float], targets: list[Rle], count: int) -> None:
+        """Count one text; the first ``count`` masks score above the threshold."""
+        self._ap.add(masks, scores, targets)
+        if not targets:
+            self._without_target += 1
+            self._false_alarms += count > 0
+            return
+        intersection, union = overlap(masks[:count], targets)
+        self._ious.append(intersection / union)
+        self._intersections += intersection
+        self._unions += union
+
+    def result(self) -> RouteScores:
+        ious = np.array(self._ious)
+        ap = self._ap.result().mean
+        return RouteScores(
+            giou=100 * float(ious.mean()) if len(ious) else None,
+            ciou=100 * self._intersections / self._unions if len(ious) else None,
+            p50=100 * float((ious >= HIT).mean()) if len(ious) else None,
+            ap=None if ap is None else 100 * ap,
+            no_target_fpr=100 * self._false_alarms / self._without_target if self._without_target else None,
+            count=len(ious) + self._without_target,
+            no_target_count=self._without_target,
+        )

@@ -1,0 +1,100 @@
+"""What an evaluation found, in percent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sam3i_edge.prompt import ROUTES
+
+SHOWN = ("gIoU", "cIoU", "P@0.5", "AP")
+DIGITS = 4
+
+
+@dataclass(frozen=True)
+class RouteScores:
+    """The scores of one level's texts, in percent; None where there was no such text."""
+
+    giou: float | None
+    """Mean, over the texts that mean something, of the IoU of all that was found with all that was meant."""
+    ciou: float | None
+    """The summed intersections over the summed unions of the same."""
+    p50: float | None
+    """Share of the same texts with an IoU of at least one half."""
+    ap: float | None
+    """COCO AP of the single instances, each text an image of its own; texts that mean nothing included."""
+    no_target_fpr: float | None
+    """Share of the texts that mean nothing in their image, for which something was found all the same."""
+    count: int
+    """All texts."""
+    no_target_count: int
+    """Those that mean nothing in their image."""
+
+    def to_dict(self) -> dict[str, float | int | None]:
+        """Under the names of the field."""
+        values = (self.giou, self.ciou, self.p50, self.ap)
+        named: dict[str, float | int | None] = dict(zip(SHOWN, map(_rounded, values), strict=True))
+        return named | {"count": self.count}
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What ``evaluate`` found."""
+
+    routes: Mapping[str, RouteScores]
+    """By level; "auto", if it was asked for, holds the texts of all levels, each on the route chosen for it."""
+    cgf1: Mapping[str, float] | None
+    """cgF1 and its parts over the concept texts, in percent; see ``sam3i_edge.evaluate.cgf1``."""
+    auto_route_accuracy: float | None
+    """Share of all texts for which ``route="auto"`` picks their level, in percent."""
+    images: int
+
+    @property
+    def no_target_fpr(self) -> float | None:
+        """Of all levels together, in percent."""
+        levels = [scores for route, scores in self.routes.items() if route in ROUTES]
+        count = sum(scores.no_target_count for scores in levels)
+        wrong = sum((scores.no_target_fpr or 0.0) * scores.no_target_count for scores in levels)
+        return wrong / count if count else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        levels = {route: scores for route, scores in self.routes.items() if route in ROUTES}
+        return {
+            "routes": {route: scores.to_dict() for route, scores in self.routes.items()},
+            "cgF1": None if self.cgf1 is None else {name: _rounded(value) for name, value in self.cgf1.items()},
+            "no_target_fpr": _rounded(self.no_target_fpr),
+            "no_target_fpr_by_route": {route: _rounded(scores.no_target_fpr) for route, scores in self.routes.items()},
+            "auto_route_accuracy": _rounded(self.auto_route_accuracy),
+            "count": {
+                "images": self.images,
+                **{route: scores.count for route, scores in levels.items()},
+                "no_target": sum(scores.no_target_count for scores in levels.values()),
+            },
+        }
+
+    def table(self) -> str:
+        """For people: a line per level."""
+        head = f"{'':10}" + "".join(f"{name:>9}" for name in (*SHOWN, "texts", "FPR", "of none"))
+        lines = [head]
+        for route, scores in self.routes.items():
+            values = (scores.giou, scores.ciou, scores.p50, scores.ap)
+            figures = "".join(f"{show(value):>9}" for value in values)
+            lines.append(
+                f"{route:10}{figures}{scores.count:>9}{show(scores.no_target_fpr):>9}{scores.no_target_count:>9}"
+            )
+        if self.cgf1 is not None:
+            parts = ("cgF1", "positive_micro_F1", "IL_MCC")
+            lines.append(", ".join(f"{name} {show(self.cgf1[name])}" for name in parts))
+        lines.append(f"auto route right for {show(self.auto_route_accuracy)} % of the texts; {self.images} images")
+        return "\n".join(lines)
+
+
+def show(value: float | None) -> str:
+    """Two digits, or a dash."""
+    return "-" if value is None else f"{value:.2f}"
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, DIGITS)
