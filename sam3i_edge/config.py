@@ -92,6 +92,8 @@ class ModelConfig:
     encoder_layers: int = 6
     decoder_layers: int = 6
     num_queries: int = 200
+    projection_size: int = 256
+    """Width of the projection that the alignment losses use; training stage 3 needs it to equal ``hidden_size``."""
     adapter: AdapterConfig = field(default_factory=AdapterConfig)
 
     def __post_init__(self) -> None:
@@ -110,7 +112,7 @@ class ModelConfig:
 
     @classmethod
     def preset(cls, name: str) -> ModelConfig:
-        """The named configuration: ``full`` (as published) or ``small`` (a few million values, for tests).
+        """The named configuration: ``full`` (as published), ``tabletop`` (ships trained) or ``small`` (for tests).
 
         Raises:
             ConfigError: the name is unknown.
@@ -178,5 +180,27 @@ PRESETS: dict[str, ModelConfig] = {
         decoder_layers=3,
         num_queries=20,
         adapter=AdapterConfig(bottleneck_size=16, num_heads=2),
+    ),
+    "tabletop": ModelConfig(
+        image_size=224,
+        pretrain_image_size=224,
+        vision=VisionConfig(
+            hidden_size=192,
+            num_layers=6,
+            num_heads=6,
+            mlp_ratio=4.0,
+            window_size=16,
+            global_attention_layers=(0, 1, 2, 3, 4, 5),
+        ),
+        text=TextConfig(hidden_size=96, num_layers=4, num_heads=4),
+        hidden_size=96,
+        ffn_size=384,
+        num_heads=4,
+        geometry_layers=1,
+        encoder_layers=3,
+        decoder_layers=3,
+        num_queries=24,
+        projection_size=96,
+        adapter=AdapterConfig(bottleneck_size=64, num_heads=4),
     ),
 }

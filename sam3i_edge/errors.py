@@ -38,6 +38,10 @@ class DataError(Sam3iEdgeError):
     """A dataset that cannot be found, read or understood."""
 
 
+class TrainingError(Sam3iEdgeError):
+    """A training run that cannot start, go on, or be resumed."""
+
+
 class RuntimeUnavailableError(Sam3iEdgeError):
     """A runtime, device or optional dependency that is not installed here."""
 

@@ -71,11 +71,16 @@ class Tokenizer:
             BundleError: the file is not such a tokenizer.
         """
         try:
-            content: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
-            merges = [(first, second) for first, second in content["model"]["merges"]]
-            return cls(dict(content["model"]["vocab"]), merges, int(content["truncation"]["max_length"]))
+            return cls.from_json(Path(path).read_text(encoding="utf-8"))
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise BundleError(f"{path} is no CLIP tokenizer: {error!r}. Export the bundle anew.") from error
+
+    @classmethod
+    def from_json(cls, content: str) -> Tokenizer:
+        """Read the content of a ``tokenizer.json``. Raises ValueError, KeyError or TypeError where it is not one."""
+        parsed: dict[str, Any] = json.loads(content)
+        merges = [(first, second) for first, second in parsed["model"]["merges"]]
+        return cls(dict(parsed["model"]["vocab"]), merges, int(parsed["truncation"]["max_length"]))
 
     def encode(self, text: str) -> np.ndarray:
         """``text`` as (context_length,) int32: start, words, end, then zeros. Too long a text loses its end."""

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from sam3i_edge.graphs import TensorSpec
 from sam3i_edge.model import Pyramid, Sam3i
 from sam3i_edge.model.layers import box_cxcywh_to_xyxy
+from sam3i_edge.model.vision import normalize
 
 
 class VisionGraph(nn.Module):
@@ -18,8 +19,7 @@ class VisionGraph(nn.Module):
         self.vision_backbone = model.backbone.vision_backbone
 
     def forward(self, image: Tensor) -> Pyramid:
-        pixel_values = image.permute(0, 3, 1, 2).float() / 127.5 - 1  # scale to [0, 1], mean 0.5, std 0.5
-        return self.vision_backbone(pixel_values)
+        return self.vision_backbone(normalize(image))
 
 
 class TextGraph(nn.Module):

@@ -14,6 +14,7 @@ from sam3i_edge.bundle import (
     FORMAT,
     FORMAT_VERSION,
     PREPROCESSING,
+    ROUTE_FILE,
     TOKENIZER_FILE,
     Manifest,
     Source,
@@ -32,6 +33,7 @@ from sam3i_edge.golden import read_golden, write_golden
 from sam3i_edge.graphs import default_limits, graph_specs
 from sam3i_edge.model import ModelConfig, Sam3i, load
 from sam3i_edge.prompt import ROUTES
+from sam3i_edge.route import RouteClassifier
 from sam3i_edge.segmenter import Segmenter
 from sam3i_edge.targets import Target, check_precision, get_target
 from sam3i_edge.tokenizer import Tokenizer
@@ -62,7 +64,8 @@ def export(
     the bundle appears under its name. If anything fails, or the user interrupts, nothing is left behind.
 
     Args:
-        checkpoint: see ``sam3i_edge.model.load``. None: random weights, to try the tools with.
+        checkpoint: see ``sam3i_edge.model.load``; a ``route.json`` beside it becomes the bundle's auto route.
+            None: random weights, to try the tools with.
         config: the model's sizes: a ``ModelConfig`` or a JSON file. None: the published full size, or, without a
             checkpoint, the preset ``small``.
         output: the bundle's folder; it must be empty or not exist.
@@ -77,13 +80,16 @@ def export(
         ExportError: unknown target or precision, an output that cannot be written, or a graph that differs from the
             float model.
         CheckpointError, ConfigError: see ``sam3i_edge.model.load``.
+        BundleError: the ``route.json`` beside the checkpoint is damaged.
         RuntimeUnavailableError: a package that exporting needs is not installed.
     """
     chosen = get_target(target)
     chosen_precision = check_precision(chosen, precision)
     sizes = _sizes(checkpoint, config)
     versions = _tool_versions()
+    classifier = _route_classifier(checkpoint, progress)
     with staged(Path(output)) as stage:
+        classifier.save(stage / ROUTE_FILE)
         model, source = _load_model(checkpoint, sizes, progress)
         manifest = _write_bundle(stage, model, source, chosen, chosen_precision, versions, progress)
         # The runtime is about to load the same weights once more; the exporter left cycles that hold the model's.
@@ -115,6 +121,15 @@ def _tool_versions() -> dict[str, str]:
         raise RuntimeUnavailableError(
             f"Exporting needs {error.name}, which is not installed: pip install 'sam3i-edge[export]'"
         ) from error
+
+
+def _route_classifier(checkpoint: str | Path | None, progress: Progress) -> RouteClassifier:
+    """The checkpoint's own classifier, if it brings one, else the built-in."""
+    own = None if checkpoint is None else Path(checkpoint).parent / ROUTE_FILE
+    if own is None or not own.is_file():
+        return RouteClassifier.default()
+    progress(f"taking the auto route from {own}")
+    return RouteClassifier.load(own)
 
 
 def _load_model(checkpoint: str | Path | None, sizes: ModelConfig, progress: Progress) -> tuple[Sam3i, Source]:

@@ -8,10 +8,23 @@ import json
 from pathlib import Path
 
 from sam3i_edge.errors import ExportError
-from sam3i_edge.tokenizer import END_OF_TEXT, END_OF_WORD, PADDING_ID, START_OF_TEXT, WORD_PATTERN, bytes_to_characters
+from sam3i_edge.tokenizer import (
+    END_OF_TEXT,
+    END_OF_WORD,
+    PADDING_ID,
+    START_OF_TEXT,
+    WORD_PATTERN,
+    Tokenizer,
+    bytes_to_characters,
+)
 
 MERGES_FILE = "open_clip/bpe_simple_vocab_16e6.txt.gz"
 VOCABULARY_SIZE = 49408
+
+
+def clip_tokenizer(context_length: int) -> Tokenizer:
+    """The CLIP tokenizer itself, for a model that has no bundle yet. Raises ExportError as ``build_tokenizer_json``."""
+    return Tokenizer.from_json(build_tokenizer_json(context_length))
 
 
 def build_tokenizer_json(context_length: int) -> str:

@@ -20,9 +20,6 @@ from sam3i_edge.model.vision import VisionBackbone
 Pyramid = tuple[Tensor, Tensor, Tensor]
 """Features of one image: (1, D, 4g, 4g), (1, D, 2g, 2g) and (1, D, g, g), with g = image_size / patch_size."""
 
-LOSS_PROJECTION_SIZE = 256
-"""The projection that only the alignment losses use has this width at every model size, as published."""
-
 
 class Detections(NamedTuple):
     """What the decoder says of N prompts with Q queries each; masks are made from it."""
@@ -83,7 +80,7 @@ class Sam3i(nn.Module):
         self.geometry_encoder = GeometryEncoder(config)
         self.segmentation_head = MaskHead(config)
         self.dot_prod_scoring = DotProductScoring(config)
-        size = LOSS_PROJECTION_SIZE
+        size = config.projection_size  # of the projection that only the alignment losses use
         projection = nn.Sequential(nn.Linear(size, size), nn.LayerNorm(size), nn.ReLU(), nn.Linear(size, size))
         self.simple_query_proj = self.complex_query_proj = self.concept_proj = projection
         positions = sine_position_map(config.grid_size, config.hidden_size)

@@ -13,6 +13,11 @@ from sam3i_edge.config import ModelConfig
 from sam3i_edge.model.layers import attend, merge_heads
 
 
+def normalize(image: Tensor) -> Tensor:
+    """Resized pixels (B, S, S, 3) uint8 to (B, 3, S, S) float32: scaled to [0, 1], mean 0.5, standard deviation 0.5."""
+    return image.permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
 class RotaryTable(nn.Module):
     """2-D axial rotary embedding as real cos/sin tables: half of each head turns with x, half with y."""
 

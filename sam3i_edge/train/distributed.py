@@ -1,0 +1,40 @@
+"""What losses need of the other processes, so that several processes learn as one with their joint batch would."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+
+def num_processes() -> int:
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def mean_over_processes(value: Tensor) -> Tensor:
+    """The mean of a scalar. As the divisor of a sum, it makes the processes' mean gradient that of the joint batch."""
+    if num_processes() == 1:
+        return value
+    total = value.clone()
+    dist.all_reduce(total)
+    return total / num_processes()
+
+
+def gather(rows: Tensor) -> Tensor:
+    """All processes' rows (B, …) as (processes x B, …), with gradients to each."""
+    if num_processes() == 1:
+        return rows
+    from torch.distributed.nn.functional import all_gather
+
+    return torch.cat(list(all_gather(rows.contiguous())))
+
+
+def gather_texts(texts: Sequence[str]) -> list[str]:
+    """All processes' texts, in the order of ``gather``."""
+    if num_processes() == 1:
+        return list(texts)
+    gathered: list[list[str]] = [[] for _ in range(num_processes())]
+    dist.all_gather_object(gathered, list(texts))
+    return [text for part in gathered for text in part]

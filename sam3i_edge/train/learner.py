@@ -1,0 +1,112 @@
+"""One training step's loss: the model's answers to a batch, held against its targets."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from sam3i_edge.model import Detections, Pyramid, Sam3i
+from sam3i_edge.model.vision import normalize
+from sam3i_edge.train import alignment_loss as alignment
+from sam3i_edge.train.batches import Batch, Prompts
+from sam3i_edge.train.detection_loss import (
+    WEIGHTS,
+    Answer,
+    Parts,
+    layer_losses,
+    mask_losses,
+    semantic_losses,
+    weighted,
+)
+from sam3i_edge.train.distributed import gather, gather_texts, mean_over_processes, num_processes
+from sam3i_edge.train.matching import match_one_to_many, match_one_to_one
+from sam3i_edge.train.targets import Match, Targets
+
+ONE_TO_MANY_WEIGHT = 2.0
+
+Matcher = Callable[[Tensor, Tensor, Targets], Match]
+
+
+class Learner(nn.Module):
+    """A model and its loss in one module, so that ``accelerate`` can wrap both."""
+
+    def __init__(self, model: Sam3i) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, batch: Batch) -> tuple[Tensor, Parts]:
+        """The loss of a batch, and its weighted parts, detached, for the log."""
+        pyramid = self.model.encode_image(normalize(batch.images))
+        rows: Pyramid = tuple(level.index_select(0, batch.image_index) for level in pyramid)  # type: ignore[assignment]
+        texts = [self.model.encode_text(*prompts) for prompts in batch.texts]
+        log: Parts = defaultdict(lambda: torch.zeros((), device=batch.images.device))
+        if len(batch.texts) == 1:
+            loss, _ = self._detection(rows, batch, batch.texts[0], texts[0], log)
+            return loss, dict(log)
+        simple, complex_, _ = batch.texts
+        loss_a, semantic_a = self._detection(rows, batch, simple, texts[0], log)
+        loss_b, semantic_b = self._detection(rows, batch, complex_, texts[1], log)
+        aligned = self._alignment(semantic_a, semantic_b, texts, batch)
+        log |= {name: value.detach() for name, value in aligned.items()}
+        return loss_a + loss_b + torch.stack([*aligned.values()]).sum(), dict(log)
+
+    def _detection(
+        self, pyramid: Pyramid, batch: Batch, prompts: Prompts, text: Tensor, log: Parts
+    ) -> tuple[Tensor, Tensor]:
+        """Loss of one text per prompt, and the semantic mask logits."""
+        tokens, gates = prompts
+        found = self.model.detect(pyramid, text, tokens == 0, gates, batch.boxes, batch.box_labels, for_training=True)
+        semantic = self.model.segmentation_head.semantic(found.pixels)
+        groups = [(1.0, semantic_losses(semantic, batch.targets))]
+        groups += detection_groups(found, self.model.masks(found, gates), batch.targets)
+        count = num_processes() * len(tokens)
+        loss = torch.stack([weight * weighted(parts) for weight, parts in groups]).sum() * count**0.5
+        for weight, parts in groups:
+            for name, value in parts.items():
+                log[name] = log[name] + weight * WEIGHTS[name] * value.detach()
+        return loss, semantic
+
+    def _alignment(self, a: Tensor, b: Tensor, texts: list[Tensor], batch: Batch) -> Parts:
+        """The losses between the simple (A) and the complex (B) pass."""
+        # The mean is over all 32 places, padding included, as published.
+        simple, complex_, concept = (gather(self.model.concept_proj(text.mean(1))) for text in texts)
+        concepts = gather_texts(batch.concepts)
+        kl = (alignment.kl_loss(a, b) + alignment.kl_loss(b, a)) / 2
+        divergence = alignment.divergence_loss(a, b, batch.targets) + alignment.divergence_loss(b, a, batch.targets)
+        return {
+            "kl": alignment.KL_WEIGHT * kl,
+            "divergence": alignment.DIVERGENCE_WEIGHT * divergence / 2,
+            "info_nce": alignment.INFO_NCE_WEIGHT * alignment.info_nce_loss(simple, complex_, concepts),
+            "margin": alignment.MARGIN_WEIGHT * alignment.margin_loss(simple, complex_, concept, concepts),
+        }
+
+
+def detection_groups(found: Detections, masks: Tensor, targets: Targets) -> list[tuple[float, Parts]]:
+    """Weights and losses of every layer's answer, for the one-to-one queries and for their one-to-many copies.
+
+    Args:
+        found: of ``Sam3i.detect(…, for_training=True)``.
+        masks: (N, 2Q, h, w) logits.
+        targets: of the N prompts.
+    """
+    boxes = mean_over_processes(targets.counts.sum().float()).clamp(min=1)
+    half = found.logits.shape[1] // 2
+    groups = []
+    # The copies of the early layers are matched one to one, as published.
+    for weight, side, last_matcher, has_presence in (
+        (1.0, slice(None, half), match_one_to_one, True),
+        (ONE_TO_MANY_WEIGHT, slice(half, None), match_one_to_many, False),
+    ):
+        last = Answer(found.logits[:, side], found.boxes[:, side], found.presence if has_presence else None)
+        match = last_matcher(last.logits, last.boxes, targets)
+        matched = masks[:, side][match.prompts, match.queries]
+        groups.append((weight, layer_losses(last, targets, match, boxes)))
+        groups.append((weight, mask_losses(matched, targets, match, boxes)))
+        for layer in found.early:
+            answer = Answer(layer.logits[:, side], layer.boxes[:, side], layer.presence if has_presence else None)
+            match = match_one_to_one(answer.logits, answer.boxes, targets)
+            groups.append((weight, layer_losses(answer, targets, match, boxes)))
+    return groups

@@ -1,0 +1,294 @@
+"""The training loop: steps, log, checkpoints, validation, exact resume. ``accelerate`` spreads it over processes."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import DistributedDataParallelKwargs, set_seed
+from safetensors.torch import save_file
+from torch.utils.data import DataLoader
+from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
+
+from sam3i_edge import schema
+from sam3i_edge.data.samples import Sample
+from sam3i_edge.errors import TrainingError
+from sam3i_edge.export.tokenizer_json import clip_tokenizer
+from sam3i_edge.model import Sam3i
+from sam3i_edge.train.batches import Batch, Collate, StepSampler, TrainingSet
+from sam3i_edge.train.learner import Learner
+from sam3i_edge.train.recipe import Recipe
+from sam3i_edge.train.schedule import make_optimizer, set_rates
+from sam3i_edge.train.stages import enter, set_dropout
+
+STATE = "state-{:08d}"
+RUN_FILE, CONFIG_FILE, LAST, BEST = "run.json", "config.json", "last.safetensors", "best.safetensors"
+LOG_EVERY = 20
+
+Validate = Callable[[Sam3i], Mapping[str, float]]
+"""Scores of a model by name; the one called ``gIoU`` chooses the best checkpoint."""
+
+
+@dataclass
+class Progress:
+    """Where a run stands; written with every checkpoint."""
+
+    step: int = 0
+    best: float = -1.0
+    best_step: int = 0
+
+
+def train(
+    model: Sam3i,
+    stage: str,
+    samples: Sequence[Sample],
+    recipe: Recipe,
+    output: Path,
+    *,
+    about: Mapping[str, Any],
+    validate: Validate | None = None,
+    resume: bool = False,
+    stop: Callable[[], bool] = lambda: False,
+) -> Progress:
+    """Train one stage, and leave ``last.safetensors`` and ``best.safetensors`` in ``output``.
+
+    Args:
+        model: the base model, or what the stage before left; it is changed in place.
+        stage: of ``recipe.STAGES``.
+        samples: the training set.
+        recipe: how.
+        output: a new or empty folder; with ``resume``, that of an interrupted run.
+        about: what else the run is made from (data, checkpoint), plain values; a resumed run must have the same.
+        validate: scores the model now and then.
+        resume: go on from the last checkpoint in ``output``; the result is that of a run never interrupted.
+        stop: asked after every step; True saves a checkpoint and ends the run.
+
+    Raises:
+        TrainingError: nothing to train on, the folder is in use or of another run, or the loss is not finite.
+    """
+    accelerator = Accelerator(
+        mixed_precision=recipe.precision,
+        gradient_accumulation_steps=recipe.accumulate,
+        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
+    )
+    set_seed(recipe.seed, device_specific=True)
+    routes = enter(model, stage).routes
+    set_dropout(model, recipe.dropout)
+    dataset = TrainingSet(samples, routes, recipe, model.config.image_size)
+    if len(dataset) == 0:
+        raise TrainingError(f"No image has what stage {stage} needs: texts on {' and '.join(routes)} level.")
+    total = recipe.total_steps(len(dataset))
+    run = {"stage": stage, "recipe": schema.plain(recipe), "images": len(dataset), "steps": total, **about}
+    if accelerator.is_main_process:
+        _claim(output, run, model, resume)
+    accelerator.wait_for_everyone()
+
+    optimizer = make_optimizer(model, recipe, model.config.vision.num_layers)
+    learner, optimizer = accelerator.prepare(Learner(model), optimizer)
+    progress = _restore(accelerator, output) if resume else Progress()
+    writer = SummaryWriter(str(output), purge_step=progress.step) if accelerator.is_main_process else None
+    batches = _batches(dataset, recipe, accelerator, progress.step, total, model.config.text.context_length)
+    bar = tqdm(
+        total=total,
+        initial=progress.step,
+        desc=f"stage {stage}",
+        disable=not accelerator.is_main_process,
+        mininterval=0.5 if sys.stderr.isatty() else 30,  # a line every half minute where it goes to a file
+    )
+    learner.train()
+    clock = Clock()
+    while progress.step < total:
+        share = set_rates(optimizer, recipe, progress.step, total)
+        parts = _step(accelerator, learner, optimizer, clock.timed(batches), recipe)
+        progress.step += 1
+        bar.update()
+        if progress.step % LOG_EVERY == 0 or progress.step == total:
+            _log(writer, bar, progress.step, parts, {"rate": share, **clock.read()})
+        stopping, last = stop(), progress.step == total
+        if validate and (last or (recipe.validate_every and progress.step % recipe.validate_every == 0)):
+            _validate(accelerator, learner, validate, progress, output, writer)
+        if stopping or last or progress.step % recipe.save_every == 0:
+            _save(accelerator, output, model, progress)
+        if stopping:
+            break
+    bar.close()
+    if writer:
+        writer.close()
+    return progress
+
+
+class Clock:
+    """How much of the time the trainer waits for its data."""
+
+    def __init__(self) -> None:
+        self._since, self._waited = time.perf_counter(), 0.0
+
+    def timed(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        """``batches``, with the waiting for each counted."""
+        while True:
+            start = time.perf_counter()
+            try:
+                batch = next(batches)
+            except StopIteration:
+                return
+            self._waited += time.perf_counter() - start
+            yield batch
+
+    def read(self) -> dict[str, float]:
+        """Share of the time spent waiting, and seconds, since the last reading."""
+        seconds = time.perf_counter() - self._since
+        values = {"waiting": self._waited / seconds, "seconds": seconds}
+        self._since, self._waited = time.perf_counter(), 0.0
+        return values
+
+
+def _batches(
+    dataset: TrainingSet, recipe: Recipe, accelerator: Accelerator, step: int, total: int, context_length: int
+) -> Iterator[Batch]:
+    sampler = StepSampler(
+        samples=len(dataset),
+        images=recipe.images,
+        seed=recipe.seed,
+        first=step * recipe.accumulate,
+        last=total * recipe.accumulate,
+        rank=accelerator.process_index,
+        processes=accelerator.num_processes,
+    )
+    # A generator of its own: the loader must not draw from the one that dropout uses, which a resumed run restores.
+    loader = DataLoader(
+        dataset,
+        batch_sampler=sampler,
+        collate_fn=Collate(clip_tokenizer(context_length)),
+        num_workers=recipe.workers,
+        prefetch_factor=4 if recipe.workers else None,
+        pin_memory=accelerator.device.type == "cuda",
+        generator=torch.Generator(),
+    )
+    return (batch.to(accelerator.device) for batch in loader)
+
+
+def _step(
+    accelerator: Accelerator,
+    learner: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    batches: Iterator[Batch],
+    recipe: Recipe,
+) -> dict[str, float]:
+    """One update of the weights; returns the loss and its parts."""
+    sums: dict[str, float] = {}
+    for batch in itertools.islice(batches, recipe.accumulate):
+        with accelerator.accumulate(learner):
+            loss, parts = learner(batch)
+            accelerator.backward(loss)
+            if accelerator.sync_gradients:
+                accelerator.clip_grad_norm_(learner.parameters(), recipe.clip_norm)
+            optimizer.step()
+            optimizer.zero_grad()
+        for name, value in {"loss": loss.detach(), **parts}.items():
+            sums[name] = sums.get(name, 0.0) + float(value) / recipe.accumulate
+    if not all(map(torch.isfinite, torch.tensor([*sums.values()]))):
+        shown = ", ".join(f"{name} {value:.3g}" for name, value in sums.items())
+        raise TrainingError(f"The loss is not finite ({shown}). Lower rate_scale, or use precision 'no'.")
+    return sums
+
+
+def _log(
+    writer: SummaryWriter | None, bar: Any, step: int, parts: Mapping[str, float], values: Mapping[str, float]
+) -> None:
+    if writer:
+        for name, value in parts.items():
+            writer.add_scalar(f"loss/{name}", value, step)
+        for name, value in values.items():
+            writer.add_scalar(f"train/{name}", value, step)
+    bar.set_postfix({name: f"{value:.3g}" for name, value in parts.items()} | {"waiting": f"{values['waiting']:.1%}"})
+
+
+def _validate(
+    accelerator: Accelerator,
+    learner: torch.nn.Module,
+    validate: Validate,
+    progress: Progress,
+    output: Path,
+    writer: SummaryWriter | None,
+) -> None:
+    if writer:
+        model = accelerator.unwrap_model(learner).model.eval()
+        scores = validate(model)
+        for name, value in scores.items():
+            writer.add_scalar(f"validation/{name}", value, progress.step)
+        tqdm.write(f"step {progress.step}: " + ", ".join(f"{name} {value:.1f}" for name, value in scores.items()))
+        if scores["gIoU"] > progress.best:
+            progress.best, progress.best_step = scores["gIoU"], progress.step
+            save_model(model, output / BEST)
+        learner.train()
+    accelerator.wait_for_everyone()
+
+
+def _claim(output: Path, run: dict[str, Any], model: Sam3i, resume: bool) -> None:
+    """Make ``output`` this run's, or check that it is. Raises TrainingError."""
+    described = output / RUN_FILE
+    if resume:
+        if not described.is_file():
+            raise TrainingError(f"There is no run to resume in {output}. Start it without --resume.")
+        known = json.loads(described.read_text(encoding="utf-8"))
+        changed = [key for key in {*run, *known} if json.loads(json.dumps(run)).get(key) != known.get(key)]
+        if changed:
+            raise TrainingError(
+                f"The run in {output} was started with other {', '.join(sorted(changed))}. Resume it with the same "
+                f"arguments ({described} has them), or start a new one elsewhere."
+            )
+        return
+    if output.exists() and any(output.iterdir()):
+        raise TrainingError(f"{output} is not empty. Continue its run with --resume, or give a new folder.")
+    output.mkdir(parents=True, exist_ok=True)
+    (output / CONFIG_FILE).write_text(json.dumps(model.config.to_dict(), indent=1) + "\n", encoding="utf-8")
+    described.write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
+
+
+def _save(accelerator: Accelerator, output: Path, model: Sam3i, progress: Progress) -> None:
+    """Write a checkpoint beside the last one, then drop that: a kill at any time leaves one that is whole."""
+    partial = output / "state.partial"
+    if accelerator.is_main_process:
+        shutil.rmtree(partial, ignore_errors=True)
+    accelerator.wait_for_everyone()
+    accelerator.save_state(str(partial))
+    accelerator.wait_for_everyone()
+    if accelerator.is_main_process:
+        (partial / "progress.json").write_text(json.dumps(dataclasses.asdict(progress)), encoding="utf-8")
+        earlier = list(output.glob("state-*"))
+        partial.rename(output / STATE.format(progress.step))
+        for folder in earlier:
+            if folder.name != STATE.format(progress.step):
+                shutil.rmtree(folder)
+        save_model(model, output / LAST)
+    accelerator.wait_for_everyone()
+
+
+def _restore(accelerator: Accelerator, output: Path) -> Progress:
+    states = sorted(output.glob("state-*"))
+    if not states:
+        return Progress()  # interrupted before the first checkpoint
+    accelerator.load_state(str(states[-1]))
+    return Progress(**json.loads((states[-1] / "progress.json").read_text(encoding="utf-8")))
+
+
+def save_model(model: Sam3i, path: Path, dtype: torch.dtype = torch.float32) -> None:
+    """Write the weights as safetensors, whole or not at all."""
+    # One projection goes by three names; safetensors wants each tensor once per file, so they are written as copies.
+    state = {
+        name: value.detach().to("cpu", dtype, copy=True).contiguous() for name, value in model.state_dict().items()
+    }
+    partial = path.with_suffix(".partial")
+    save_file(state, str(partial))
+    partial.replace(path)

@@ -1,0 +1,166 @@
+"""How long, how fast and on what a training stage runs: plain values, from a preset or a TOML file."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import tomllib
+
+from sam3i_edge import schema
+from sam3i_edge.errors import ConfigError, unknown_name
+
+STAGES = ("base", "1", "2", "3")
+"""The base detector on concepts, then the adapters: simple instructions, complex ones, both together."""
+
+
+@dataclass(frozen=True)
+class LearningRates:
+    """Highest learning rate of each part. The trunk's falls by ``trunk_decay`` for every layer below its last."""
+
+    vision: float = 2.5e-4
+    text: float = 5e-5
+    detector: float = 8e-4
+    trunk_decay: float = 0.9
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One stage of training. A step is one update of the weights; the defaults are the published stage 1.
+
+    The learning rate rises over ``warmup_steps``, then falls as 1 / sqrt(step / timescale), and falls to zero over
+    the last ``cooldown_steps``.
+    """
+
+    epochs: float = 8.0
+    steps: int = 0
+    """If not 0, this many steps instead of ``epochs`` passes over the images."""
+    images: int = 8
+    """Images per forward pass, over all processes together."""
+    prompts: int = 1
+    """Prompts per image."""
+    accumulate: int = 1
+    """Forward passes per step."""
+    rates: LearningRates = field(default_factory=LearningRates)
+    rate_scale: float = 12.8
+    warmup_steps: int = 3
+    cooldown_steps: int = 3
+    timescale: float = 3.0
+    weight_decay: float = 0.1
+    clip_norm: float = 0.1
+    dropout: float = 0.1
+    least_scale: float = 480 / 1008
+    """Images are shrunk by a random factor between this and 1, and padded back to the model's size."""
+    box_prompts: float = 0.0
+    """Share of prompts that come with the box of one of their targets."""
+    box_noise: float = 0.1
+    """Standard deviation of such a box's corners, in shares of its sides; at most ``BOX_NOISE_PIXELS``."""
+    mask_size: int = 0
+    """Side of the target masks, in pixels; 0: the model's image size."""
+    precision: str = "bf16"
+    """"no", "bf16" or "fp16": the type of ``accelerate``'s mixed precision."""
+    save_every: int = 500
+    """Steps between checkpoints."""
+    validate_every: int = 1000
+    """Steps between validations; 0: never."""
+    validation_images: int = 200
+    workers: int = 2
+    """Processes that prepare batches."""
+    seed: int = 123
+
+    def __post_init__(self) -> None:
+        if self.precision not in ("no", "bf16", "fp16"):
+            raise ConfigError(unknown_name("precision", self.precision, ("no", "bf16", "fp16")))
+        for name in ("images", "prompts", "accumulate", "save_every", "timescale", "rate_scale", "clip_norm"):
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"recipe: {name} is {getattr(self, name)}; it must be greater than 0.")
+        for name in ("dropout", "box_prompts", "least_scale"):
+            if not 0 <= getattr(self, name) <= 1 or (name == "least_scale" and self.least_scale == 0):
+                raise ConfigError(f"recipe: {name} is {getattr(self, name)}; it must lie between 0 and 1.")
+        if self.steps <= 0 and self.epochs <= 0:
+            raise ConfigError(f"recipe: epochs is {self.epochs} and steps {self.steps}; one must be greater than 0.")
+
+    def total_steps(self, images: int) -> int:
+        """Updates of the weights that a training set of ``images`` takes."""
+        return self.steps or max(1, round(self.epochs * images / (self.images * self.accumulate)))
+
+
+@dataclass(frozen=True)
+class RecipeBook:
+    """A recipe for each stage, as a TOML file holds them: ``[base]``, ``[stage1]``, ``[stage2]``, ``[stage3]``."""
+
+    base: Recipe
+    stage1: Recipe
+    stage2: Recipe
+    stage3: Recipe
+
+    def __getitem__(self, stage: str) -> Recipe:
+        recipe: Recipe = getattr(self, stage if stage == "base" else f"stage{stage}")
+        return recipe
+
+
+def load_recipe(name_or_file: str | Path, stage: str, overrides: Mapping[str, Any] | None = None) -> Recipe:
+    """The recipe of ``stage`` in a preset (``published``, ``tabletop``) or a TOML file, with some values replaced.
+
+    Raises:
+        ConfigError: no such preset, file or stage, or a value does not fit.
+    """
+    if stage not in STAGES:
+        raise ConfigError(unknown_name("stage", stage, STAGES))
+    path = Path(name_or_file)
+    if str(name_or_file) in RECIPES:
+        book = RECIPES[str(name_or_file)]
+    elif path.suffix == ".toml":
+        book = _read_toml(path)
+    else:
+        raise ConfigError(unknown_name("recipe", str(name_or_file), RECIPES) + " Or give the path of a .toml file.")
+    try:
+        return schema.parse(Recipe, schema.plain(book[stage]) | dict(overrides or {}))
+    except schema.SchemaError as error:
+        raise ConfigError(f"recipe: {error}") from error
+
+
+def _read_toml(path: Path) -> RecipeBook:
+    try:
+        return schema.parse(RecipeBook, tomllib.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise ConfigError(f"Cannot read the recipe {path}: {error.strerror}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, schema.SchemaError, ConfigError) as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+_PUBLISHED = Recipe()
+_TABLETOP = Recipe(
+    steps=6000,
+    images=4,
+    prompts=4,
+    rates=LearningRates(vision=6e-4, text=6e-4, detector=6e-4, trunk_decay=1.0),
+    rate_scale=1.0,
+    warmup_steps=300,
+    cooldown_steps=1500,
+    timescale=3000.0,
+    weight_decay=0.05,
+    dropout=0.0,
+    least_scale=1.0,
+    box_prompts=0.15,
+    mask_size=112,
+    precision="no",
+    save_every=200,
+    validate_every=500,
+    workers=1,
+)
+
+RECIPES = {
+    "published": RecipeBook(
+        base=dataclasses.replace(_PUBLISHED, rate_scale=1.0, epochs=20.0),
+        stage1=_PUBLISHED,
+        stage2=_PUBLISHED,
+        stage3=dataclasses.replace(_PUBLISHED, epochs=4.0, rate_scale=3.2, warmup_steps=1, cooldown_steps=1),
+    ),
+    "tabletop": RecipeBook(base=_TABLETOP, stage1=_TABLETOP, stage2=_TABLETOP, stage3=_TABLETOP),
+}
+"""``published``: as the paper's authors train the full-size model (the base is theirs, so its entry is a suggestion).
+``tabletop``: the small model that ships, on two CPU cores."""

@@ -1,0 +1,65 @@
+"""The optimizer: which parameter learns how fast, and when."""
+
+from __future__ import annotations
+
+import math
+import re
+
+import torch
+from torch import nn
+
+from sam3i_edge.train.recipe import Recipe
+
+VISION, TEXT = "backbone.vision_backbone.", "backbone.language_backbone."
+TRUNK_BLOCK = re.compile(r"vision_backbone\.trunk\.blocks\.(\d+)\.")
+
+
+def make_optimizer(model: nn.Module, recipe: Recipe, trunk_layers: int) -> torch.optim.AdamW:
+    """AdamW over the parameters that learn: no weight decay on biases and norms, a lower rate deep in the trunk.
+
+    Each group's ``base_rate`` is its highest learning rate; ``set_rates`` sets the one of a step.
+    """
+    norms = {f"{name}.weight" for name, module in model.named_modules() if isinstance(module, nn.LayerNorm)}
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            decay = 0.0 if "bias" in name or name in norms else recipe.weight_decay
+            groups.setdefault((_rate(name, recipe, trunk_layers), decay), []).append(parameter)
+    return torch.optim.AdamW(
+        [{"params": p, "base_rate": rate, "lr": rate, "weight_decay": decay} for (rate, decay), p in groups.items()]
+    )
+
+
+def set_rates(optimizer: torch.optim.Optimizer, recipe: Recipe, step: int, total: int) -> float:
+    """Set every group's learning rate for ``step`` (0 is the first) of ``total``; returns the share of the highest."""
+    share = rate_share(recipe, step, total)
+    for group in optimizer.param_groups:
+        group["lr"] = group["base_rate"] * share
+    return share
+
+
+def rate_share(recipe: Recipe, step: int, total: int) -> float:
+    """Warm-up, inverse square root, cool-down: the learning rate at ``step`` as a share of the highest."""
+    share = 1.0
+    if step > recipe.warmup_steps:
+        share /= math.sqrt((step - recipe.warmup_steps + recipe.timescale) / recipe.timescale)
+    if recipe.warmup_steps:
+        share *= min(1.0, (step + 1) / recipe.warmup_steps)
+    if recipe.cooldown_steps:
+        share *= min(1.0, (total - step) / recipe.cooldown_steps)
+    return share
+
+
+def _rate(name: str, recipe: Recipe, trunk_layers: int) -> float:
+    rates = recipe.rates
+    if TEXT in name:
+        rate = rates.text
+    elif VISION in name:
+        rate = rates.vision
+        if "trunk." in name and "pos_embed" not in name:
+            block = TRUNK_BLOCK.search(name)
+            depth = int(block[1]) + 1 if block else 0
+            rate *= rates.trunk_decay ** (trunk_layers + 1 - depth)
+    else:
+        rate = rates.detector
+    return rate * recipe.rate_scale

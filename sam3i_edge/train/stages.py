@@ -1,0 +1,104 @@
+"""What each training stage learns, and how its model begins."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from sam3i_edge.errors import ConfigError
+from sam3i_edge.model import Sam3i
+from sam3i_edge.model.layers import MultiheadAttention
+
+ADAPTER = r"\.adapter(1|12|2)\.|\.mask_predictor_adapter[12]\."
+PROJECTION = r"^(simple_query|complex_query|concept)_proj\."
+UNREAD = r"\.convs\.3\.|\.points_(direct|pool|pos_enc)_project\.|\.conv_layers\.2\.|\.norms\.2\.|\.text_projection$"
+"""Parameters that every checkpoint has and no forward pass reads."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage of training: the levels of text it sees, and the names of the parameters that learn."""
+
+    routes: tuple[str, ...]
+    learns: str
+    """A regular expression; all else is frozen."""
+
+    def is_trained(self, name: str) -> bool:
+        """Whether the parameter called ``name`` learns in this stage."""
+        return bool(re.search(self.learns, name)) and not re.search(UNREAD, name)
+
+
+STAGES = {
+    "base": Stage(("concept",), f"^(?!.*({ADAPTER}|{PROJECTION}))"),
+    "1": Stage(("simple",), r"\.adapter1\.|\.mask_predictor_adapter1\."),
+    "2": Stage(("complex",), r"\.adapter(12|2)\.|\.mask_predictor_adapter2\."),
+    "3": Stage(("simple", "complex", "concept"), f"{ADAPTER}|{PROJECTION}"),
+}
+
+
+def enter(model: Sam3i, name: str) -> Stage:
+    """Prepare ``model`` for a stage: its adapters begin where the stage before left off, and the rest is frozen.
+
+    1 begins as the base model. 2 begins with what 1 learned: the complex route's first adapter and its mask predictor
+    are copies of the simple route's, its second adapter does nothing yet. 3 goes on from 2.
+
+    Raises:
+        ConfigError: stage 3 of a model whose projection does not fit its text features.
+    """
+    stage = STAGES[name]
+    if name in ("base", "1"):
+        model.reset_adapters()
+    elif name == "2":
+        _start_complex_route(model)
+    elif model.config.projection_size != model.config.hidden_size:
+        raise ConfigError(
+            f"projection_size is {model.config.projection_size} and hidden_size {model.config.hidden_size}; stage 3 "
+            f"projects text features, so they must be equal. Train all stages with such a config."
+        )
+    for parameter_name, parameter in model.named_parameters():
+        parameter.requires_grad_(stage.is_trained(parameter_name))
+    return stage
+
+
+def _start_complex_route(model: Sam3i) -> None:
+    layers = (
+        *model.backbone.language_backbone.encoder.transformer.resblocks,
+        *model.transformer.encoder.layers,
+        *model.transformer.decoder.layers,
+    )
+    for layer in layers:
+        layer.adapter12.load_state_dict(layer.adapter1.state_dict())
+        layer.adapter2.reset_to_identity()
+    head = model.segmentation_head
+    head.mask_predictor_adapter2.load_state_dict(head.mask_predictor_adapter1.state_dict())
+
+
+def set_dropout(model: Sam3i, share: float) -> None:
+    """Drop ``share`` of the values in the transformers' residual branches while training."""
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = share
+
+
+def initialize(model: Sam3i) -> Sam3i:
+    """Random weights for a base model that is trained from nothing, as is usual for DETR-like detectors."""
+    for module in (model.transformer, model.geometry_encoder, model.segmentation_head, model.dot_prod_scoring):
+        for part in module.modules():
+            if isinstance(part, nn.Linear):
+                nn.init.xavier_uniform_(part.weight)
+                nn.init.zeros_(part.bias)
+            elif isinstance(part, MultiheadAttention):
+                nn.init.xavier_uniform_(part.in_proj_weight)
+    decoder = model.transformer.decoder
+    with torch.no_grad():
+        decoder.bbox_embed.layers[-1].weight.zero_()  # boxes begin at their reference points
+        centres = torch.rand(model.config.num_queries, 2) * 0.8 + 0.1
+        sizes = torch.full_like(centres, 0.2)
+        decoder.reference_points.weight.copy_(torch.cat([centres, sizes], dim=1).logit())
+    nn.init.normal_(decoder.query_embed.weight, std=1 / math.sqrt(model.config.hidden_size))
+    model.reset_adapters()
+    return model

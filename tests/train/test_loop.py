@@ -1,0 +1,196 @@
+"""Training runs: what learns, what is frozen, exact resume, and refusals."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from sam3i_edge.errors import ConfigError, TrainingError
+from sam3i_edge.model import Sam3i, load
+from sam3i_edge.train.loop import BEST, LAST, train
+from sam3i_edge.train.recipe import load_recipe
+from sam3i_edge.train.stages import STAGES
+from tests.train.conftest import TINY, tiny_model, tiny_recipe
+
+
+def weights(model):
+    return {name: value.clone() for name, value in model.state_dict().items()}
+
+
+def changed(before, after):
+    return {name for name in before if not torch.equal(before[name], after[name])}
+
+
+def run(model, stage, samples, output, stop_after=None, **options):
+    steps = iter(range(1, 1000))
+    stop = (lambda: next(steps) == stop_after) if stop_after else (lambda: False)
+    recipe = tiny_recipe(stage, **options.pop("recipe", {}))
+    return train(model, stage, samples, recipe, output, about={"data": "shapes"}, stop=stop, **options)
+
+
+@pytest.fixture(scope="module")
+def stages(samples, tmp_path_factory):
+    """The weights before training, and after each stage, one going on from the other."""
+    model = tiny_model()
+    states = {"start": weights(model)}
+    for stage in STAGES:
+        run(model, stage, samples, tmp_path_factory.mktemp(f"stage{stage}") / "run")
+        states[stage] = weights(model)
+    return states
+
+
+def test_the_base_stage_leaves_the_adapters_alone(stages):
+    learned = changed(stages["start"], stages["base"])
+    assert "backbone.vision_backbone.trunk.blocks.0.attn.qkv.weight" in learned
+    assert "backbone.language_backbone.encoder.token_embedding.weight" in learned
+    assert not [name for name in learned if "adapter" in name and "mask_predictor" not in name]
+
+
+@pytest.mark.parametrize(
+    ("before", "stage", "learning"),
+    [
+        ("base", "1", ("adapter1.",)),
+        ("1", "2", ("adapter12.", "adapter2.")),
+        ("2", "3", ("adapter1.", "adapter12.", "adapter2.", "_proj.")),
+    ],
+)
+def test_a_stage_trains_only_its_adapters_and_projections(stages, before, stage, learning):
+    learned = changed(stages[before], stages[stage])
+    allowed = (*learning, "mask_predictor_adapter")
+    strangers = {name for name in learned if not any(part in name for part in allowed)}
+    assert not {name for name in strangers if not name.startswith(("simple_query_proj", "complex_query", "concept"))}
+    for part in learning:
+        assert any(part in name for name in learned), part
+
+
+def test_stage_3_leaves_every_base_tensor_as_it_was(stages):
+    base = [name for name in stages["2"] if not STAGES["3"].is_trained(name)]
+    assert len(base) > 150
+    assert all(torch.equal(stages["base"][name], stages["3"][name]) for name in base)
+
+
+def test_stage_2_begins_with_what_stage_1_learned(stages, samples, tmp_path):
+    model = Sam3i(TINY)
+    model.load_state_dict(stages["1"])
+    run(model, "2", samples, tmp_path / "run", stop_after=1, recipe={"rate_scale": 1e-12})
+    state = weights(model)
+    for name, value in state.items():
+        if "adapter12" in name:
+            torch.testing.assert_close(value, state[name.replace("adapter12", "adapter1")], rtol=0, atol=1e-8)
+        elif "adapter2.up_proj" in name:
+            assert value.abs().max() < 1e-8
+
+
+@pytest.mark.parametrize("stage", ["base", "3"])
+def test_an_interrupted_run_resumes_to_the_same_weights(stage, samples, tmp_path):
+    whole, parts = tiny_model(), tiny_model()
+    run(whole, stage, samples, tmp_path / "whole", recipe={"accumulate": 2})
+    assert run(parts, stage, samples, tmp_path / "parts", stop_after=4, recipe={"accumulate": 2}).step == 4
+    again = tiny_model(seed=1)  # what it starts with is not what it resumes with
+    run(again, stage, samples, tmp_path / "parts", resume=True, recipe={"accumulate": 2})
+    assert changed(weights(whole), weights(again)) == set()
+    assert (tmp_path / "parts" / LAST).read_bytes() == (tmp_path / "whole" / LAST).read_bytes()
+
+
+def test_a_killed_run_resumes_to_the_same_weights(shapes, samples, tmp_path):
+    """The process is killed at a moment of its own choosing, not asked to stop."""
+    recipe = {"steps": 40}
+    whole, again = tiny_model(), tiny_model()
+    run(whole, "base", samples, tmp_path / "whole", recipe=recipe)
+    script = (
+        "import sys; from tests.train.conftest import *; from tests.train.test_loop import run; from pathlib import Path;"
+        "run(tiny_model(), 'base', load_samples(sys.argv[1], 'train').samples, Path(sys.argv[2]), recipe={'steps': 40})"
+    )
+    output = tmp_path / "killed"
+    process = subprocess.Popen([sys.executable, "-c", script, str(shapes), str(output)], stderr=subprocess.DEVNULL)
+    while not list(output.glob("state-0*")) and process.poll() is None:
+        time.sleep(0.01)
+    time.sleep(0.2)
+    os.kill(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL, "the run ended before it was killed"
+    run(again, "base", samples, output, resume=True, recipe=recipe)
+    assert changed(weights(whole), weights(again)) == set()
+
+
+def test_validation_keeps_the_best_model_not_the_last(samples, tmp_path):
+    scores = iter([10.0, 30.0, 20.0])
+    kept = []
+
+    def validate(model):
+        kept.append(weights(model))
+        return {"gIoU": next(scores)}
+
+    progress = run(tiny_model(), "base", samples, tmp_path, validate=validate, recipe={"validate_every": 2})
+    assert (progress.best, progress.best_step) == (30.0, 4)
+    best = load_file(tmp_path / BEST)
+    assert all(torch.equal(best[name], value) for name, value in kept[1].items())
+    assert changed(kept[1], kept[2])
+
+
+def test_what_a_run_writes_is_a_checkpoint_with_its_config(samples, tmp_path):
+    model = tiny_model()
+    run(model, "base", samples, tmp_path)
+    loaded = load(tmp_path / LAST, tmp_path / "config.json")
+    assert changed(weights(model), weights(loaded)) == set()
+    assert json.loads((tmp_path / "run.json").read_text())["recipe"]["steps"] == 6
+    assert list(tmp_path.glob("events.out.tfevents.*"))
+
+
+def test_a_few_steps_make_the_loss_fall(samples, tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    recipe = {"steps": 80, "dropout": 0.0, "save_every": 80, "rate_scale": 4.0}
+    run(tiny_model(), "base", samples, tmp_path, recipe=recipe)
+    log = EventAccumulator(str(tmp_path)).Reload()
+    losses = [event.value for event in log.Scalars("loss/loss")]
+    assert losses[-1] < 0.8 * losses[0]
+
+
+def test_a_folder_in_use_is_refused(samples, tmp_path):
+    run(tiny_model(), "base", samples, tmp_path, stop_after=1)
+    with pytest.raises(TrainingError, match="is not empty. Continue its run with --resume, or give a new folder"):
+        run(tiny_model(), "base", samples, tmp_path)
+    with pytest.raises(TrainingError, match="was started with other recipe. Resume it with the same arguments"):
+        run(tiny_model(), "base", samples, tmp_path, resume=True, recipe={"weight_decay": 0.2})
+    with pytest.raises(TrainingError, match="There is no run to resume in .*nowhere"):
+        run(tiny_model(), "base", samples, tmp_path / "nowhere", resume=True)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(samples, tmp_path):
+    model = tiny_model()
+    with torch.no_grad():
+        model.transformer.decoder.query_embed.weight[0, 0] = torch.nan
+    with pytest.raises((TrainingError, ValueError)):
+        run(model, "base", samples, tmp_path)
+
+
+def test_a_dataset_without_the_stages_texts_is_refused(samples, tmp_path):
+    import dataclasses
+
+    plain = [dataclasses.replace(s, queries=tuple(q for q in s.queries if q.route == "concept")) for s in samples]
+    with pytest.raises(TrainingError, match="No image has what stage 2 needs: texts on complex level"):
+        run(tiny_model(), "2", plain, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (("tabeltop", "base", {}), "'tabeltop'.*tabletop"),
+        (("tabletop", "4", {}), "stage '4'"),
+        (("tabletop", "1", {"stepz": 3}), "stepz"),
+        (("tabletop", "1", {"precision": "int8"}), "precision 'int8'"),
+        (("tabletop", "1", {"images": 0}), "images is 0; it must be greater than 0"),
+        (("missing.toml", "1", {}), "Cannot read the recipe missing.toml"),
+    ],
+)
+def test_bad_recipes_are_refused(call, message):
+    with pytest.raises(ConfigError, match=message):
+        load_recipe(*call)
