@@ -3,6 +3,7 @@
 manifest.json    what is here, for which target, how exact at export, SHA-256 of every other file
 graphs/          vision.onnx, text.onnx, grounding.onnx, with external data beside them when large
 tokenizer.json   the text tokenizer
+route.json       the classifier behind the route ``auto``
 golden/          a photograph, prompts and the float model's answers, for ``sam3i-edge verify``
 """
 
@@ -26,6 +27,7 @@ FORMAT = "sam3i-edge-bundle"
 FORMAT_VERSION = 1
 MANIFEST_FILE = "manifest.json"
 TOKENIZER_FILE = "tokenizer.json"
+ROUTE_FILE = "route.json"
 GOLDEN_PROMPTS_FILE = "golden/prompts.json"
 GOLDEN_TENSORS_FILE = "golden/tensors.npz"
 GOLDEN_FILES = (GOLDEN_PROMPTS_FILE, GOLDEN_TENSORS_FILE)
@@ -133,7 +135,7 @@ def read_manifest(path: Path) -> Manifest:
 
 
 def _check_files(path: Path, manifest: Manifest) -> None:
-    needed = {TOKENIZER_FILE, *GOLDEN_FILES, *(graph.file for graph in manifest.graphs.values())}
+    needed = {TOKENIZER_FILE, ROUTE_FILE, *GOLDEN_FILES, *(graph.file for graph in manifest.graphs.values())}
     unlisted = sorted(needed - manifest.files.keys())
     if unlisted:
         raise BundleError(f"{path / MANIFEST_FILE} lists no hash for {', '.join(unlisted)}. Export the bundle anew.")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import numbers
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -72,7 +71,7 @@ class Prompt:
     Attributes:
         text: what to segment, in plain words. The model reads its first 32 tokens.
         route: ``concept`` (a short noun phrase), ``simple`` (a noun with attributes, place, relations), ``complex``
-            (no explicit noun: function, action, reasoning), or ``auto`` (``auto_route`` decides).
+            (no explicit noun: function, action, reasoning), or ``auto`` (the bundle's ``RouteClassifier`` decides).
         boxes: examples of what is meant, in pixels of the image.
         negative_boxes: examples of what is not meant.
 
@@ -103,48 +102,6 @@ class Prompt:
                 if not isinstance(box, Box):
                     raise PromptError(f"Prompt.{name} holds {box!r}; it must hold Box(x0, y0, x1, y1) only.")
             object.__setattr__(self, name, tuple(boxes))
-
-    @property
-    def resolved_route(self) -> str:
-        """The route that will run: ``route``, or what ``auto_route`` makes of the text."""
-        return auto_route(self.text) if self.route == AUTO else self.route
-
-
-NO_NOUN = re.compile(
-    r"^(the |this |that |any |some |every |all )?(what|which|who|where)(ever)?\b"
-    r"|^(the |this |that |any |some |every |all |a |an )?"
-    r"(something|someone|anything|anyone|everything|everyone|things?|objects?|items?|stuff)\b"
-    r"|^(the|this|that|these|those) ones?\b"
-    r"|\b(you|i|we|one|someone|that|which|who) (would|could|can|should|might|may|need|use)\b"
-    r"|\b(used|useful|needed|good|best|meant|made) (to|for)\b",
-    re.IGNORECASE,
-)
-SIMPLE_WORDS = re.compile(
-    r"\b(the|this|that|these|those|both|all|every|each|any|two|three|four|five|first|second|third|fourth|fifth|last|"
-    r"left|right|leftmost|rightmost|top|bottom|middle|nearest|closest|farthest|furthest|biggest|largest|smallest|"
-    r"tallest|in|on|at|of|to|by|with|without|under|over|above|below|behind|beside|between|near|next|inside|outside|"
-    r"from|against|around|wearing|holding|standing|sitting|lying)\b",
-    re.IGNORECASE,
-)
-CONCEPT_MAX_WORDS = 4
-
-
-def auto_route(text: str) -> str:
-    """Choose a route for ``text`` by a plain rule on its (English) words.
-
-    1. It begins with a question word or a placeholder ("what", "something", "the one", "the object"), or speaks of use
-       or possibility ("you would", "that can", "used for"): ``complex``, because it likely has no noun of its target.
-    2. A determiner, an ordinal, a superlative, a preposition, or more than four words: ``simple``.
-    3. Otherwise, a short noun phrase: ``concept``.
-
-    A text in another language is ``concept`` up to four words and ``simple`` beyond: name the route yourself there.
-    """
-    words = " ".join(text.split())
-    if NO_NOUN.search(words):
-        return "complex"
-    if SIMPLE_WORDS.search(words) or len(words.split()) > CONCEPT_MAX_WORDS:
-        return "simple"
-    return "concept"
 
 
 def gates(routes: Sequence[str]) -> np.ndarray:

@@ -6,16 +6,18 @@ import logging
 import numbers
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import overload
 
 import numpy as np
 
-from sam3i_edge.bundle import TOKENIZER_FILE, Bundle, Manifest, open_bundle
+from sam3i_edge.bundle import ROUTE_FILE, TOKENIZER_FILE, Bundle, Manifest, open_bundle
 from sam3i_edge.errors import BundleError, PromptError
 from sam3i_edge.image import check_image, preprocess
 from sam3i_edge.instances import Instances, postprocess
-from sam3i_edge.prompt import Prompt, gates, pack_boxes
+from sam3i_edge.prompt import AUTO, Prompt, gates, pack_boxes
+from sam3i_edge.route import RouteClassifier
 from sam3i_edge.runtimes import Session, open_session
 from sam3i_edge.tokenizer import PADDING_ID, Tokenizer
 
@@ -40,7 +42,12 @@ class Segmenter:
     _threshold: float
 
     def __init__(
-        self, manifest: Manifest, tokenizer: Tokenizer, sessions: Mapping[str, Session], threshold: float = 0.5
+        self,
+        manifest: Manifest,
+        tokenizer: Tokenizer,
+        sessions: Mapping[str, Session],
+        threshold: float = 0.5,
+        classifier: RouteClassifier | None = None,
     ) -> None:
         """Put a segmenter together: ``load`` does it for a bundle, ``evaluate.segmenter_of`` for a torch model.
 
@@ -49,10 +56,12 @@ class Segmenter:
             tokenizer: makes texts of the model's length.
             sessions: by the graphs' names.
             threshold: in 0..1.
+            classifier: chooses for the route ``auto``; None: the built-in one.
         """
         self._manifest = manifest
         self._sessions = sessions
-        self._tokenizer = tokenizer
+        self._tokens = lru_cache(TEXT_CACHE_SIZE)(tokenizer.encode)
+        self._classifier = classifier or RouteClassifier.default()
         self._text_cache: OrderedDict[tuple[str, str], tuple[np.ndarray, np.ndarray]] = OrderedDict()
         self.threshold = threshold
 
@@ -75,9 +84,11 @@ class Segmenter:
         """
         check_threshold(threshold)  # before a large bundle is hashed and opened
         opened = open_bundle(bundle)
+        tokenizer = _read_tokenizer(opened)
         name = runtime or opened.manifest.target.runtime
         sessions = {graph: open_session(name, opened.graph_path(graph), device) for graph in opened.manifest.graphs}
-        return cls(opened.manifest, _read_tokenizer(opened), sessions, threshold)
+        classifier = RouteClassifier.load(opened.path / ROUTE_FILE)
+        return cls(opened.manifest, tokenizer, sessions, threshold, classifier)
 
     @property
     def threshold(self) -> float:
@@ -116,12 +127,16 @@ class Segmenter:
         pack_boxes(as_prompts(prompt), width, height, self.manifest.limits.max_boxes)
         return self.encode(image).segment(prompt)
 
+    def route_of(self, prompt: Prompt) -> str:
+        """The route that will run: the prompt's own, or what the bundle's classifier makes of the text for ``auto``."""
+        return self._classifier.route(self._tokens(prompt.text)) if prompt.route == AUTO else prompt.route
+
     def encode_texts(self, texts: Sequence[tuple[str, str]]) -> tuple[np.ndarray, np.ndarray]:
         """Text memory (N, 32, D) float32 and padding (N, 32) bool of N >= 1 (text, route) pairs, cached by pair."""
         missing = [pair for pair in dict.fromkeys(texts) if pair not in self._text_cache]
         for start in range(0, len(missing), self.manifest.limits.max_prompts):
             batch = missing[start : start + self.manifest.limits.max_prompts]
-            tokens = np.stack([self._tokenizer.encode(text) for text, _ in batch])
+            tokens = np.stack([self._tokens(text) for text, _ in batch])
             inputs = {"tokens": tokens, "gates": gates([route for _, route in batch])}
             memory = self._sessions["text"].run(inputs)["text"]
             for pair, row, padding in zip(batch, memory, tokens == PADDING_ID, strict=True):
@@ -144,7 +159,7 @@ class Segmenter:
             PromptError: a box is outside the image, or there are too many.
         """
         limits = self.manifest.limits
-        routes = [prompt.resolved_route for prompt in prompts]
+        routes = [self.route_of(prompt) for prompt in prompts]
         boxes, labels = pack_boxes(prompts, width, height, limits.max_boxes)
         texts, padding = self.encode_texts([(p.text, route) for p, route in zip(prompts, routes, strict=True)])
         per_prompt = {
@@ -207,7 +222,7 @@ class Frame:
                 width=self.width,
                 height=self.height,
                 threshold=self._segmenter.threshold,
-                route=prompt.resolved_route,
+                route=self._segmenter.route_of(prompt),
             )
             for i, prompt in enumerate(asked)
         ]

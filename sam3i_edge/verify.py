@@ -40,7 +40,7 @@ def verify(segmenter: Segmenter, golden: Golden) -> list[Check]:
         raise BundleError(unknown_name("precision", precision, known))
     height, width = golden.image.shape[:2]
     frame = segmenter.encode(golden.image)
-    texts, _ = segmenter.encode_texts([(prompt.text, prompt.resolved_route) for prompt in golden.prompts])
+    texts, _ = segmenter.encode_texts([(prompt.text, segmenter.route_of(prompt)) for prompt in golden.prompts])
     found = align(
         segmenter.ground(frame.features, golden.prompts, width, height), golden.expected["grounding/query_index"]
     )

@@ -1,4 +1,4 @@
-"""Prompts, boxes and the rule that chooses a route."""
+"""Prompts and boxes."""
 
 import math
 
@@ -7,44 +7,7 @@ import pytest
 
 from sam3i_edge import Box, Prompt
 from sam3i_edge.errors import PromptError
-from sam3i_edge.prompt import auto_route, gates
-
-
-@pytest.mark.parametrize(
-    ("text", "route"),
-    [
-        ("mug", "concept"),
-        ("red mug", "concept"),
-        ("yellow school bus", "concept"),
-        ("dog", "concept"),
-        ("the red mug left of the laptop", "simple"),
-        ("second bottle from the left", "simple"),
-        ("both spoons", "simple"),
-        ("man wearing a hat", "simple"),
-        ("small shiny old green toy car", "simple"),
-        ("what you would drink from", "complex"),
-        ("something to cut bread with", "complex"),
-        ("the one that needs a charger", "complex"),
-        ("the thing that would roll off the table", "complex"),
-        ("Which of these can hold water?", "complex"),
-        ("the object on the left", "complex"),
-        ("good for stirring tea", "complex"),
-        ("soda can", "concept"),
-        ("red trash can", "concept"),
-        ("used car", "concept"),
-        ("ceramic object", "concept"),
-        ("one dog", "concept"),
-        ("I-beam", "concept"),
-        ("the can on the left", "simple"),
-        ("dog in front of you", "simple"),
-        ("man who is wearing a hat", "simple"),
-        ("the dog next to the object", "simple"),
-    ],
-)
-def test_auto_route(text, route):
-    assert auto_route(text) == route
-    assert Prompt(text).resolved_route == route
-    assert Prompt(text, route="simple").resolved_route == "simple"
+from sam3i_edge.prompt import gates
 
 
 def test_unknown_route_names_the_closest():
