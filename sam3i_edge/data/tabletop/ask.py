@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from sam3i_edge.data.tabletop import noun_phrases, wordings
+from sam3i_edge.data.tabletop import lexicon, noun_phrases, wordings
 from sam3i_edge.data.tabletop.dice import Dice
 from sam3i_edge.data.tabletop.holdout import usable
 from sam3i_edge.data.tabletop.noun_phrases import Landmark
+from sam3i_edge.data.tabletop.relations import RELATIONS
 from sam3i_edge.data.tabletop.verdict import Verdict
 from sam3i_edge.data.tabletop.view import View
 from sam3i_edge.data.tabletop.wordings import Position, Wordings
+
+REQUESTABLE = frozenset(
+    ("the", "both", "all", "every", "each", "what", "whatever", "something", "everything", "a", "an")
+)
+"""What begins with one of these words can follow "pick up"."""
 
 
 class Ask(NamedTuple):
@@ -52,13 +58,18 @@ def related(ask: Ask, name: str, landmark: Landmark) -> Verdict:
 
 def some_relation(ask: Ask, landmark: Landmark) -> str | None:
     """A relation of the target to the landmark that is beyond doubt; any relation, without a target."""
-    names = ask.dice.shuffled(tuple(wordings.RELATION_WORDS))
+    names = ask.dice.shuffled(tuple(RELATIONS))
     for name in names:
-        if name in ("between", "closest to"):
-            continue
         if ask.target is None or related(ask, name, landmark).yes >> ask.target & 1:
             return name
     return None
+
+
+def plausible(name: str, head: str, landmark: Landmark) -> bool:
+    """Whether one may look for a ``head`` there: in a bowl, on a book, but not in a hammer."""
+    supports = {"in": lexicon.CONTAINERS, "on": lexicon.SUPPORTS}.get(name)
+    carries = {"holding": lexicon.CONTAINERS, "under": lexicon.SUPPORTS}.get(name)
+    return (supports is None or landmark.head in supports) and (carries is None or head in carries)
 
 
 def located(ask: Ask, position: Position, landmarks: tuple[Landmark, ...], paired: bool, many: bool = False) -> str:
@@ -84,7 +95,7 @@ def filled(text: str, landmarks: tuple[Landmark, ...]) -> str:
 
 def requested(ask: Ask, noun_phrase: str, probability: float) -> str:
     """A noun phrase as it is, or as the object of a request."""
-    if not ask.dice.chance(probability):
+    if noun_phrase.split(" ", 1)[0] not in REQUESTABLE or not ask.dice.chance(probability):
         return noun_phrase
     return ask.pick(wordings.REQUESTS).replace("{x}", noun_phrase)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import cache
 
 from sam3i_edge.data.tabletop import frames, lexicon, wordings
-from sam3i_edge.data.tabletop.ask import Ask, bits, filled, located, related, requested, some_relation
+from sam3i_edge.data.tabletop.ask import Ask, bits, filled, located, plausible, related, requested, some_relation
 from sam3i_edge.data.tabletop.catalogue import ANY
 from sam3i_edge.data.tabletop.draft import Draft
 from sam3i_edge.data.tabletop.functions import FUNCTIONS, Function
@@ -19,30 +19,28 @@ from sam3i_edge.data.tabletop.wordings import Position, Wordings
 FORMS = ("you", "it", "to", "do")
 CLAUSES = ("you", "it")
 REQUESTED = 0.3
-OPENERS = frozenset(["the", "what", "whatever", "something", "everything", "all", "each", "every", "a", "an"])
-"""What begins with these is a noun phrase and can be asked for."""
 WHOLE_TEXTS = 0.3
 """So many functions are asked for by a text of their own."""
 
 
 def names(text: str, kinds: frozenset[str]) -> bool:
     """Whether ``text`` holds a noun or hypernym of one of these kinds."""
-    return bool(kinds) and bool(_nouns(kinds).search(text))
+    return any(_nouns(kind).search(text) for kind in kinds)
 
 
 @cache
-def _nouns(kinds: frozenset[str]) -> re.Pattern[str]:
-    words = {word for kind in kinds for word in (*lexicon.nouns(kind), *lexicon.hypernyms(kind))}
+def _nouns(kind: str) -> re.Pattern[str]:
+    words = {*lexicon.nouns(kind), *lexicon.hypernyms(kind)}
     return re.compile(rf"\b({'|'.join(map(re.escape, sorted(words, key=len, reverse=True)))})\b", re.IGNORECASE)
 
 
 def _some_function(ask: Ask) -> tuple[Function, Verdict] | None:
     """A function the target serves, or one that nothing in view does; beyond doubt."""
-    for function in ask.dice.shuffled(FUNCTIONS):
-        verdict = ask.view.function(function)
-        if ask.fulfilled(verdict):
-            return function, verdict
-    return None
+    served = ask.view.served_by(ask.target)
+    if not served:
+        return None
+    chosen = ask.dice.pick(served)
+    return chosen, ask.view.function(chosen)
 
 
 @cache
@@ -52,7 +50,7 @@ def _usable(function: Function, forms: tuple[str, ...], split: str) -> tuple[tup
 
 def _asked(ask: Ask, text: str) -> str:
     """A noun phrase as it is or in a request; whole sentences stay as they are."""
-    return requested(ask, text, REQUESTED) if text.split(" ", 1)[0] in OPENERS and text[-1] != "?" else text
+    return text if text.endswith("?") else requested(ask, text, REQUESTED)
 
 
 def function(ask: Ask) -> Draft | None:
@@ -104,7 +102,7 @@ def coloured(ask: Ask) -> Draft | None:
 
 def _narrowed(ask: Ask, by: tuple[str, ...]) -> Draft | None:
     """A function of which an attribute picks some."""
-    served = _served(ask)
+    served = _narrowable(ask)
     if served is None:
         return None
     chosen, serving = served
@@ -126,18 +124,17 @@ def _narrowed(ask: Ask, by: tuple[str, ...]) -> Draft | None:
     return Draft(_asked(ask, text.replace("{a}", word)), verdict, ((attribute, chosen.name, value),))
 
 
-def _served(ask: Ask) -> tuple[Function, Verdict] | None:
+def _narrowable(ask: Ask) -> tuple[Function, Verdict] | None:
     """A function beyond doubt that the target serves or, without one, something in view does."""
-    for chosen in ask.dice.shuffled(FUNCTIONS):
-        verdict = ask.view.function(chosen)
-        if verdict.sure and (verdict.yes if ask.target is None else verdict.yes >> ask.target & 1):
-            return chosen, verdict
-    return None
+    target, count = ask.target, len(ask.view.things)
+    if target is None and count:
+        target = int(ask.dice.uniform() * count)
+    return _some_function(ask._replace(target=target)) if count else None
 
 
 def most(ask: Ask) -> Draft | None:
     """ "the biggest thing you could eat", "what needs power, the leftmost one"."""
-    served = _served(ask)
+    served = _narrowable(ask)
     if served is None or ask.target is None:
         return None
     chosen, serving = served
@@ -154,7 +151,7 @@ def most(ask: Ask) -> Draft | None:
 
 def placed(ask: Ask) -> Draft | None:
     """ "what you would drink from, the one left of the laptop"."""
-    served, landmark = _served(ask), ask.landmark()
+    served, landmark = _narrowable(ask), ask.landmark()
     if served is None or landmark is None:
         return None
     chosen, serving = served
@@ -163,7 +160,7 @@ def placed(ask: Ask) -> Draft | None:
         verdict, position, value = serving & ask.view.place(name), wordings.PLACE_WORDS[name], ""
     else:
         name = some_relation(ask, landmark) or ""
-        if not name:
+        if not name or (ask.target is None and not plausible(name, "", landmark)):
             return None
         verdict, position = serving & related(ask, name, landmark), wordings.RELATION_WORDS[name]
         value = landmark.head
@@ -191,6 +188,8 @@ def nameless(ask: Ask) -> Draft | None:
     landmark = ask.landmark()
     name = some_relation(ask, landmark) if landmark else None
     if landmark is None or name is None:
+        return None
+    if ask.target is None and not plausible(name, "dish", landmark):
         return None
     verdict = related(ask, name, landmark)
     position = wordings.RELATION_WORDS[name]

@@ -58,8 +58,8 @@ SENTENCES_ANY: dict[str, Wordings] = {
         "I want to {do}, what do I need?",
         "I want to {do}",
         "I would like to {do}",
-        "I have to {do}, what helps?",
-        "how would you {do}?",
+        "I have to {do}, what do I use?",
+        "what would you take to {do}?",
         "to {do}",
     ),
 }

@@ -46,10 +46,11 @@ def with_article(phrase: str) -> str:
 
 
 NOUNS: tuple[Noun, ...] = (
-    _noun("mug", "mug", "cup"),
-    _noun("coffee mug", "mug", "cup"),
+    _noun("mug", "mug"),
+    _noun("coffee mug", "mug"),
     _noun("cup", "cup", "mug"),
-    _noun("tumbler", "cup", "mug"),
+    _noun("teacup", "cup"),
+    _noun("tea cup", "cup"),
     _noun("bottle", "bottle"),
     _noun("bowl", "bowl"),
     _noun("soup bowl", "bowl"),
@@ -136,6 +137,7 @@ SIMILAR_MATERIALS = frozenset(
 
 NAMED_MATERIALS: dict[str, tuple[str, ...]] = {
     "mug": ("ceramic",),
+    "cup": ("ceramic",),
     "bottle": ("glass", "plastic"),
     "bowl": ("ceramic", "wooden", "metal"),
     "plate": ("ceramic",),
@@ -155,6 +157,10 @@ OF_MANY_MATERIALS = frozenset({"knife", "screwdriver", "hammer", "scissors", "la
 
 HANDLED = frozenset({"knife", "screwdriver", "hammer", "scissors"})
 """Their colour is that of their handle."""
+
+CONTAINERS = frozenset({"mug", "cup", "bowl", "dish", "drinking vessel"})
+SUPPORTS = frozenset({"book", "box", "plate", "trivet", "dish"})
+"""Nouns of things in which, and on which, others are found: where else to look would be an odd question."""
 
 COLOUR_WORDS: dict[str, tuple[str, ...]] = {"grey": ("grey", "gray"), "purple": ("purple", "purple", "violet")}
 MATERIAL_WORDS: dict[tuple[str, str], str] = {("box", "paper"): "cardboard"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sam3i_edge.data.tabletop import lexicon, noun_phrases, wordings
-from sam3i_edge.data.tabletop.ask import Ask, bits, filled, located, related, requested, some_relation
+from sam3i_edge.data.tabletop.ask import Ask, bits, filled, located, plausible, related, requested, some_relation
 from sam3i_edge.data.tabletop.catalogue import CATALOGUE
 from sam3i_edge.data.tabletop.draft import Draft
 from sam3i_edge.data.tabletop.noun_phrases import OBJECT, Attributes, Landmark, Phrase
@@ -46,7 +46,7 @@ def _numbered(ask: Ask, singular: str, plural: str, be: str, count: int) -> str:
     if 3 <= count < len(wordings.NUMBERS) and ask.dice.chance(0.25):
         text = ask.pick(wordings.COUNTED).replace("{k}", wordings.NUMBERS[count]).replace("{ns}", plural)
         return _asked(ask, text, "are")
-    text = ask.pick(wordings.ALL)
+    text = ask.pick(tuple(words for words in wordings.ALL if "{ns}" in words) if be == "are" else wordings.ALL)
     return _asked(ask, text.replace("{ns}", plural).replace("{n}", singular), "is" if "{n}" in text else "are")
 
 
@@ -82,6 +82,8 @@ def relation(ask: Ask) -> Draft | None:
     name = some_relation(ask, landmark) if landmark else None
     if landmark is None or name is None:
         return None
+    if ask.target is None and not plausible(name, head.noun.head, landmark):
+        return None
     verdict = head.verdict & related(ask, name, landmark)
     if not ask.fulfilled(verdict) or _dull(ask, head.verdict, verdict):
         return None
@@ -99,6 +101,8 @@ def two_relations(ask: Ask) -> Draft | None:
     names = some_relation(ask, first), some_relation(ask, second)
     positions = [wordings.RELATION_WORDS[name] for name in names if name and wordings.RELATION_WORDS[name].places]
     if names[0] is None or names[1] is None or len(positions) < 2 or names[0] == names[1]:
+        return None
+    if ask.target is None and {"in", "on", "under"} & {*names}:
         return None
     verdict = head.verdict & related(ask, names[0], first) & related(ask, names[1], second)
     if not ask.fulfilled(verdict) or verdict.number > 1 or _dull(ask, head.verdict, verdict):

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
 
 from sam3i_edge.data.tabletop import relations
 from sam3i_edge.data.tabletop.catalogue import held_out
 from sam3i_edge.data.tabletop.facts import SceneFacts, Thing
-from sam3i_edge.data.tabletop.functions import Function
+from sam3i_edge.data.tabletop.functions import FUNCTIONS, Function
 from sam3i_edge.data.tabletop.lexicon import OF_MANY_MATERIALS, SIMILAR_COLOURS, SIMILAR_MATERIALS, Noun
 from sam3i_edge.data.tabletop.verdict import Verdict, indices, verdict
 
-Answered = TypeVar("Answered")
+SECOND_COLOURS = frozenset({"white", "grey", "black", "brown"})
 
 
 class View:
@@ -23,6 +22,7 @@ class View:
         self.things = facts.things
         self.everything = Verdict((1 << len(facts.things)) - 1, 0)
         self._answers: dict[tuple[object, ...], Verdict | None] = {}
+        self._served: dict[int | None, list[Function]] = {}
 
     @property
     def held_out(self) -> int:
@@ -41,12 +41,12 @@ class View:
         )
 
     def colour(self, name: str) -> Verdict:
-        """What is of that colour. A patterned thing may show a second one: white, or black on white."""
+        """What is of that colour. A patterned thing shows a second one, which its facts do not tell."""
 
         def answer(thing: Thing) -> bool | None:
             if thing.colour == name:
                 return True
-            second = thing.pattern != "plain" and name in ("white", "black")
+            second = thing.pattern != "plain" and name in SECOND_COLOURS
             return None if second or frozenset((thing.colour, name)) in SIMILAR_COLOURS else False
 
         return self._sure("colour", name, call=lambda: self._each(answer))
@@ -74,6 +74,15 @@ class View:
     def function(self, function: Function) -> Verdict:
         """What serves that function."""
         return self._sure("function", function.name, call=lambda: self._each(function.answer))
+
+    def served_by(self, target: int | None) -> list[Function]:
+        """The functions that a thing serves beyond doubt, or that nothing in view does."""
+        known = self._served.get(target)
+        if known is None:
+            verdicts = [(function, self.function(function)) for function in FUNCTIONS]
+            known = [f for f, v in verdicts if v.sure and (not v.yes if target is None else v.yes >> target & 1)]
+            self._served[target] = known
+        return known
 
     def place(self, name: str) -> Verdict:
         """What is in that part of the picture."""

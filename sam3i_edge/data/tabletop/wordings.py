@@ -55,7 +55,6 @@ RELATION_WORDS: dict[str, Position] = {
             "just behind {l}",
             "directly behind {l}",
             "on the far side of {l}",
-            "at the back of {l}",
             "beyond {l}",
             "in back of {l}",
         ),
@@ -177,8 +176,8 @@ HOLDERS: Wordings = ("{p}", "{p}", "{p}", "{p}", "that {is} {p}", "which {is} {p
 SUPERLATIVE_ADJECTIVES: dict[str, Wordings] = {
     "biggest": ("biggest", "largest"),
     "smallest": ("smallest", "tiniest"),
-    "tallest": ("tallest", "highest"),
-    "shortest": ("shortest", "lowest", "least tall"),
+    "tallest": ("tallest",),
+    "shortest": ("shortest", "least tall"),
     "nearest": ("nearest", "closest", "frontmost"),
     "farthest": ("farthest", "furthest", "rearmost", "most distant"),
     "leftmost": ("leftmost",),
@@ -189,7 +188,7 @@ SUPERLATIVE_PHRASES: dict[str, Wordings] = {
     "biggest": ("that {is} bigger than the others", "of the largest size", "that {is} biggest"),
     "smallest": ("that {is} smaller than the others", "of the smallest size", "that {is} smallest"),
     "tallest": ("that {is} taller than the others", "of the greatest height", "that {is} tallest"),
-    "shortest": ("that {is} less tall than the others", "of the least height", "that {is} lowest"),
+    "shortest": ("that {is} less tall than the others", "of the least height", "that {is} shortest"),
     "nearest": (
         "closest to the camera",
         "nearest to us",
@@ -235,7 +234,7 @@ SUPERLATIVE_NOUNS: Wordings = (
 COMPARATIVES: dict[str, Wordings] = {
     "biggest": ("bigger", "larger"),
     "smallest": ("smaller",),
-    "tallest": ("taller", "higher"),
+    "tallest": ("taller",),
     "shortest": ("shorter", "less tall"),
     "nearest": ("nearer", "closer"),
     "farthest": ("farther", "more distant"),
@@ -291,11 +290,10 @@ ALL: Wordings = (
     "every {n}",
     "each {n}",
     "the {ns}",
-    "any {n}",
     "every single {n}",
 )
 COUNTED: Wordings = ("the {k} {ns}", "all {k} {ns}", "{k} {ns}", "all {k} of the {ns}")
-MASS: Wordings = ("all the {n}", "the {n}", "all {n}", "all of the {n}", "any {n}")
+MASS: Wordings = ("all the {n}", "the {n}", "all {n}", "all of the {n}", "all of this {n}")
 
 EVERYTHING_MADE: Wordings = (
     "everything made of {c}",
