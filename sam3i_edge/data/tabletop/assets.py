@@ -12,7 +12,7 @@ from sam3i_edge.data.tabletop.catalogue import CATALOGUE
 from sam3i_edge.data.tabletop.meshes import Mesh
 from sam3i_edge.data.tabletop.rotations import Array, about
 
-SHADOW_MAP = 1024
+SHADOW_MAP = 768
 SHADOW_REACH = 0.75
 """Half the side of the square, across the light, in which things cast shadows, metres."""
 TABLE = (2.2, 1.6, 0.05)
@@ -76,7 +76,7 @@ def _shapes() -> dict[str, Mesh]:
     # One tile covers the whole top, and runs on over the edges.
     corners = table.vertices[table.faces]
     shapes["table"] = Mesh(table.vertices, table.faces, corners[..., :2] / max(x, y) + 0.5)
-    shapes["wall"] = _sheet(5.0, 5.0, 2).moved((0, 0, 0), about("x", 90)).moved((0, 0, 0.4))
+    shapes["wall"] = _sheet(5.0, 5.0, 1).moved((0, 0, 0.4), about("x", 90))
     shapes["floor"] = _sheet(12.0, 12.0, 1).moved((0, 0, -0.75))
     return shapes
 

@@ -46,6 +46,11 @@ def look(item: Item, role: str) -> Look:
     if role == "lining":
         light = _mixed(item.rgb, (0.95, 0.93, 0.9), 0.35) if item.material != "wooden" else item.rgb
         return Look((*light, 1), "wood" if item.material == "wooden" else "", specular, shininess)
+    if role == "hollow":
+        rgb = _brightness(item) if item.material == "wooden" else item.rgb
+        return Look(
+            (*_mixed(rgb, (0, 0, 0), 0.16), 1), "wood" if item.material == "wooden" else "", specular, shininess
+        )
     if role == "trim":
         return Look(
             (*_mixed(item.rgb, (0.06, 0.06, 0.07) if max(item.rgb) > 0.25 else (0.5, 0.5, 0.5), 0.3), 1),
@@ -60,9 +65,9 @@ def look(item: Item, role: str) -> Look:
     return Look((*item.rgb, alpha), "", specular, shininess)
 
 
-def surface(texture: str, tint: RGB) -> Look:
-    """A table, wall or floor."""
-    return Look((*tint, 1), texture, 0.08, 0.2)
+def surface(texture: str, tint: RGB, emission: float = 0.0) -> Look:
+    """A table, wall or floor; ``emission`` is light that reaches it from elsewhere in the room."""
+    return Look((*tint, 1), texture, 0.08, 0.2, emission)
 
 
 def _brightness(item: Item) -> RGB:

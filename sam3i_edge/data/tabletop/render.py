@@ -19,7 +19,7 @@ from sam3i_edge.errors import RuntimeUnavailableError
 
 MAX_SIZE = 1024
 MAX_GEOMS = 400
-SUPERSAMPLING = 2
+SUPERSAMPLING = 1.5
 NEAR, FAR = 0.03, 12.0
 OUTLINE_MARGIN = 1.5
 """Outlines are drawn with a wider view than the picture, so that what its edge cuts off counts as hidden."""
@@ -110,11 +110,13 @@ class Renderer:
             self._draw_item(item, index)
         self._draw_room(scene)
         self._set_lights(scene)
-        large = min(size * SUPERSAMPLING, MAX_SIZE)
+        large = min(int(size * SUPERSAMPLING), MAX_SIZE)
         depth = np.empty((large, large), np.float32)
-        pixels = shading.shaded(self._read(large, segments=False, depth=depth), metres(depth[::-1]), scene)
-        small = cv2.resize(pixels, (size, size), interpolation=cv2.INTER_AREA)
-        return shading.graded(small, scene.grading)
+        pixels = self._read(large, segments=False, depth=depth)
+        near, far = (buffered(shading.table_depth(scene.camera, large) + side)[:, None] for side in (-0.004, 0.004))
+        table = ((depth[::-1] > near) & (depth[::-1] < far)).astype(np.uint8) * 255
+        small, share = (cv2.resize(full, (size, size), interpolation=cv2.INTER_AREA) for full in (pixels, table))
+        return shading.graded(shading.shaded(small, share, scene), scene.grading)
 
     def _begin(self, scene: Scene, margin: float) -> None:
         self._scene.ngeom = 0
@@ -138,8 +140,10 @@ class Renderer:
         turn = about("z", room.turn)
         self._draw("table", turn, np.array([0, room.table_edge, 0.0]), looks.surface(room.table, room.table_tint), -1)
         wall = np.array([0, room.depth, 0.0])
-        self._draw("wall", about("z", room.turn / 3), wall, looks.surface(room.wall, room.wall_tint), -1)
+        self._draw("wall", about("z", room.turn / 3), wall, looks.surface(room.wall, room.wall_tint, 0.25), -1)
         self._draw("floor", np.eye(3), np.zeros(3), looks.surface("", (0.42, 0.38, 0.34)), -1)
+        for number in range(self._scene.ngeom - 3, self._scene.ngeom):  # they receive shadows, and cast none: faster
+            self._scene.geoms[number].category = self._mujoco.mjtCatBit.mjCAT_DECOR
 
     def _draw(self, name: str, matrix: Array, position: Array, look: looks.Look, index: int) -> None:
         mesh = self._assets.meshes[name]
@@ -195,10 +199,10 @@ class Renderer:
         return indices
 
 
-def metres(depth: Array) -> Array:
-    """The depth buffer's values, 0 to 1, as metres along the camera's axis."""
-    distance: Array = NEAR * FAR / (FAR - depth * (FAR - NEAR))
-    return distance
+def buffered(distance: Array) -> Array:
+    """Metres along the camera's axis as the depth buffer holds them, 0 to 1."""
+    depth: Array = (FAR - NEAR * FAR / np.maximum(distance, NEAR)) / (FAR - NEAR)
+    return depth.astype(np.float32)
 
 
 def _direction(light: Light) -> Array:

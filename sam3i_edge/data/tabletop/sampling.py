@@ -14,12 +14,16 @@ from sam3i_edge.data.tabletop.scene import RGB, Camera, Grading, Item, Light, Ro
 
 COUNTS = (3, 4, 5, 6, 7, 8)
 COUNT_WEIGHTS = (0.12, 0.2, 0.24, 0.2, 0.14, 0.1)
+TRIES = 120
+DIRECTIONS = np.stack([np.cos(np.radians(np.arange(0, 360, 15))), np.sin(np.radians(np.arange(0, 360, 15)))], 1)
 GAP = 0.012
 """Least distance between things on the table, metres."""
 HELD_OUT_PAIRS = tuple((kind, colour) for kind in KINDS for colour in CATALOGUE[kind].colours if held_out(kind, colour))
 
 RESTS = ("spoon", "fork", "knife", "apple", "banana", "lemon", "phone", "screwdriver", "scissors")
 """Things that may lie on another one."""
+FACING = {"laptop": 0.0, "lamp": -90.0}
+"""Things that mostly face the camera, and the turn that makes them do so, degrees."""
 FITS_BOWL = ("apple", "lemon", "ball", "banana")
 FITS_PLATE = ("apple", "banana", "lemon")
 FITS_MUG = ("spoon", "fork", "screwdriver")
@@ -74,8 +78,8 @@ def dress(rng: np.random.Generator, wish: Wish) -> Item:
     stretch[1] = stretch[0] * rng.uniform(0.97, 1.03)
     lies = bool(kind.lies and rng.random() < 0.2)
     turn = about("z", float(rng.uniform(0, 360)))
-    if wish.kind == "laptop":
-        turn = about("z", float(rng.normal(0, 40)))
+    if wish.kind in FACING:
+        turn = about("z", FACING[wish.kind] + float(rng.normal(0, 45)))
     if lies:
         # Rolled so that a handle points up or sideways, never into the table.
         turn = turn @ about("x", 90) @ about("z", float(rng.uniform(15, 165)))
@@ -121,52 +125,43 @@ def standing(item: Item) -> Item:
 def arrange(rng: np.random.Generator, items: list[Item]) -> tuple[Item, ...]:
     """Put the things on the table, some of them on or in another one. Things without room are left out."""
     placed: list[Item] = []
+    spots: list[Array] = []
     outlines: list[Array] = []
     for item in sorted(items, key=lambda item: -item.size):
         found = _stacked(rng, item, placed)
         if found:
             placed.append(found)
-            outlines.append(np.zeros((0, 2)))
             continue
-        base = footprint(item)
-        for attempt in range(80):
-            radius = (0.02 + 0.007 * attempt) * np.sqrt(rng.random() + 0.1)
-            angle = rng.uniform(0, 2 * np.pi)
-            spot = np.array([1.15 * radius * np.cos(angle), radius * np.sin(angle)])
-            outline = base + spot
-            if all(apart(outline, other, GAP) for other in outlines if len(other)):
-                placed.append(replace(item, position=item.position + [*spot, 0.0]))
-                outlines.append(outline)
-                break
+        radius = (0.02 + 0.005 * np.arange(TRIES)) * np.sqrt(rng.random(TRIES) + 0.1)
+        angle = rng.uniform(0, 2 * np.pi, TRIES)
+        tried = np.stack([1.15 * radius * np.cos(angle), radius * np.sin(angle)], 1)
+        outline = footprint(item)
+        free = np.flatnonzero(clear(tried, outline, np.array(spots).reshape(-1, 2), np.array(outlines)))
+        if len(free):
+            spot = tried[free[0]]
+            placed.append(replace(item, position=item.position + np.array([*spot, 0.0])))
+            spots.append(spot)
+            outlines.append(outline)
     return tuple(placed)
 
 
 def footprint(item: Item) -> Array:
-    """(n, 2): the convex outline of the thing from above, counter-clockwise, simplified to few corners."""
-    points = item.corners()[:, :2]
-    angles = np.radians(np.arange(0, 360, 30))
-    directions = np.stack([np.cos(angles), np.sin(angles)], 1)
-    reach = (points @ directions.T).max(0)
-    following = np.roll(directions, -1, 0)
-    # Corners of the polygon that the twelve tangents form.
-    cross = directions[:, 0] * following[:, 1] - directions[:, 1] * following[:, 0]
-    nearby = np.roll(reach, -1)
-    x = (reach * following[:, 1] - nearby * directions[:, 1]) / cross
-    y = (nearby * directions[:, 0] - reach * following[:, 0]) / cross
-    return np.stack([x, y], 1)
+    """(len(DIRECTIONS),): how far the thing, seen from above, reaches from its position's middle in each direction."""
+    reach: Array = (item.corners()[:, :2] @ DIRECTIONS.T).max(0)
+    return reach
 
 
-def apart(first: Array, second: Array, gap: float) -> bool:
-    """Whether two convex outlines are at least ``gap`` apart along some edge's direction."""
-    for outline in (first, second):
-        edges = np.roll(outline, -1, 0) - outline
-        normals = np.stack([edges[:, 1], -edges[:, 0]], 1)
-        normals = normals[np.linalg.norm(normals, axis=1) > 1e-9]
-        normals /= np.linalg.norm(normals, axis=1, keepdims=True)
-        a, b = first @ normals.T, second @ normals.T
-        if ((a.min(0) - b.max(0) > gap) | (b.min(0) - a.max(0) > gap)).any():
-            return True
-    return False
+def clear(tried: Array, outline: Array, spots: Array, outlines: Array) -> Array:
+    """Which of the places ``tried`` (t, 2) keep the thing at least ``GAP`` apart from those at ``spots`` (n, 2).
+
+    Outlines are polygons with edges in the same ``DIRECTIONS``, so one of these separates two that are apart.
+    """
+    if not len(spots):
+        return np.ones(len(tried), bool)
+    along = (tried[:, None] - spots[None]) @ DIRECTIONS.T
+    between = along - np.roll(outline, len(DIRECTIONS) // 2) - outlines[None]
+    free: Array = (between.max(-1) > GAP).all(1)
+    return free
 
 
 def _stacked(rng: np.random.Generator, item: Item, placed: list[Item]) -> Item | None:
@@ -186,7 +181,7 @@ def _stacked(rng: np.random.Generator, item: Item, placed: list[Item]) -> Item |
             spread = np.ptp(item.corners()[:, :2], axis=0).max()
             if spread < 2 * radius * scale[:2].min() * (1.05 if other.kind == "plate" else 1.5):
                 shift = rng.uniform(-0.1, 0.1, 2) * radius * scale[0]
-                place = other.position + [*shift, height * scale[2]]
+                place = other.position + np.array([*shift, height * scale[2]])
                 return replace(item, position=item.position + place, resting_on=index)
     return None
 
@@ -196,11 +191,11 @@ def _inside(
 ) -> Item | None:
     floor, radius, rim = model.hollow or (0.0, 0.0, 0.0)
     room, floor, rim = radius * scale[:2].min(), floor * scale[2], rim * scale[2]
-    axis = other.matrix @ [*model.hollow_centre, 0.0] + other.position
+    axis = other.matrix @ np.array([*model.hollow_centre, 0.0]) + other.position
     if other.kind == "bowl" and item.kind in FITS_BOWL:
         if np.ptp(item.corners()[:, :2], axis=0).max() > 2.1 * room:
             return None
-        return replace(item, position=item.position + axis + [0, 0, floor + 0.012], inside=index)
+        return replace(item, position=item.position + axis + np.array([0, 0, floor + 0.012]), inside=index)
     if other.kind == "mug" and item.kind in FITS_MUG and item.size > 1.5 * rim:
         # Handle down, leaning against the rim.
         lean = float(np.degrees(np.arctan2(room * 1.1, rim)))
@@ -211,7 +206,7 @@ def _inside(
         points = stood.corners()
         foot = points[points[:, 2] < points[:, 2].min() + 0.02].mean(0)
         start = about("z", side) @ np.array([-room * 0.5, 0, floor + 0.01])
-        return replace(stood, position=axis + start - [foot[0], foot[1], points[:, 2].min()], inside=index)
+        return replace(stood, position=axis + start - np.array([foot[0], foot[1], points[:, 2].min()]), inside=index)
     return None
 
 
@@ -241,9 +236,9 @@ def aim(rng: np.random.Generator, items: tuple[Item, ...]) -> Camera:
 def light(rng: np.random.Generator) -> tuple[tuple[Light, ...], RGB]:
     """A key light that casts shadows, one or two weak ones that do not, and the ambient light."""
     warm = float(rng.uniform(-0.03, 0.09))
-    key = float(rng.uniform(0.46, 0.62))
+    key = float(rng.uniform(0.5, 0.66))
     side = float(rng.choice([-1, 1]))
-    lights = [Light(side * float(rng.uniform(25, 150)), float(rng.uniform(38, 68)), _tinted(key, warm), True)]
+    lights = [Light(side * float(rng.uniform(25, 120)), float(rng.uniform(38, 68)), _tinted(key, warm), True)]
     lights.append(
         Light(
             -side * float(rng.uniform(20, 90)),
@@ -254,7 +249,7 @@ def light(rng: np.random.Generator) -> tuple[tuple[Light, ...], RGB]:
     )
     if rng.random() < 0.5:
         lights.append(Light(float(rng.uniform(150, 210)), float(rng.uniform(20, 45)), _tinted(0.14, 0.02), False))
-    return tuple(lights), _tinted(float(rng.uniform(0.3, 0.4)), 0.01)
+    return tuple(lights), _tinted(float(rng.uniform(0.36, 0.46)), 0.01)
 
 
 def _tinted(value: float, warm: float) -> RGB:

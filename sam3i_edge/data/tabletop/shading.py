@@ -11,28 +11,31 @@ from sam3i_edge.data.tabletop.scene import Camera, Grading, Item, Scene
 SHADE_SIZE = 224
 SHADE_REACH = 0.75
 """Half the side of the square of table that is shaded, metres."""
+EXPOSED = 0.5
+"""Mean brightness that the exposure aims at."""
+SHOULDER = 0.8
 SHADE_TINT = (0.9, 1.0, 1.04)
 """How strongly each colour is dimmed: shade is a little warmer than light."""
 
 
-def shaded(picture: Array, depth: Array, scene: Scene) -> Array:
+def shaded(picture: Array, table: Array, scene: Scene) -> Array:
     """Dim the table where things hide the sky from it.
 
     Args:
         picture: (S, S, 3) uint8.
-        depth: (S, S), metres along the camera's axis.
+        table: (S, S) uint8, the share of each pixel that shows the table's top, 0 to 255.
+        scene: what the picture shows.
     """
     size = picture.shape[0]
     to_image = _table_to_image(scene.camera, size)
     shade = cv2.warpPerspective(_contact_shade(scene.items), to_image, (size, size), flags=cv2.INTER_LINEAR)
-    on_table = np.abs(depth - _table_depth(scene.camera, size)[:, None]) < 0.004
-    shade = np.where(on_table, shade, 0)
+    shade = cv2.multiply(shade, table, scale=1 / 255)
     dimming = 255 - cv2.merge([cv2.convertScaleAbs(shade, alpha=share) for share in SHADE_TINT])
     dimmed: Array = cv2.multiply(picture, dimming, scale=1 / 255)
     return dimmed
 
 
-def _table_depth(camera: Camera, size: int) -> Array:
+def table_depth(camera: Camera, size: int) -> Array:
     """(size,): depth of the plane z = 0 in each row, metres; far beyond anything above the horizon."""
     angle = np.radians(camera.tilt)
     slope = (1 - 2 * (np.arange(size) + 0.5) / size) * np.tan(np.radians(camera.view) / 2)
@@ -77,13 +80,22 @@ def _contact_shade(items: tuple[Item, ...]) -> Array:
 def graded(picture: Array, grading: Grading) -> Array:
     """The camera's part: (S, S, 3) uint8 to (S, S, 3) uint8."""
     size = picture.shape[0]
-    value = picture.astype(np.float32) / 255
-    value *= np.array([1 + grading.warmth, 1.0, 1 - grading.warmth], np.float32) * grading.exposure
-    value = value + grading.contrast * value * (1 - value) * (2 * value - 1)
+    value = cv2.LUT(picture, _curve(grading, float(picture.mean()) / 255))
     axis = np.linspace(-1, 1, size, dtype=np.float32)
     value *= (1 - grading.vignette * (axis[:, None] ** 2 + axis[None] ** 2) / 2)[..., None]
     if grading.blur > 0.05:
         value = cv2.GaussianBlur(value, (0, 0), grading.blur)
     rng = np.random.default_rng(grading.seed)
-    value += grading.noise * rng.standard_normal(value.shape, np.float32)
-    return np.clip(np.rint(value * 255), 0, 255).astype(np.uint8)
+    value += np.float32(255 * grading.noise) * rng.standard_normal(value.shape, np.float32)
+    return np.clip(value + 0.5, 0, 255).astype(np.uint8)
+
+
+def _curve(grading: Grading, mean: float) -> Array:
+    """(1, 256, 3) float32: what each value of each channel becomes, 0 to 255."""
+    # Half of what an automatic exposure would do: dark tables stay dark, but nothing drowns.
+    gain = grading.exposure * float(np.clip((EXPOSED / max(0.05, mean)) ** 0.5, 0.8, 1.35))
+    value = np.linspace(0, 1, 256)[None, :, None] * gain * np.array([1 + grading.warmth, 1.0, 1 - grading.warmth])
+    # A soft shoulder instead of burnt-out highlights.
+    value = np.where(value > SHOULDER, SHOULDER + (1 - SHOULDER) * np.tanh((value - SHOULDER) / (1 - SHOULDER)), value)
+    value = value + grading.contrast * value * (1 - value) * (2 * value - 1)
+    return (255 * value).astype(np.float32)

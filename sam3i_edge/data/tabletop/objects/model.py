@@ -11,6 +11,7 @@ from sam3i_edge.data.tabletop.meshes import Mesh
 ROLES = (
     "main",  # the thing's colour, material and pattern
     "lining",  # a lighter shade of it
+    "hollow",  # it in a hollow, where less light comes
     "trim",  # a darker shade of it
     "accent",  # a second, neutral colour
     "steel",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sam3i_edge.data.tabletop.meshes import Mesh, arc, joined, lathe, rod, sweep
+from sam3i_edge.data.tabletop.meshes import Mesh, arc, joined, lathe, sweep
 from sam3i_edge.data.tabletop.objects.model import Model, Part
 
 Profile = list[tuple[float, float]]
@@ -21,7 +21,7 @@ def mug(variant: int) -> Model:
     body = lathe([*outside, (rim - 0.015, 1.0), (rim - 0.05, 0.995)])
     inside = [(rim - 0.05, 0.995), (rim - 0.065, 0.9), (outside[2][0] - 0.06, 0.12), (0, 0.08)]
     grip = outside[-3][0] if variant != 2 else 0.36
-    handle = _handle(grip - 0.02, 0.20, 0.82, 0.34, 0.058)
+    handle = _handle((grip - 0.03, grip - 0.03), 0.20, 0.82, 0.34, 0.058)
     return Model((Part("main", joined(body, handle)), Part("lining", lathe(inside))), hollow=(0.1, rim - 0.08, 1.0))
 
 
@@ -34,7 +34,7 @@ def cup(variant: int) -> Model:
     rim, top = outside[-1]
     body = lathe([*outside, (rim - 0.01, top + 0.02), (rim - 0.04, top + 0.015)])
     inside = lathe([(rim - 0.04, top + 0.015), (rim - 0.08, top * 0.6), (0.2, 0.14), (0, 0.12)])
-    handle = _handle(0.36, 0.24, top - 0.03, 0.2, 0.04)
+    handle = _handle(((0.33, 0.445), (0.385, 0.40))[variant], 0.26, top - 0.06, 0.22, 0.045)
     saucer = lathe(
         [
             (0, 0),
@@ -84,10 +84,10 @@ def bowl(variant: int) -> Model:
     outer = [(float(x), float(z) * depth) for x, z in curve]
     floor, (rim, top) = outer[0][1], outer[-1]
     outside = [(0.0, floor), (0.42, floor), *[point for point in outer if point[0] > 0.45]]
-    inner = [(x * 0.92, z * 0.88 - 0.0) for x, z in reversed(outer)]
+    inner = [(x * 0.92, z * 0.88) for x, z in reversed(outer)]
     body = lathe([*outside, (rim - 0.02, top + 0.03), (rim * 0.94, top + 0.02)])
     inside = lathe([(rim * 0.94, top + 0.02), *[(x, z) for x, z in inner if z < top]])
-    return Model((Part("main", body), Part("lining", inside)), hollow=(floor * 0.88, rim * 0.8, top))
+    return Model((Part("main", body), Part("hollow", inside)), hollow=(floor * 0.88, rim * 0.8, top))
 
 
 def plate(variant: int) -> Model:
@@ -155,18 +155,13 @@ def jar(variant: int) -> Model:
     return Model(tuple(parts))
 
 
-def _handle(inner: float, low: float, high: float, reach: float, radius: float) -> Mesh:
-    """A C-shaped handle in the x-z plane, from the wall at x = ``inner``."""
+def _handle(walls: tuple[float, float], low: float, high: float, reach: float, radius: float) -> Mesh:
+    """A C-shaped handle in the x-z plane, from the wall at x = ``walls[0]``, below, to ``walls[1]``, above."""
     middle, half = (low + high) / 2, (high - low) / 2
-    angles = np.radians(np.linspace(-90, 90, 11))
-    path = [
-        (inner + reach * np.cos(a) ** 0.7 if abs(np.cos(a)) > 1e-6 else inner, 0, middle + half * np.sin(a))
-        for a in angles
-    ]
-    path = [(inner - 0.04, 0, low), *path, (inner - 0.04, 0, high)]
+    path = []
+    for angle in np.radians(np.linspace(-88, 88, 11)):
+        share = (1 + np.sin(angle)) / 2
+        wall = walls[0] + share * (walls[1] - walls[0])
+        path.append((wall + reach * np.cos(angle) ** 0.7, 0, middle + half * np.sin(angle)))
+    path = [(walls[0] - 0.005, 0, low), *path, (walls[1] - 0.005, 0, high)]
     return sweep(path, [(radius * 1.25, radius)] * len(path), 10, normal=(0, 1, 0))
-
-
-def tube(path: list[tuple[float, float, float]], radius: float) -> Mesh:
-    """Straight pieces of a rod, one after the other, with ball joints."""
-    return joined(*(rod(a, b, radius) for a, b in zip(path, path[1:], strict=False)))
