@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from sam3i_edge.data.tabletop import lexicon, noun_phrases, wordings
@@ -17,6 +18,9 @@ REQUESTABLE = frozenset(
     ("the", "both", "all", "every", "each", "what", "whatever", "something", "everything", "a", "an")
 )
 """What begins with one of these words can follow "pick up"."""
+
+
+LANDMARKS_TRIED = 4
 
 
 class Ask(NamedTuple):
@@ -50,6 +54,14 @@ class Ask(NamedTuple):
         index = self.other(*taken)
         return None if index is None else noun_phrases.landmark(self.view, index, self.dice, self.split)
 
+    def landmark_with(self, fits: Callable[[int], bool]) -> Landmark | None:
+        """Words for some other thing than the target that fits; the first of a few tried that can be named."""
+        left = [i for i in range(len(self.view.things)) if i != self.target]
+        for index in self.dice.shuffled(left)[:LANDMARKS_TRIED]:
+            if fits(index):
+                return noun_phrases.landmark(self.view, index, self.dice, self.split)
+        return None
+
 
 def related(ask: Ask, name: str, landmark: Landmark) -> Verdict:
     """What stands in that relation to a landmark; nothing, if the landmark is not there."""
@@ -63,6 +75,16 @@ def some_relation(ask: Ask, landmark: Landmark) -> str | None:
         if ask.target is None or related(ask, name, landmark).yes >> ask.target & 1:
             return name
     return None
+
+
+def some_related(ask: Ask) -> tuple[str, Landmark] | None:
+    """A relation and a landmark to which the target stands in it; without a target any two."""
+    if ask.target is None:
+        landmark = ask.landmark()
+    else:
+        landmark = ask.landmark_with(lambda index: ask.view.stands(int(ask.target or 0), index))
+    name = some_relation(ask, landmark) if landmark else None
+    return (name, landmark) if landmark and name else None
 
 
 def plausible(name: str, head: str, landmark: Landmark) -> bool:

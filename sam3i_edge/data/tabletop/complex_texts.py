@@ -7,13 +7,24 @@ from collections.abc import Callable
 from functools import cache
 
 from sam3i_edge.data.tabletop import frames, lexicon, wordings
-from sam3i_edge.data.tabletop.ask import Ask, bits, filled, located, plausible, related, requested, some_relation
+from sam3i_edge.data.tabletop.ask import (
+    Ask,
+    bits,
+    filled,
+    located,
+    plausible,
+    related,
+    requested,
+    some_related,
+    some_relation,
+)
 from sam3i_edge.data.tabletop.catalogue import ANY
 from sam3i_edge.data.tabletop.draft import Draft
-from sam3i_edge.data.tabletop.functions import FUNCTIONS, Function
+from sam3i_edge.data.tabletop.functions import Function
 from sam3i_edge.data.tabletop.holdout import usable
 from sam3i_edge.data.tabletop.noun_phrases import Landmark
 from sam3i_edge.data.tabletop.verdict import Verdict
+from sam3i_edge.data.tabletop.view import FUNCTIONS
 from sam3i_edge.data.tabletop.wordings import Position, Wordings
 
 FORMS = ("you", "it", "to", "do")
@@ -185,10 +196,10 @@ def _place(ask: Ask, position: Position, landmarks: tuple[Landmark, ...], many: 
 
 def nameless(ask: Ask) -> Draft | None:
     """ "whatever is right behind the laptop"."""
-    landmark = ask.landmark()
-    name = some_relation(ask, landmark) if landmark else None
-    if landmark is None or name is None:
+    found = some_related(ask)
+    if found is None:
         return None
+    name, landmark = found
     if ask.target is None and not plausible(name, "dish", landmark):
         return None
     verdict = related(ask, name, landmark)
@@ -196,10 +207,10 @@ def nameless(ask: Ask) -> Draft | None:
     if not ask.fulfilled(verdict) or (verdict.number > 1 and not position.places):
         return None
     if position.places:
-        choices = wordings.NAMELESS_ONE if verdict.number < 2 else wordings.NAMELESS_MANY
+        choices = frames.NAMELESS_ONE if verdict.number < 2 else frames.NAMELESS_MANY
         text = ask.pick(choices).replace("{p}", filled(ask.pick(position.places), (landmark,)))
     else:
-        text = ask.pick(wordings.NAMELESS_CLAUSE).replace(
+        text = ask.pick(frames.NAMELESS_CLAUSE).replace(
             "{p}", located(ask, position, (landmark,), paired=landmark.paired)
         )
     return Draft(_asked(ask, text), verdict, ((name, "thing", landmark.head),), landmark.unseen, bits((landmark,)))
@@ -212,20 +223,20 @@ def extreme(ask: Ask) -> Draft | None:
     for name in ask.dice.shuffled(tuple(wordings.SUPERLATIVE_ADJECTIVES)):
         verdict = ask.view.superlative(name, ask.view.everything)
         if verdict is not None and ask.fulfilled(verdict):
-            text = ask.pick(wordings.NAMELESS_SUPERLATIVES[name])
+            text = ask.pick(frames.NAMELESS_SUPERLATIVES[name])
             return Draft(_asked(ask, text), verdict, ((name, "thing", ""),))
     return None
 
 
 def closest(ask: Ask) -> Draft | None:
     """ "the thing closest to the red one"."""
-    landmark = ask.landmark()
-    if landmark is None or ask.target is None:
+    if ask.target is None:
         return None
-    verdict = ask.view.closest_to(landmark.at, ask.view.everything)
-    if verdict is None or not ask.fulfilled(verdict):
+    verdict = Verdict(1 << ask.target, 0)
+    landmark = ask.landmark_with(lambda index: ask.view.closest_to(index, ask.view.everything) == verdict)
+    if landmark is None:
         return None
-    text = filled(ask.pick(wordings.NAMELESS_SUPERLATIVES["closest to"]), (landmark,))
+    text = filled(ask.pick(frames.NAMELESS_SUPERLATIVES["closest to"]), (landmark,))
     combination = ("closest to", "thing", landmark.head)
     return Draft(_asked(ask, text), verdict, (combination,), landmark.unseen, bits((landmark,)))
 
@@ -240,13 +251,13 @@ def exclusion(ask: Ask) -> Draft | None:
 
 
 MAKERS: dict[Callable[[Ask], Draft | None], float] = {
-    function: 0.42,
-    coloured: 0.09,
-    placed: 0.14,
+    function: 0.36,
+    coloured: 0.14,
+    placed: 0.16,
     most: 0.07,
-    nameless: 0.14,
-    extreme: 0.06,
-    closest: 0.06,
-    exclusion: 0.05,
+    nameless: 0.16,
+    extreme: 0.05,
+    closest: 0.08,
+    exclusion: 0.035,
 }
 """The makers and how often each is tried."""

@@ -83,7 +83,6 @@ NOUNS: tuple[Noun, ...] = (
     _noun("cell phone", "phone"),
     _noun("mobile phone", "phone"),
     _noun("lamp", "lamp"),
-    _noun("desk lamp", "lamp"),
     _noun("table lamp", "lamp"),
     _noun("candle", "candle"),
     _noun("trivet", "trivet"),
@@ -168,7 +167,7 @@ MATERIAL_NOUNS: dict[str, str] = {"wooden": "wood"}
 PATTERN_WORDS: dict[str, tuple[str, ...]] = {
     "striped": ("striped", "striped", "stripy"),
     "dotted": ("dotted", "spotted", "polka-dot"),
-    "plain": ("plain", "unpatterned", "plain-coloured"),
+    "plain": ("plain",),
 }
 PATTERN_PHRASES: dict[str, tuple[str, ...]] = {
     "striped": ("with stripes", "with a striped pattern"),

@@ -7,11 +7,11 @@ from typing import NamedTuple
 from sam3i_edge.data.tabletop import lexicon
 from sam3i_edge.data.tabletop.catalogue import KINDS, held_out, kind
 from sam3i_edge.data.tabletop.dice import Dice
+from sam3i_edge.data.tabletop.frames import NAMELESS_LANDMARKS
 from sam3i_edge.data.tabletop.holdout import usable
 from sam3i_edge.data.tabletop.lexicon import Noun
 from sam3i_edge.data.tabletop.verdict import Verdict
 from sam3i_edge.data.tabletop.view import View
-from sam3i_edge.data.tabletop.wordings import NAMELESS_LANDMARKS
 
 OBJECT = Noun("object", "objects", frozenset(KINDS))
 """The noun that says nothing."""
@@ -93,9 +93,15 @@ def attributes_of(view: View, index: int, dice: Dice, least: int = 0) -> Attribu
     colour = thing.colour if dice.chance(0.7) else ""
     named = thing.material in lexicon.NAMED_MATERIALS.get(thing.kind, ())
     material = thing.material if named and dice.chance(0.25) else ""
-    pattern = thing.pattern if patterned and dice.chance(0.6 if thing.pattern != "plain" else 0.08) else ""
+    contrast = patterned and (thing.pattern != "plain" or _patterned_twin(view, index))
+    pattern = thing.pattern if contrast and dice.chance(0.5) else ""
     said = bool(colour) + bool(material) + bool(pattern)
     return Attributes(colour if said >= least else thing.colour, material, pattern)
+
+
+def _patterned_twin(view: View, index: int) -> bool:
+    """Another thing of the kind has a pattern: then it says something that this one is plain."""
+    return any(other.kind == view.things[index].kind and other.pattern != "plain" for other in view.things)
 
 
 def describing(view: View, index: int, dice: Dice, attributed: float, wider: float = 0.1) -> Phrase:

@@ -82,7 +82,8 @@ def next_to(a: Thing, b: Thing, facts: SceneFacts) -> Answer:
     dy = max(a.box[1], b.box[1]) - min(a.box[3], b.box[3])
     if max(dx, dy) > 0.2 * facts.width:
         return False
-    same_level = a.resting_on is None and b.resting_on is None and a.inside is None and b.inside is None
+    beside = abs(a.centre[0] - b.centre[0]) > 0.7 * abs(a.centre[1] - b.centre[1])
+    same_level = beside and a.resting_on is None and b.resting_on is None and a.inside is None and b.inside is None
     return True if same_level and gap < NEAR and dx < 0.04 * facts.width and dy < 0.02 * facts.height else None
 
 

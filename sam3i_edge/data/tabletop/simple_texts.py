@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sam3i_edge.data.tabletop import lexicon, noun_phrases, wordings
-from sam3i_edge.data.tabletop.ask import Ask, bits, filled, located, plausible, related, requested, some_relation
+from sam3i_edge.data.tabletop.ask import (
+    Ask,
+    bits,
+    filled,
+    located,
+    plausible,
+    related,
+    requested,
+    some_related,
+    some_relation,
+)
 from sam3i_edge.data.tabletop.catalogue import CATALOGUE
 from sam3i_edge.data.tabletop.draft import Draft
 from sam3i_edge.data.tabletop.noun_phrases import OBJECT, Attributes, Landmark, Phrase
@@ -57,9 +67,18 @@ def _positioned(ask: Ask, head: Phrase, position: Position, landmarks: tuple[Lan
     return _numbered(ask, singular, plural, head.be, verdict.number)
 
 
-def _dull(ask: Ask, head: Verdict, verdict: Verdict) -> bool:
-    """The noun alone would mean the same, and there are enough such texts."""
-    return ask.target is not None and head == verdict and not ask.dice.chance(REDUNDANT)
+def _circular(head: Phrase, *landmarks: Landmark) -> bool:
+    """The phrase means the landmark itself, or is the same: "the mug next to the red mug", with no other mug there."""
+    return any(
+        landmark.words == f"the {head.singular}" or (landmark.at >= 0 and head.verdict.yes == 1 << landmark.at)
+        for landmark in landmarks
+    )
+
+
+def _dull(ask: Ask, head: Phrase) -> bool:
+    """The noun alone means the target, and there are enough texts that say more than they must."""
+    alone = ask.target is not None and head.verdict == Verdict(1 << ask.target, 0)
+    return alone and not ask.dice.chance(REDUNDANT)
 
 
 def attributes(ask: Ask) -> Draft | None:
@@ -78,14 +97,15 @@ def attributes(ask: Ask) -> Draft | None:
 
 def relation(ask: Ask) -> Draft | None:
     """ "the mug left of the laptop"."""
-    head, landmark = _head(ask), ask.landmark()
-    name = some_relation(ask, landmark) if landmark else None
-    if landmark is None or name is None:
+    head = _head(ask)
+    found = None if _dull(ask, head) else some_related(ask)
+    if found is None or _circular(head, found[1]):
         return None
+    name, landmark = found
     if ask.target is None and not plausible(name, head.noun.head, landmark):
         return None
     verdict = head.verdict & related(ask, name, landmark)
-    if not ask.fulfilled(verdict) or _dull(ask, head.verdict, verdict):
+    if not ask.fulfilled(verdict):
         return None
     text = _positioned(ask, head, wordings.RELATION_WORDS[name], (landmark,), verdict)
     combination = (name, head.noun.head, landmark.head)
@@ -94,9 +114,10 @@ def relation(ask: Ask) -> Draft | None:
 
 def two_relations(ask: Ask) -> Draft | None:
     """ "the mug left of the laptop and behind the bowl"."""
-    head, first = _head(ask, 0.15), ask.landmark()
+    head = _head(ask, 0.15)
+    first = None if _dull(ask, head) else ask.landmark()
     second = ask.landmark(first.at) if first else None
-    if first is None or second is None or first.words == second.words:
+    if first is None or second is None or first.words == second.words or _circular(head, first, second):
         return None
     names = some_relation(ask, first), some_relation(ask, second)
     positions = [wordings.RELATION_WORDS[name] for name in names if name and wordings.RELATION_WORDS[name].places]
@@ -105,7 +126,7 @@ def two_relations(ask: Ask) -> Draft | None:
     if ask.target is None and {"in", "on", "under"} & {*names}:
         return None
     verdict = head.verdict & related(ask, names[0], first) & related(ask, names[1], second)
-    if not ask.fulfilled(verdict) or verdict.number > 1 or _dull(ask, head.verdict, verdict):
+    if not ask.fulfilled(verdict) or verdict.number > 1:
         return None
     places = [
         filled(ask.pick(position.places), (landmark,))
@@ -121,9 +142,8 @@ def between(ask: Ask) -> Draft | None:
     """ "the box between the lamp and the can"."""
     if len(ask.view.things) < 3:
         return None
-    head, first = _head(ask, 0.2), ask.landmark()
-    second = ask.landmark(first.at) if first else None
-    if first is None or second is None or first.words == second.words:
+    head, first, second = _head(ask, 0.2), *_flanks(ask)
+    if first is None or second is None or first.words == second.words or _circular(head, first, second):
         return None
     there = first.at >= 0 and second.at >= 0
     verdict = head.verdict & (ask.view.between(first.at, second.at) if there else NOTHING)
@@ -134,16 +154,27 @@ def between(ask: Ask) -> Draft | None:
     return Draft(text, verdict, combinations, head.unseen or first.unseen or second.unseen, bits((first, second)))
 
 
+def _flanks(ask: Ask) -> tuple[Landmark | None, Landmark | None]:
+    """Two landmarks with the target between them; without a target any two."""
+    if ask.target is None:
+        first = ask.landmark()
+        return first, ask.landmark(first.at) if first else None
+    pairs = ask.view.pairs_around(ask.target)
+    if not pairs:
+        return None, None
+    first, second = (noun_phrases.landmark(ask.view, i, ask.dice, ask.split) for i in ask.dice.pick(pairs))
+    return (first, second) if ask.dice.chance(0.5) else (second, first)
+
+
 def closest(ask: Ask) -> Draft | None:
     """ "the can closest to the lamp"."""
-    head, landmark = _head(ask, 0.2), ask.landmark()
-    if landmark is None or (ask.target is None and head.verdict != NOTHING):
-        return None
+    head = _head(ask, 0.2)
     if ask.target is None:
-        verdict: Verdict | None = NOTHING
+        landmark, verdict = ask.landmark(), head.verdict
     else:
-        verdict = ask.view.closest_to(landmark.at, head.verdict)
-    if verdict is None or not ask.fulfilled(verdict):
+        verdict = Verdict(1 << ask.target, 0)
+        landmark = ask.landmark_with(lambda index: ask.view.closest_to(index, head.verdict) == verdict)
+    if landmark is None or not ask.fulfilled(verdict):
         return None
     position = wordings.RELATION_WORDS["closest to"]
     text = f"the {head.singular} {located(ask, position, (landmark,), head.noun.paired)}"
@@ -170,7 +201,10 @@ def _most(ask: Ask, name: str, head: Phrase) -> str:
     if head.verdict.number == 2 and ask.dice.chance(0.3) and not head.noun.paired:
         adjective, frame = ask.pick(wordings.COMPARATIVES[name]), ask.pick(wordings.COMPARATIVE_NOUNS)
     elif ask.dice.chance(0.35):
-        place = ask.pick(wordings.SUPERLATIVE_PHRASES[name]).replace("{is}", head.be)
+        phrases = wordings.SUPERLATIVE_PHRASES[name]
+        if head.verdict.number == 2:
+            phrases = tuple(words for words in phrases if "others" not in words)
+        place = ask.pick(phrases).replace("{is}", head.be)
         return f"the {head.singular} {place}"
     else:
         adjective, frame = ask.pick(wordings.SUPERLATIVE_ADJECTIVES[name]), ask.pick(wordings.SUPERLATIVE_NOUNS)
@@ -181,7 +215,7 @@ def ordinal(ask: Ask) -> Draft | None:
     """ "the second apple from the left"; without a target "the third" of two."""
     head = _head(ask, 0.15)
     ordered = ask.view.in_order(head.verdict)
-    if ordered is None:
+    if ordered is None or head.noun.paired:
         return None
     side = ask.dice.pick(("left", "right"))
     if side == "right":
@@ -204,7 +238,7 @@ def place(ask: Ask) -> Draft | None:
     """ "the mug on the left"."""
     head, name = _head(ask, 0.2), ask.dice.pick(tuple(wordings.PLACE_WORDS))
     verdict = head.verdict & ask.view.place(name)
-    if not ask.fulfilled(verdict) or _dull(ask, head.verdict, verdict):
+    if not ask.fulfilled(verdict) or _dull(ask, head):
         return None
     text = _positioned(ask, head, wordings.PLACE_WORDS[name], (), verdict)
     return Draft(text, verdict, ((name, head.noun.head, ""),), head.unseen)
@@ -299,18 +333,18 @@ def toppled(ask: Ask) -> Draft | None:
 
 
 MAKERS: dict[Callable[[Ask], Draft | None], float] = {
-    attributes: 0.14,
-    relation: 0.30,
-    two_relations: 0.04,
-    between: 0.07,
-    closest: 0.06,
-    superlative: 0.12,
-    ordinal: 0.07,
-    place: 0.06,
-    negation: 0.05,
-    several: 0.07,
+    attributes: 0.07,
+    relation: 0.28,
+    two_relations: 0.05,
+    between: 0.16,
+    closest: 0.09,
+    superlative: 0.11,
+    ordinal: 0.06,
+    place: 0.12,
+    negation: 0.08,
+    several: 0.05,
     everything: 0.03,
-    union: 0.04,
-    toppled: 0.04,
+    union: 0.03,
+    toppled: 0.08,
 }
 """The makers and how often each is tried."""

@@ -19,8 +19,10 @@ from sam3i_edge.data.tabletop.view import View
 COUNTS = {"concept": 8, "simple": 8, "complex": 7}
 """Texts of each level per scene; fewer where a scene has too little to say."""
 WITHOUT_TARGET = 0.15
-ATTEMPTS = 12
-"""Times the wanted texts that a level's makers are tried at most."""
+ATTEMPTS = 16
+"""Times a level's makers are tried for one text at most."""
+PREFERRED = 3
+"""Attempts in which a concept of ``compose`` is wanted to be about a held-out kind and colour."""
 FAVOUR = 0.6
 """In ``compose``, so many texts start from a thing of a held-out kind and colour, if the scene has one."""
 
@@ -100,7 +102,7 @@ def _passes(draft: Draft, view: View, split: str, route: str, attempt: int) -> b
         draft.text, frozenset(view.things[i].kind for i in draft.verdict.things)
     ):
         return False
-    if route == "concept" and split == "compose" and attempt >= ATTEMPTS // 2:
+    if route == "concept" and split == "compose" and attempt >= PREFERRED:
         return True
     return allowed(draft, split, view.held_out)
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 from sam3i_edge.data.tabletop import relations
 from sam3i_edge.data.tabletop.catalogue import held_out
 from sam3i_edge.data.tabletop.facts import SceneFacts, Thing
-from sam3i_edge.data.tabletop.functions import FUNCTIONS, Function
+from sam3i_edge.data.tabletop.functions import Function
+from sam3i_edge.data.tabletop.functions_house import HOUSE
+from sam3i_edge.data.tabletop.functions_kitchen import KITCHEN
 from sam3i_edge.data.tabletop.lexicon import OF_MANY_MATERIALS, SIMILAR_COLOURS, SIMILAR_MATERIALS, Noun
 from sam3i_edge.data.tabletop.verdict import Verdict, indices, verdict
 
+FUNCTIONS = (*KITCHEN, *HOUSE)
 SECOND_COLOURS = frozenset({"white", "grey", "black", "brown"})
 
 
@@ -97,6 +101,15 @@ class View:
             landmark,
             call=lambda: self._each(lambda thing: thing is not other and relation(thing, other, self.facts)),
         )
+
+    def stands(self, thing: int, landmark: int) -> bool:
+        """Whether a thing stands in any relation to a landmark, beyond doubt."""
+        return any(self.relation(name, landmark).yes >> thing & 1 for name in relations.RELATIONS)
+
+    def pairs_around(self, thing: int) -> list[tuple[int, int]]:
+        """The pairs of landmarks that a thing is surely between."""
+        others = [i for i in range(len(self.things)) if i != thing]
+        return [pair for pair in itertools.combinations(others, 2) if self.between(*pair).yes >> thing & 1]
 
     def between(self, first: int, second: int) -> Verdict:
         """What is between two landmarks."""

@@ -33,7 +33,7 @@ RELATION_WORDS: dict[str, Position] = {
             "further left than {l}",
             "on the left-hand side of {l}",
         ),
-        ("with {l} on its right", "with {l} to its right"),
+        ("with {l} to its right", "that has {l} to its right"),
     ),
     "right of": Position(
         (
@@ -46,7 +46,7 @@ RELATION_WORDS: dict[str, Position] = {
             "further right than {l}",
             "on the right-hand side of {l}",
         ),
-        ("with {l} on its left", "with {l} to its left"),
+        ("with {l} to its left", "that has {l} to its left"),
     ),
     "behind": Position(
         (
@@ -67,7 +67,6 @@ RELATION_WORDS: dict[str, Position] = {
             "just in front of {l}",
             "directly in front of {l}",
             "on the near side of {l}",
-            "on this side of {l}",
             "before {l}",
         ),
         ("with {l} behind it", "that has {l} behind it"),
@@ -371,114 +370,3 @@ REQUESTS: Wordings = (
 )
 QUESTIONS: Wordings = ("where {is} {x}?", "which one {is} {x}?", "do you see {x}?", "where do you see {x}?")
 """About {x} as the subject."""
-
-NAMELESS_ONE: Wordings = (
-    "the thing {p}",
-    "the one {p}",
-    "the item {p}",
-    "the thing that is {p}",
-    "the one that is {p}",
-    "whatever is {p}",
-    "what is {p}",
-    "what you see {p}",
-    "whatever sits {p}",
-    "the thing sitting {p}",
-    "what do you see {p}?",
-    "which thing is {p}?",
-    "it is {p}",
-    "what has been put {p}",
-    "something {p}",
-)
-"""A place, and nothing of what is there."""
-NAMELESS_CLAUSE: Wordings = ("the thing {p}", "the one {p}", "the item {p}", "something {p}", "whatever thing {p}")
-NAMELESS_MANY: Wordings = (
-    "everything {p}",
-    "everything that is {p}",
-    "whatever is {p}",
-    "what is {p}",
-    "all the things {p}",
-    "all that is {p}",
-    "the things {p}",
-    "all items {p}",
-    "whatever you see {p}",
-)
-
-NAMELESS_SUPERLATIVES: dict[str, Wordings] = {
-    "biggest": (
-        "the thing that takes up the most room",
-        "whatever is biggest",
-        "the biggest thing here",
-        "the largest thing you can see",
-        "what is larger than all the rest",
-        "the one that is bigger than anything else",
-    ),
-    "smallest": (
-        "the thing that takes up the least room",
-        "whatever is smallest",
-        "the smallest thing here",
-        "the tiniest thing you see",
-        "what is smaller than all the rest",
-        "the one you would overlook first",
-    ),
-    "tallest": (
-        "whatever rises highest",
-        "the tallest thing here",
-        "what towers over the rest",
-        "the thing that sticks up the most",
-        "the one that reaches up the furthest",
-        "it stands taller than everything else",
-    ),
-    "shortest": (
-        "the least tall thing",
-        "whatever is flattest",
-        "the flattest thing here",
-        "what rises least above the table",
-        "the thing that lies lowest",
-        "the one that sticks up the least",
-    ),
-    "nearest": (
-        "whatever is closest to the camera",
-        "the thing closest to you",
-        "what is nearest to the viewer",
-        "the one right at the front",
-        "the thing you could reach first",
-        "what stands in the very foreground",
-        "the frontmost thing",
-    ),
-    "farthest": (
-        "whatever stands furthest from the camera",
-        "the thing farthest away",
-        "what is furthest from the viewer",
-        "the one at the very back",
-        "the thing you would have to reach furthest for",
-        "the rearmost thing",
-        "what stands far behind the rest",
-    ),
-    "leftmost": (
-        "whatever is furthest to the left",
-        "the thing on the far left",
-        "the leftmost thing",
-        "what comes first from the left",
-        "the one at the very left",
-        "what you see at the left end",
-    ),
-    "rightmost": (
-        "whatever is furthest to the right",
-        "the thing on the far right",
-        "the rightmost thing",
-        "what comes first from the right",
-        "the one at the very right",
-        "what you see at the right end",
-    ),
-    "closest to": (
-        "the thing closest to {l}",
-        "whatever is nearest to {l}",
-        "what is closest to {l}",
-        "the nearest neighbour of {l}",
-        "the one least far from {l}",
-        "the thing with the smallest distance to {l}",
-        "what you would bump into first if you moved {l}",
-    ),
-}
-
-NAMELESS_LANDMARKS: Wordings = ("the {c} one", "the {c} thing", "the {c} object")
