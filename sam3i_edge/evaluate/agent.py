@@ -54,15 +54,20 @@ class AgentAsk:
         """What the agent keeps for each text; see ``run.Ask``."""
         seen: dict[str, Instances] = {}
 
-        def look(phrase: str) -> Instances:
-            if phrase not in seen:
-                found = frame.segment(Prompt(phrase, "concept"))
+        def ask(phrases: Sequence[str]) -> None:
+            new = [phrase for phrase in dict.fromkeys(phrases) if phrase not in seen]
+            for phrase, found in zip(new, frame.segment([Prompt(phrase, "concept") for phrase in new]), strict=True):
                 seen[phrase] = select(found, found.scores > self._threshold)
+
+        def look(phrase: str) -> Instances:
+            ask([phrase])
             return seen[phrase]
 
+        wanted = [self._agent.noun_phrases(query.text) for query in queries]
+        ask([phrase for phrases in wanted for phrase in phrases])  # one batch
         answers = []
-        for query in queries:
-            found = together([look(phrase) for phrase in self._agent.noun_phrases(query.text)], frame)
+        for query, phrases in zip(queries, wanted, strict=True):
+            found = together([seen[phrase] for phrase in phrases], frame)
             keep = self._agent.keep(query.text, found, image, look) if len(found) else np.zeros(0, bool)
             answers.append(select(found, keep))
         return answers

@@ -52,8 +52,8 @@ WRAPPER = re.compile(
     r"^(please |kindly |now |just |hey |ok |could you |can you |would you |will you |i want you to |i need you to "
     r"|i would like you to |help me |try to )*"
     r"((segment|find|show|mark|highlight|select|point|pick|get|give|grab|hand|pass|bring|locate|detect|identify|"
-    r"outline|mask|look|fetch|take|choose|spot|indicate|where is|where are|i want|i need|i would like|i'd like|there is|"
-    r"what is|which is)\b( out| up| for| at| to| over| me| us| it)*)? *"
+    r"outline|mask|look|fetch|take|choose|spot|indicate|where is|where are|i want|i need|i would like|i'd like|"
+    r"there is|what is|which is)\b( out| up| for| at| to| over| me| us| it)*)? *"
 )
 ARTICLES = {"the", "a", "an", "this", "that", "these", "those", "my", "your", "its", "some", "any", "of", "such"}
 QUANTIFIERS = {"all", "every", "each", *NUMBERS, *ORDINALS, "other", "single", "only", "last"}

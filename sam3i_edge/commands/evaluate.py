@@ -1,0 +1,224 @@
+"""The command ``evaluate``: score a checkpoint or a bundle on a dataset, or settle the paper's open questions."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sam3i_edge.errors import DataError, PromptError, RuntimeUnavailableError, unknown_name
+from sam3i_edge.prompt import AUTO, ROUTES
+
+if TYPE_CHECKING:
+    from sam3i_edge.data.reading import Loaded
+    from sam3i_edge.data.samples import Sample
+    from sam3i_edge.evaluate.agent import Agent
+    from sam3i_edge.evaluate.run import Progress
+    from sam3i_edge.segmenter import Segmenter
+
+CONFIG_FILE = "config.json"
+"""Training writes it beside its checkpoints."""
+
+RULES = "rules"
+
+
+def add(commands: Any) -> None:
+    """Register ``evaluate`` on an argparse sub-parsers object."""
+    parser = commands.add_parser("evaluate", help="score a checkpoint or a bundle on a dataset")
+    parser.add_argument("model", metavar="CHECKPOINT|BUNDLE", help=".pt or .safetensors, or a bundle's folder")
+    parser.add_argument("--data", required=True, metavar="DIR", help="a dataset's folder, or one annotation file")
+    parser.add_argument("--split", metavar="NAME", help="of the dataset (val; compose with --claims)")
+    parser.add_argument("--images", metavar="DIR", help="where the images lie; none: beside the annotations")
+    parser.add_argument("--on-problem", default="refuse", metavar="WHAT", help="refuse or skip bad data (%(default)s)")
+    parser.add_argument(
+        "--route", action="append", metavar="NAME", help=f"{', '.join(ROUTES)}, {AUTO}; may be repeated (the three)"
+    )
+    parser.add_argument("--limit", type=int, metavar="N", help="evaluate N images, spread over the dataset")
+    parser.add_argument("--threshold", type=float, default=0.5, metavar="SCORE", help="least score (%(default)s)")
+    parser.add_argument(
+        "--config", metavar="FILE", help=f"of a checkpoint; none: {CONFIG_FILE} beside it, or full size"
+    )
+    parser.add_argument("--runtime", metavar="NAME", help="of a bundle; none: its target's")
+    parser.add_argument("--device", default="auto", metavar="NAME", help="cpu, cuda, ... (%(default)s)")
+    parser.add_argument("--claims", action="store_true", help="base model and agent against SAM3-I, in one table")
+    parser.add_argument("--base", metavar="FILE", help="with --claims: the base; none: the adapters switched off")
+    parser.add_argument("--agent", default=RULES, metavar="NAME", help=f"with --claims: {RULES} or MODULE:ATTRIBUTE")
+    parser.add_argument("--json", metavar="FILE", help="write the scores there, too")
+    parser.set_defaults(command=_evaluate)
+
+
+def _evaluate(arguments: argparse.Namespace) -> int:
+    try:
+        return _claims(arguments) if arguments.claims else _score(arguments)
+    except ModuleNotFoundError as error:
+        raise RuntimeUnavailableError(
+            f"Evaluating needs {error.name}, which is not installed: pip install 'sam3i-edge[train]'"
+        ) from error
+
+
+def _score(arguments: argparse.Namespace) -> int:
+    from sam3i_edge.evaluate import evaluate
+
+    if arguments.base or arguments.agent != RULES:
+        raise PromptError("--base and --agent belong to --claims. Add --claims, or leave them out.")
+    routes = list(dict.fromkeys(arguments.route or ROUTES))
+    for route in routes:  # before anything large is loaded
+        if route not in (*ROUTES, AUTO):
+            raise PromptError(unknown_name("route", route, (*ROUTES, AUTO)))
+    loaded, samples = _samples(arguments, arguments.split or "val")
+    segmenter = open_segmenter(arguments.model, arguments)
+    scores = evaluate(segmenter, samples, routes, _bar("evaluating"))
+    print(scores.table())
+    _write(arguments.json, scores.to_dict() | _origin(arguments, segmenter, loaded))
+    return 0
+
+
+def _claims(arguments: argparse.Namespace) -> int:
+    from sam3i_edge.evaluate.claims import compare
+
+    if arguments.route:
+        raise PromptError("--claims asks each text on the route of its level. Leave --route out.")
+    agent = load_agent(arguments.agent)
+    loaded, samples = _samples(arguments, arguments.split or "compose")
+    adapted = open_segmenter(arguments.model, arguments)
+    base = open_segmenter(arguments.base or arguments.model, arguments, is_base=True)
+    claims = compare(adapted, base, samples, agent, arguments.agent, _bar)
+    print(claims.table())
+    _write(arguments.json, claims.to_dict() | _origin(arguments, adapted, loaded))
+    return 0
+
+
+def open_segmenter(model: str, arguments: argparse.Namespace, *, is_base: bool = False) -> Segmenter:
+    """A segmenter of a bundle's folder, or of a checkpoint through torch.
+
+    Args:
+        model: the path.
+        arguments: threshold, device, runtime and config, as parsed.
+        is_base: switch a checkpoint's adapters off; a bundle must have been exported from the base model.
+    """
+    from sam3i_edge.segmenter import Segmenter, check_threshold
+
+    check_threshold(arguments.threshold)
+    if Path(model).is_dir():
+        if is_base and model == arguments.model:
+            raise PromptError(
+                f"{model} is a bundle, whose adapters cannot be switched off. Give a checkpoint, or --base."
+            )
+        return Segmenter.load(model, device=arguments.device, threshold=arguments.threshold, runtime=arguments.runtime)
+    if arguments.runtime not in (None, "torch"):
+        raise RuntimeUnavailableError(unknown_name("runtime for a checkpoint", arguments.runtime, ["torch"]))
+    from sam3i_edge.bundle import Source, sha256_of
+    from sam3i_edge.config import ModelConfig
+    from sam3i_edge.evaluate.eager import segmenter_of
+    from sam3i_edge.model import load
+
+    path = Path(model)
+    beside = path.with_name(CONFIG_FILE)
+    config = arguments.config or (beside if beside.is_file() else ModelConfig.preset("full"))
+    detector = load(path, config).to(_torch_device(arguments.device))
+    if is_base:
+        detector.reset_adapters()
+    note = "adapters switched off" if is_base else ""
+    return segmenter_of(detector, arguments.threshold, Source(path.name, sha256_of(path), note))
+
+
+def _torch_device(name: str) -> Any:
+    import torch
+
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        first = str(error).splitlines()[0]
+        raise RuntimeUnavailableError(f"PyTorch has no device {name!r} here: {first} Use cpu or cuda.") from error
+    return device
+
+
+def load_agent(name: str) -> Agent:
+    """The rule agent, or what ``MODULE:ATTRIBUTE`` makes: a class, or a function without arguments.
+
+    Raises:
+        PromptError: there is no such thing, or it is no agent.
+    """
+    if name == RULES:
+        from sam3i_edge.evaluate.agent import RuleAgent
+
+        return RuleAgent()
+    module, _, attribute = name.partition(":")
+    try:
+        made: Agent = getattr(importlib.import_module(module), attribute)()
+    except (ImportError, AttributeError, ValueError, TypeError) as error:
+        raise PromptError(f"There is no agent {name!r}: {error}. Give {RULES!r} or MODULE:ATTRIBUTE.") from error
+    lacking = [method for method in ("noun_phrases", "keep") if not callable(getattr(made, method, None))]
+    if lacking:
+        raise PromptError(f"{name!r} is no agent: it has no {' and no '.join(lacking)}.")
+    return made
+
+
+def _samples(arguments: argparse.Namespace, split: str) -> tuple[Loaded, Sequence[Sample]]:
+    from sam3i_edge.data.hmpl import load_samples
+    from sam3i_edge.data.saco import is_saco, load_saco
+
+    path = Path(arguments.data)
+    if path.is_file() and is_saco(path):
+        loaded = load_saco(path, images=arguments.images, on_problem=arguments.on_problem)
+    else:
+        loaded = load_samples(path, split, images=arguments.images, on_problem=arguments.on_problem)
+    for problem in loaded.problems:
+        print(f"sam3i-edge: left out: {problem}", file=sys.stderr)
+    return loaded, spread(loaded.samples, arguments.limit)
+
+
+def spread(samples: Sequence[Sample], limit: int | None) -> Sequence[Sample]:
+    """``limit`` of the samples, evenly spread; all for None. Raises DataError for a limit below 1."""
+    if limit is None or limit >= len(samples):
+        return samples
+    if limit < 1:
+        raise DataError(f"The limit is {limit}; it must be at least 1.")
+    return [samples[i * len(samples) // limit] for i in range(limit)]
+
+
+def _origin(arguments: argparse.Namespace, segmenter: Segmenter, loaded: Loaded) -> dict[str, Any]:
+    source = segmenter.manifest.source
+    return {
+        "model": {
+            "path": arguments.model,
+            "checkpoint": source.checkpoint,
+            "sha256": source.sha256,
+            "runs on": f"{segmenter.manifest.target.runtime}, {segmenter.device}",
+            "precision": segmenter.manifest.precision,
+            "threshold": arguments.threshold,
+        },
+        "data": {
+            "path": arguments.data,
+            "split": arguments.split,
+            "limit": arguments.limit,
+            "left_out": len(loaded.problems),
+        },
+    }
+
+
+def _bar(step: str) -> Progress:
+    """A progress bar on a terminal; nothing where the output goes elsewhere."""
+    from tqdm import tqdm
+
+    bar = tqdm(desc=step, unit=" images", disable=None)
+
+    def show(done: int, count: int) -> None:
+        bar.total = count
+        bar.update(done - bar.n)
+        if done == count:
+            bar.close()
+
+    return show
+
+
+def _write(file: str | None, values: dict[str, Any]) -> None:
+    if file:
+        Path(file).write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
