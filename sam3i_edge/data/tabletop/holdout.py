@@ -2,7 +2,7 @@
 
 1. Pairs of kind and colour: ``catalogue.held_out`` keeps them out of the scenes, and here out of the texts.
 2. Combinations of a relation or attribute, a target and a landmark or value, 12 % of them: ``held_out_combination``.
-3. Wordings, 10 % of them: ``held_out_wording``. Validation and ``compose`` use all wordings.
+3. Wordings, 10 % of them: ``held_out_wordings``. Validation and ``compose`` use all wordings.
 """
 
 from __future__ import annotations
@@ -28,16 +28,19 @@ def held_out_combination(combination: Combination) -> bool:
 
 
 @cache
-def held_out_wording(wording: str) -> bool:
-    """Training never uses it."""
-    return _share("wording", wording) < WORDINGS_HELD_OUT
+def held_out_wordings(wordings: tuple[str, ...]) -> frozenset[str]:
+    """Those ways to say one thing that training never uses; never the first, which is the usual one."""
+    held_out = {wording for wording in wordings if _share("wording", wording) < WORDINGS_HELD_OUT}
+    return frozenset(held_out.difference(wordings[:1]))
 
 
 @cache
 def usable(wordings: tuple[str, ...], split: str) -> tuple[str, ...]:
-    """Those of ``wordings`` that ``split`` may use; all, if each is held out."""
-    kept = tuple(wording for wording in wordings if split != "train" or not held_out_wording(wording))
-    return kept or wordings
+    """Those of ``wordings`` that ``split`` may use."""
+    if split != "train" or not wordings:
+        return wordings
+    held_out = held_out_wordings(wordings)
+    return tuple(wording for wording in wordings if wording not in held_out)
 
 
 def check_split(split: str) -> str:

@@ -60,10 +60,15 @@ def behind(a: Thing, b: Thing, facts: SceneFacts) -> Answer:
     if touching(a, b, facts):
         return None
     overlap = min(a.box[2], b.box[2]) - max(a.box[0], b.box[0])
-    in_line = overlap > 0 and abs(a.position[0] - b.position[0]) < depth
+    in_line = (_covers(a, b) or _covers(b, a)) and abs(a.position[0] - b.position[0]) < depth
     if overlap < -0.15 * facts.width:
         return None if depth > DEPTH_GAP else False
     return True if in_line and depth > DEPTH_GAP and a.centre[1] < b.centre[1] else None
+
+
+def _covers(a: Thing, b: Thing) -> bool:
+    """The middle of ``b`` is right above or below ``a`` in the image."""
+    return a.box[0] < b.centre[0] < a.box[2]
 
 
 def in_front_of(a: Thing, b: Thing, facts: SceneFacts) -> Answer:
@@ -262,6 +267,8 @@ def closest_to(landmark: Thing) -> Superlative:
     """Nearer to ``landmark`` than the others, on the table and in the image."""
 
     def answer(thing: Thing, others: list[Thing], facts: SceneFacts) -> bool:
+        if any(touching(one, landmark, facts) for one in (thing, *others)):
+            return False
         near, seen = math.dist(thing.position, landmark.position), math.dist(thing.centre, landmark.centre)
         return all(
             math.dist(o.position, landmark.position) > max(1.3 * near, near + 0.05)

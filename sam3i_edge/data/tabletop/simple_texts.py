@@ -41,8 +41,7 @@ def _head(ask: Ask, attributed: float = 0.35) -> Phrase:
 def _asked(ask: Ask, noun_phrase: str, be: str) -> str:
     """A noun phrase as it is, in a request, or in a question."""
     if ask.dice.chance(REQUESTED * 0.25):
-        questions = wordings.QUESTIONS if be == "is" else tuple(q for q in wordings.QUESTIONS if " one " not in q)
-        return ask.pick(questions).replace("{x}", noun_phrase).replace("{is}", be)
+        return ask.pick(wordings.QUESTIONS).replace("{x}", noun_phrase).replace("{is}", be)
     return requested(ask, noun_phrase, REQUESTED)
 
 

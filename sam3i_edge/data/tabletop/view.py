@@ -11,7 +11,7 @@ from sam3i_edge.data.tabletop.facts import SceneFacts, Thing
 from sam3i_edge.data.tabletop.functions import Function
 from sam3i_edge.data.tabletop.functions_house import HOUSE
 from sam3i_edge.data.tabletop.functions_kitchen import KITCHEN
-from sam3i_edge.data.tabletop.lexicon import OF_MANY_MATERIALS, SIMILAR_COLOURS, SIMILAR_MATERIALS, Noun
+from sam3i_edge.data.tabletop.lexicon import HANDLED, OF_MANY_MATERIALS, SIMILAR_COLOURS, SIMILAR_MATERIALS, Noun
 from sam3i_edge.data.tabletop.verdict import Verdict, indices, verdict
 
 FUNCTIONS = (*KITCHEN, *HOUSE)
@@ -45,12 +45,13 @@ class View:
         )
 
     def colour(self, name: str) -> Verdict:
-        """What is of that colour. A patterned thing shows a second one, which its facts do not tell."""
+        """What is of that colour. A pattern or a blade adds a second one, which the facts do not tell."""
 
         def answer(thing: Thing) -> bool | None:
             if thing.colour == name:
                 return True
             second = thing.pattern != "plain" and name in SECOND_COLOURS
+            second |= thing.kind in HANDLED and name == "grey"
             return None if second or frozenset((thing.colour, name)) in SIMILAR_COLOURS else False
 
         return self._sure("colour", name, call=lambda: self._each(answer))

@@ -368,5 +368,10 @@ REQUESTS: Wordings = (
     "please give me {x}",
     "outline {x}",
 )
-QUESTIONS: Wordings = ("where {is} {x}?", "which one {is} {x}?", "do you see {x}?", "where do you see {x}?")
+QUESTIONS: Wordings = (
+    "where {is} {x}?",
+    "could you show me where {x} {is}?",
+    "do you see {x}?",
+    "where do you see {x}?",
+)
 """About {x} as the subject."""
