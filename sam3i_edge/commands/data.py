@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from sam3i_edge.commands import route
 from sam3i_edge.errors import RuntimeUnavailableError
 
 
 def add(commands: Any) -> None:
     """Register ``data`` and its sub-commands on an argparse sub-parsers object."""
-    data = commands.add_parser("data", help="make a dataset")
-    kinds = data.add_subparsers(required=True, metavar="DATASET")
+    data = commands.add_parser("data", help="make a dataset, or what is fitted to one")
+    kinds = data.add_subparsers(required=True, metavar="KIND")
     tabletop = kinds.add_parser("tabletop", help="rendered scenes of everyday things, with instructions")
     tabletop.add_argument("--split", required=True, metavar="NAME", help="train, val or compose")
     tabletop.add_argument("--count", required=True, type=int, metavar="N", help="scenes to make")
@@ -20,6 +21,7 @@ def add(commands: Any) -> None:
     tabletop.add_argument("--workers", type=int, default=0, metavar="N", help="processes; 0: one for each core")
     tabletop.add_argument("-o", "--output", required=True, metavar="DIR", help="folder; may hold other splits already")
     tabletop.set_defaults(command=_tabletop)
+    route.add(kinds)
 
 
 def _tabletop(arguments: argparse.Namespace) -> int:

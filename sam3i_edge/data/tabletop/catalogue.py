@@ -9,7 +9,7 @@ from sam3i_edge.errors import ConfigError, unknown_name
 COLOURS: dict[str, tuple[float, float, float]] = {
     "red": (0.80, 0.09, 0.08),
     "orange": (0.96, 0.45, 0.06),
-    "yellow": (0.97, 0.80, 0.12),
+    "yellow": (0.98, 0.84, 0.14),
     "green": (0.13, 0.56, 0.20),
     "blue": (0.10, 0.30, 0.78),
     "purple": (0.46, 0.17, 0.62),

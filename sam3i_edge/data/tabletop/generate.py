@@ -80,6 +80,8 @@ def generate(
     Args:
         output: folder; other splits may be in it already.
         split: ``train``, ``val`` or ``compose``, which alone shows the held-out combinations of kind and colour.
+        count: number of scenes, up to 999,999.
+        seed: another seed, other scenes.
         size: side of the square pictures, pixels.
         workers: processes; 0: one for each core.
         progress: called after each shard.
@@ -180,8 +182,12 @@ def make_scene(job: Job, index: int, with_renderer: Renderer) -> tuple[Array, di
     """One scene: its picture (size, size, 3) uint8, and its image and annotations as plain values."""
     rng = np.random.default_rng([job.seed, zlib.crc32(job.split.encode()), index])
     scene, facts, indices = observed_scene(rng, job.split, with_renderer, job.size)
-    picture = with_renderer.picture(scene, job.size)
     texts = describe(facts, job.split, rng)
+    # In the layout, a text of the image means the annotations without one of their own: so each must have one.
+    while {index for text in texts for index in text.targets} != set(range(len(facts.things))):
+        scene, facts, indices = observed_scene(rng, job.split, with_renderer, job.size)
+        texts = describe(facts, job.split, rng)
+    picture = with_renderer.picture(scene, job.size)
     name = f"{job.split}/{index + 1:06}.jpg"
     image: dict[str, Any] = {"id": index + 1, "file_name": name, "height": job.size, "width": job.size}
     nothing = _by_field(text for text in texts if not text.targets)
@@ -218,7 +224,8 @@ def _by_field(texts: Iterator[Text]) -> dict[str, list[str]]:
 
 
 def _joined(job: Job, shards: Path) -> dict[str, Any]:
-    images, annotations = [], []
+    images: list[Any] = []
+    annotations: list[Any] = []
     for start in range(0, job.count, SHARD):
         for line in _shard(shards, start).read_text(encoding="utf-8").splitlines():
             record = json.loads(line)
@@ -247,4 +254,4 @@ def _write(file: Path, text: str) -> None:
     """All or nothing: a reader never sees half of it."""
     partial = file.with_name(f"{file.name}.{os.getpid()}.part")
     partial.write_text(text, encoding="utf-8")
-    os.replace(partial, file)
+    partial.replace(file)

@@ -24,7 +24,7 @@ GLOSS = {"ceramic": (0.6, 0.7), "metal": (0.8, 0.6), "glass": (1.0, 0.9), "plast
 """Specular and shininess of each glossy material."""
 
 FIXED = {
-    "steel": Look((0.68, 0.69, 0.72, 1), "", 0.9, 0.7),
+    "steel": Look((0.57, 0.58, 0.61, 1), "", 0.9, 0.7),
     "dark": Look((0.10, 0.10, 0.11, 1), "", 0.4, 0.5),
     "paper": Look((0.94, 0.91, 0.83, 1), "", 0.05, 0.1),
     "wood": Look((0.36, 0.24, 0.14, 1), "", 0.1, 0.1),
@@ -44,7 +44,7 @@ def look(item: Item, role: str) -> Look:
     if role == "accent":
         return Look((*item.accent, 1), "", 0.3, 0.4)
     if role == "lining":
-        light = _mixed(item.rgb, (0.95, 0.93, 0.9), 0.35) if item.material != "wooden" else item.rgb
+        light = _mixed(item.rgb, (0.95, 0.93, 0.9), 0.22) if item.material != "wooden" else item.rgb
         return Look((*light, 1), "wood" if item.material == "wooden" else "", specular, shininess)
     if role == "hollow":
         rgb = _brightness(item) if item.material == "wooden" else item.rgb

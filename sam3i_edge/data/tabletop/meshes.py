@@ -202,19 +202,12 @@ def lying(mesh: Mesh) -> Mesh:
 def _grid(vertices: Array, u: Array, v: Array, closed: bool) -> Mesh:
     """Join a grid of points (rows, columns, 3) by triangles; ``closed`` joins the last column to the first."""
     rows, columns = vertices.shape[:2]
-    row, column = np.meshgrid(np.arange(rows - 1), np.arange(columns if closed else columns - 1), indexing="ij")
-    row, column = row.ravel(), column.ravel()
-    following = (column + 1) % columns
-    quad = np.stack(
-        [
-            row * columns + column,
-            row * columns + following,
-            (row + 1) * columns + following,
-            (row + 1) * columns + column,
-        ],
-        1,
-    )
-    uv = np.stack([np.stack([u[column + right], v[row + up]], 1) for right, up in ((0, 0), (1, 0), (1, 1), (0, 1))], 1)
+    wide = columns if closed else columns - 1
+    first, column = np.repeat(np.arange(rows - 1), wide), np.tile(np.arange(wide), rows - 1)
+    right = (column + 1) % columns
+    below, above = first * columns, (first + 1) * columns
+    quad = np.stack([below + column, below + right, above + right, above + column], 1)
+    uv = np.stack([np.stack([u[column + i], v[first + j]], 1) for i, j in ((0, 0), (1, 0), (1, 1), (0, 1))], 1)
     faces = np.concatenate([quad[:, [0, 1, 2]], quad[:, [0, 2, 3]]])
     corners = np.concatenate([uv[:, [0, 1, 2]], uv[:, [0, 2, 3]]])
     flat = vertices.reshape(-1, 3)

@@ -12,6 +12,7 @@ from sam3i_edge.data.tabletop.render import Renderer
 from sam3i_edge.data.tabletop.rotations import Array
 from sam3i_edge.data.tabletop.sampling import sample
 from sam3i_edge.data.tabletop.scene import Item, Scene
+from sam3i_edge.errors import DataError
 
 LEAST_VISIBLE = 0.4
 """Of a thing's own outline."""
@@ -36,7 +37,9 @@ def observed_scene(
         fresh = any(held_out(item.kind, item.colour) for item in scene.items)
         if len(scene.items) >= LEAST_THINGS and fresh == (split == "compose"):
             return scene, facts(scene, shown, indices), indices
-    raise AssertionError(f"{ATTEMPTS} scenes in a row showed fewer than {LEAST_THINGS} things")
+    raise DataError(
+        f"{ATTEMPTS} scenes in a row showed fewer than {LEAST_THINGS} things at {size} px; choose a larger size."
+    )
 
 
 def settled(scene: Scene, renderer: Renderer, size: int) -> tuple[Scene, list[float], Array]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import os
 import sys
-from types import ModuleType
 from typing import Any
 
 import cv2
@@ -25,22 +25,28 @@ OUTLINE_MARGIN = 1.5
 """Outlines are drawn with a wider view than the picture, so that what its edge cuts off counts as hidden."""
 
 
-def load_mujoco() -> ModuleType:
-    """Import MuJoCo for off-screen rendering. Raises RuntimeUnavailableError saying what to install."""
-    if sys.platform.startswith("linux"):
-        os.environ.setdefault("MUJOCO_GL", "egl")
+def load_mujoco() -> tuple[Any, Any]:
+    """Import MuJoCo and its class of off-screen OpenGL contexts.
+
+    Raises:
+        RuntimeUnavailableError: a package or EGL is missing; the message says what to install.
+    """
     # The pictures are small: llvmpipe's threads cost more than they bring, and processes share the cores anyway.
     os.environ.setdefault("LP_NUM_THREADS", "0")
+    on_linux = sys.platform.startswith("linux")
+    if on_linux:
+        os.environ.setdefault("MUJOCO_GL", "egl")
     try:
-        import mujoco
-        import mujoco.gl_context
+        mujoco = importlib.import_module("mujoco")
+        # By name: the environment variable comes too late if something else imported MuJoCo before.
+        contexts = importlib.import_module("mujoco.egl" if on_linux else "mujoco.gl_context")
     except ModuleNotFoundError as error:
         raise RuntimeUnavailableError(
             f"Rendering scenes needs {error.name}, which is not installed: pip install 'sam3i-edge[data]'"
         ) from error
     except (ImportError, AttributeError, OSError, RuntimeError) as error:  # PyOpenGL without libEGL: AttributeError
         raise _no_egl(error) from error
-    return mujoco
+    return mujoco, contexts.GLContext
 
 
 def _no_egl(error: Exception) -> RuntimeUnavailableError:
@@ -73,9 +79,9 @@ class Renderer:
     """
 
     def __init__(self) -> None:
-        self._mujoco: Any = load_mujoco()
+        self._mujoco, context = load_mujoco()
         try:
-            self._window = self._mujoco.gl_context.GLContext(MAX_SIZE, MAX_SIZE)
+            self._window = context(MAX_SIZE, MAX_SIZE)
             self._window.make_current()
         except (ImportError, AttributeError, OSError, RuntimeError) as error:
             raise _no_egl(error) from error

@@ -27,6 +27,16 @@ FACING = {"laptop": 0.0, "lamp": -90.0}
 FITS_BOWL = ("apple", "lemon", "ball", "banana")
 FITS_PLATE = ("apple", "banana", "lemon")
 FITS_MUG = ("spoon", "fork", "screwdriver")
+RIDERS = {*RESTS, *FITS_BOWL}
+CARRIED = {
+    "book": RESTS,
+    "box": RESTS,
+    "trivet": RESTS,
+    "plate": FITS_PLATE,
+    "bowl": FITS_BOWL,
+    "mug": FITS_MUG,
+}
+"""What each kind may carry."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +69,8 @@ def wishes(rng: np.random.Generator, split: str, count: int) -> list[Wish]:
             kind = other.kind
         elif other and chance < 0.48:
             kind = str(rng.choice([name for name in KINDS if other.colour in CATALOGUE[name].colours]))
+        elif other and chance < 0.6 and other.kind in CARRIED:
+            kind = str(rng.choice(CARRIED[other.kind]))
         else:
             kind = str(rng.choice(KINDS))
         colours = [colour for colour in CATALOGUE[kind].colours if not held_out(kind, colour)]
@@ -127,7 +139,8 @@ def arrange(rng: np.random.Generator, items: list[Item]) -> tuple[Item, ...]:
     placed: list[Item] = []
     spots: list[Array] = []
     outlines: list[Array] = []
-    for item in sorted(items, key=lambda item: -item.size):
+    # What can lie on or in another thing comes last, so that the other is there; otherwise the largest comes first.
+    for item in sorted(items, key=lambda item: (item.kind in RIDERS, -item.size)):
         found = _stacked(rng, item, placed)
         if found:
             placed.append(found)
@@ -166,7 +179,7 @@ def clear(tried: Array, outline: Array, spots: Array, outlines: Array) -> Array:
 
 def _stacked(rng: np.random.Generator, item: Item, placed: list[Item]) -> Item | None:
     """The thing on or in one of those already placed, if chance and sizes allow it."""
-    if item.lying or rng.random() > 0.4:
+    if item.lying or rng.random() > 0.6:
         return None
     taken = {other.resting_on for other in placed} | {other.inside for other in placed}
     for index, other in enumerate(placed):
@@ -176,7 +189,7 @@ def _stacked(rng: np.random.Generator, item: Item, placed: list[Item]) -> Item |
         scale = np.linalg.norm(other.matrix, axis=0)
         if model.hollow and (found := _inside(rng, item, index, other, model, scale)):
             return found
-        if model.support and item.kind in (FITS_PLATE if other.kind == "plate" else RESTS):
+        if model.support and item.kind in CARRIED[other.kind]:
             height, radius = model.support
             spread = np.ptp(item.corners()[:, :2], axis=0).max()
             if spread < 2 * radius * scale[:2].min() * (1.05 if other.kind == "plate" else 1.5):
@@ -235,7 +248,7 @@ def aim(rng: np.random.Generator, items: tuple[Item, ...]) -> Camera:
 
 def light(rng: np.random.Generator) -> tuple[tuple[Light, ...], RGB]:
     """A key light that casts shadows, one or two weak ones that do not, and the ambient light."""
-    warm = float(rng.uniform(-0.03, 0.09))
+    warm = float(rng.uniform(-0.03, 0.07))
     key = float(rng.uniform(0.5, 0.66))
     side = float(rng.choice([-1, 1]))
     lights = [Light(side * float(rng.uniform(25, 120)), float(rng.uniform(38, 68)), _tinted(key, warm), True)]

@@ -87,7 +87,8 @@ def graded(picture: Array, grading: Grading) -> Array:
         value = cv2.GaussianBlur(value, (0, 0), grading.blur)
     rng = np.random.default_rng(grading.seed)
     value += np.float32(255 * grading.noise) * rng.standard_normal(value.shape, np.float32)
-    return np.clip(value + 0.5, 0, 255).astype(np.uint8)
+    result: Array = np.clip(value + 0.5, 0, 255).astype(np.uint8)
+    return result
 
 
 def _curve(grading: Grading, mean: float) -> Array:
@@ -98,4 +99,5 @@ def _curve(grading: Grading, mean: float) -> Array:
     # A soft shoulder instead of burnt-out highlights.
     value = np.where(value > SHOULDER, SHOULDER + (1 - SHOULDER) * np.tanh((value - SHOULDER) / (1 - SHOULDER)), value)
     value = value + grading.contrast * value * (1 - value) * (2 * value - 1)
-    return (255 * value).astype(np.float32)
+    curve: Array = (255 * value).astype(np.float32)
+    return curve

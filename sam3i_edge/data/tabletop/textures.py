@@ -23,12 +23,13 @@ def _noise(rng: np.random.Generator, size: int, rows: int, columns: int) -> Arra
 
 def _cloudy(rng: np.random.Generator, size: int, bumps: int) -> Array:
     """Noise of several octaves, about 0.5."""
-    total: Array = sum(_noise(rng, size, bumps << i, bumps << i) * 0.5**i for i in range(4)) / 1.875
+    total: Array = np.sum([_noise(rng, size, bumps << i, bumps << i) * 0.5**i for i in range(4)], axis=0) / 1.875
     return total
 
 
 def _mix(share: Array, low: tuple[float, float, float], high: tuple[float, float, float]) -> Array:
-    return np.asarray(low) + share[..., None] * (np.asarray(high) - np.asarray(low))
+    mixed: Array = np.asarray(low) + share[..., None] * (np.asarray(high) - np.asarray(low))
+    return mixed
 
 
 def _wood(low: tuple[float, float, float], high: tuple[float, float, float], planks: int) -> Callable[..., Array]:
@@ -63,7 +64,8 @@ def _cloth(base: tuple[float, float, float], second: tuple[float, float, float],
         if checks:
             share = ((x * checks % 1 < 0.5).astype(float) + (y * checks % 1 < 0.5)) / 2
         shade = 0.9 + 0.06 * weave + 0.08 * (_cloudy(rng, size, 3) - 0.5)
-        return _mix(share, base, second) * shade[..., None]
+        shaded: Array = _mix(share, base, second) * shade[..., None]
+        return shaded
 
     return paint
 
@@ -179,4 +181,5 @@ def surface(name: str) -> Array:
 
 
 def _bytes(picture: Array) -> Array:
-    return np.clip(np.rint(picture * 255), 0, 255).astype(np.uint8)
+    values: Array = np.clip(np.rint(picture * 255), 0, 255).astype(np.uint8)
+    return values

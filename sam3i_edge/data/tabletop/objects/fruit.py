@@ -33,8 +33,7 @@ def banana(variant: int) -> Model:
     radii[0], radii[-1] = 0.075, 0.06
     radii[1] = min(radii[1], 0.085)  # the stalk
     body = sweep(path[1:-1], radii[1:-1], 7)
-    stalk = sweep([path[1] + (path[0] - path[1]) * 0.9, path[0], path[1]], [0.0, 0.08, 0.085], 7)
-    stalk = sweep([path[0] * 1.0, path[1]], [0.07, 0.085], 7)
+    stalk = sweep([path[0], path[1]], [0.07, 0.085], 7)
     tip = sweep([path[-2], path[-1]], [radii[-2], 0.05], 7)
     return Model((Part("main", body), Part("dark", joined(stalk, tip))))
 

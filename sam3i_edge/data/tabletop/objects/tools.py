@@ -107,11 +107,8 @@ def scissors(variant: int) -> Model:
         arm = sweep(
             [(-0.47, -0.04, 0.1), (-0.25, 0.0, 0.1), (-0.02, 0.0, 0.1)], [(0.075, 0.06), (0.08, 0.06), (0.07, 0.05)], 10
         )
-        flip = (1, 1, 1) if side > 0 else (1, -1, 1)
         part = joined(ring, arm)
-        mirrored = part if side > 0 else _mirrored(part)
-        del flip
-        rings.append(mirrored.moved((0, 0, 0), turn))
+        rings.append((part if side > 0 else _mirrored(part)).moved(rotation=turn))
     screw = lathe([(0.06, 0.0), (0.06, 0.17), (0.03, 0.19), (0, 0.19)], 12)
     return Model((Part("steel", joined(*steel, screw)), Part("main", joined(*rings))))
 
