@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as coco
 
+from sam3i_edge.data.reading import json_type
+
 FIRST_CHARACTER = 48
 CHARACTERS = bytes(range(FIRST_CHARACTER, FIRST_CHARACTER + 64))
 MAX_BYTES_PER_RUN = 6
@@ -40,7 +42,7 @@ def read_segmentation(value: Any, width: int, height: int) -> tuple[dict[str, An
     elif isinstance(value, dict):
         rle, counts = _from_rle(value, width, height)
     else:
-        raise MaskError(f"is a {type(value).__name__}; expected an RLE object or a list of polygons.")
+        raise MaskError(f"is {json_type(value)}; expected an RLE object or a list of polygons.")
     if int(counts.sum()) != width * height:
         raise MaskError(
             f"has runs of {int(counts.sum())} pixels in all; an image {width} wide and {height} high has "
@@ -71,7 +73,7 @@ def _from_rle(value: dict[str, Any], width: int, height: int) -> tuple[dict[str,
         except UnicodeEncodeError as error:
             raise MaskError(f"cannot be decoded: its counts hold {counts[error.start]!r}.") from error
     if not isinstance(counts, bytes):
-        raise MaskError(f"has counts of type {type(counts).__name__}; expected a string or a list of run lengths.")
+        raise MaskError(f"has {json_type(counts)} for counts; expected a string or a list of run lengths.")
     return {"size": [height, width], "counts": counts}, decode_counts(counts)
 
 

@@ -94,21 +94,21 @@ def read_tables(file: Path, problems: Problems) -> tuple[list[Any], list[Any]]:
             problems.add("", "top level", "is null; expected an object with images and annotations.")
         return [], []
     if not isinstance(content, dict):
-        problems.add("", "top level", f"is a {json_type(content)}; expected an object with images and annotations.")
+        problems.add("", "top level", f"is {json_type(content)}; expected an object with images and annotations.")
         return [], []
     for name in ("images", "annotations"):
         if name not in content:
             problems.add("", name, "is missing; expected a list of objects.")
         elif not isinstance(content[name], list):
-            problems.add("", name, f"is a {json_type(content[name])}; expected a list of objects.")
+            problems.add("", name, f"is {json_type(content[name])}; expected a list of objects.")
     if problems.found:
         return [], []
     return content["images"], content["annotations"]
 
 
 def json_type(value: Any) -> str:
-    """The name that JSON has for the type of ``value``."""
-    names = {dict: "object", list: "list", str: "string", bool: "boolean", int: "number", float: "number"}
+    """What JSON calls a ``value`` of this type, with its article."""
+    names = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", int: "a number", float: "a number"}
     return names.get(type(value), "null")
 
 

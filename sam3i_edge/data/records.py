@@ -85,7 +85,7 @@ def read_instance(
 def place(kind: str, values: Any, index: int, problems: Problems) -> str | None:
     """What messages call this record: "annotation 12". None, with a problem, if it is no object with an id."""
     if not isinstance(values, dict):
-        problems.add(f"{kind}s[{index}]", "", f"is a {json_type(values)}; expected an object.")
+        problems.add(f"{kind}s[{index}]", "", f"is {json_type(values)}; expected an object.")
         return None
     if type(values.get("id")) is not int:
         said = f"is {shown(values['id'])}" if "id" in values else "is missing"
@@ -100,7 +100,7 @@ def read_texts(values: dict[str, Any], where: str, problems: Problems) -> list[T
     if found is None:
         return []
     if not isinstance(found, dict):
-        problems.add(where, "text_inst_input", f"is a {json_type(found)}; expected an object of lists of texts.")
+        problems.add(where, "text_inst_input", f"is {json_type(found)}; expected an object of lists of texts.")
         return []
     texts: dict[Text, None] = {}
     for key, listed in found.items():
@@ -108,7 +108,7 @@ def read_texts(values: dict[str, Any], where: str, problems: Problems) -> list[T
         if key not in LEVELS:
             problems.add(where, "text_inst_input", unknown_name("key", key, LEVELS))
         elif not isinstance(listed, list):
-            problems.add(where, field, f"is a {json_type(listed)}; expected a list of texts.")
+            problems.add(where, field, f"is {json_type(listed)}; expected a list of texts.")
         else:
             for i, text in enumerate(listed):
                 if is_text(text, where, f"{field}[{i}]", problems):

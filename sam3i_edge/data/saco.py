@@ -94,7 +94,7 @@ def load_predictions(path: str | Path) -> dict[int, list[Found]]:
     problems = Problems(path)
     content = read_json(path, problems)
     if not isinstance(content, list):
-        problems.add("", "top level", f"is a {json_type(content)}; expected a list of predictions.")
+        problems.add("", "top level", f"is {json_type(content)}; expected a list of predictions.")
         content = []
     found: dict[int, list[Found]] = defaultdict(list)
     for index, values in enumerate(content):
@@ -168,7 +168,7 @@ def _samples(pairs: dict[int, _Pair], folder: Folder) -> list[Sample]:
 
 def _read_prediction(values: Any, where: str, problems: Problems) -> Found | None:
     if not isinstance(values, dict):
-        problems.add(where, "", f"is a {json_type(values)}; expected an object.")
+        problems.add(where, "", f"is {json_type(values)}; expected an object.")
         return None
     score, segmentation = values.get("score"), values.get("segmentation")
     if type(values.get("image_id")) is not int:

@@ -1,0 +1,116 @@
+"""Evaluation on a real small model: through torch and through a bundle, by the same code."""
+
+import dataclasses
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from sam3i_edge import Prompt, Segmenter
+from sam3i_edge.data.samples import Instance, Query, Sample
+from sam3i_edge.errors import DataError, PromptError
+from sam3i_edge.evaluate import evaluate
+from sam3i_edge.evaluate.eager import segmenter_of
+from sam3i_edge.evaluate.masks import encode
+from tests.conftest import CASES
+
+TEXTS = (("mug", "concept"), ("the red mug on the left", "simple"), ("what you would drink from", "complex"))
+
+
+@pytest.fixture(scope="module")
+def eager(model) -> Segmenter:
+    return segmenter_of(model, threshold=0.1)
+
+
+@pytest.fixture(scope="module")
+def sample(eager, tmp_path_factory) -> Sample:
+    """A photograph whose annotations are what the model itself finds: to it, all is well."""
+    path = tmp_path_factory.mktemp("photo") / "1.png"
+    image = CASES[0].image
+    cv2.imwrite(str(path), image[..., ::-1])
+    frame = eager.encode(image)
+    instances, queries = [], []
+    for text, route in TEXTS:
+        found = frame.segment(Prompt(text, route))
+        kept = [rle for rle, mask in zip(encode(found.masks), found.masks, strict=True) if mask.any()]
+        assert kept
+        first = len(instances)
+        instances += [Instance(first + i, rle, (0, 0, 1, 1)) for i, rle in enumerate(kept)]
+        queries.append(Query(text, route, tuple(range(first, len(instances)))))
+    height, width = image.shape[:2]
+    return Sample(1, path, width, height, tuple(instances), tuple(queries))
+
+
+def test_what_the_model_finds_is_found(eager, sample):
+    scores = evaluate(eager, [sample])
+    for route in ("concept", "simple", "complex"):
+        assert scores.routes[route].giou == scores.routes[route].ciou == scores.routes[route].p50 == 100
+        assert scores.routes[route].count == 1
+    assert scores.no_target_fpr is None
+    assert eager.threshold == 0.1
+
+
+def test_nothing_meant_and_nothing_found(eager, sample):
+    nothing = dataclasses.replace(sample, queries=tuple(Query(text, route, ()) for text, route in TEXTS))
+    scores = evaluate(eager, [sample, nothing])
+    assert scores.no_target_fpr == 100  # it found its own answers once more
+    assert scores.cgf1["IL_FPR"] == pytest.approx(100, abs=1e-3)
+    eager.threshold = 1.0
+    blind = evaluate(eager, [sample, nothing])
+    eager.threshold = 0.1
+    assert blind.no_target_fpr == 0
+    assert blind.routes["concept"].giou == blind.cgf1["cgF1"] == 0
+
+
+def test_torch_and_a_bundle_score_alike(eager, bundle, sample):
+    exported = Segmenter.load(bundle, threshold=0.1)
+    torch_scores, bundle_scores = (
+        evaluate(segmenter, [sample], ("concept", "simple", "complex", "auto")).to_dict()
+        for segmenter in (eager, exported)
+    )
+    assert (
+        torch_scores["count"]
+        == bundle_scores["count"]
+        == {"images": 1, "concept": 1, "simple": 1, "complex": 1, "no_target": 0}
+    )
+    for route, values in torch_scores["routes"].items():
+        assert bundle_scores["routes"][route] == pytest.approx(values, abs=1.0)
+    assert torch_scores["auto_route_accuracy"] == bundle_scores["auto_route_accuracy"]
+
+
+def test_the_json_is_as_documented(eager, sample):
+    values = json.loads(json.dumps(evaluate(eager, [sample], ("concept",)).to_dict()))
+    assert set(values) == {
+        "routes", "cgF1", "no_target_fpr", "no_target_fpr_by_route", "auto_route_accuracy", "count",
+    }  # fmt: skip
+    assert set(values["routes"]["concept"]) == {"gIoU", "cIoU", "P@0.5", "AP", "count"}
+    assert {"cgF1", "positive_micro_F1", "IL_MCC"} <= set(values["cgF1"])
+
+
+def test_what_cannot_be_evaluated(eager, sample):
+    with pytest.raises(PromptError, match="Unknown route 'simpel'"):
+        evaluate(eager, [sample], ("simpel",))
+    with pytest.raises(DataError, match=r"is 320 wide and 240 high; its annotations \(image 1\) say 321 and 240"):
+        evaluate(eager, [dataclasses.replace(sample, width=321)])
+    assert eager.threshold == 0.1
+    assert evaluate(eager, []).routes["concept"].giou is None
+
+
+def test_average_precision_does_not_depend_on_where_it_is_cut(monkeypatch):
+    from sam3i_edge.evaluate import average_precision as module
+
+    def result(flush_at: int) -> module.Precision:
+        monkeypatch.setattr(module, "FLUSH_AT", flush_at)
+        generator, ap = np.random.default_rng(1), module.AveragePrecision()
+        for _ in range(40):
+            masks = np.zeros((6, 20, 20), bool)
+            for mask in masks:
+                x, y = generator.integers(0, 14, 2)
+                mask[y : y + 6, x : x + 6] = True
+            rles = encode(masks)
+            ap.add(rles[:3], sorted(generator.random(3), reverse=True), rles[generator.integers(0, 4) :])
+        return ap.result()
+
+    assert 0 < result(1000).mean < 1
+    assert result(1000) == result(7)
