@@ -121,7 +121,7 @@ NAMELESS_ONE: Wordings = (
     "something {p}",
 )
 """A place, and nothing of what is there."""
-NAMELESS_CLAUSE: Wordings = ("the thing {p}", "the one {p}", "the item {p}", "something {p}", "whatever thing {p}")
+NAMELESS_CLAUSE: Wordings = ("the thing {p}", "the one {p}", "the item {p}", "something {p}")
 NAMELESS_MANY: Wordings = (
     "everything {p}",
     "everything that is {p}",

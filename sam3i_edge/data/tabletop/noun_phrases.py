@@ -61,7 +61,7 @@ def phrase(view: View, noun: Noun, attributes: Attributes, dice: Dice, after_nou
         if noun.means <= lexicon.HANDLED and not after and dice.chance(after_noun):
             after = f"with {lexicon.with_article(word)} handle"
         else:
-            before.insert(dice.chance(0.6) * len(before), word)
+            before.insert(len(before) if dice.chance(0.6) or attributes.pattern == "plain" else 0, word)
     if attributes.material:
         verdict &= view.material(attributes.material)
         word = lexicon.MATERIAL_WORDS.get((noun.head, attributes.material), attributes.material)

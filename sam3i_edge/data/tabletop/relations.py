@@ -76,6 +76,17 @@ def in_front_of(a: Thing, b: Thing, facts: SceneFacts) -> Answer:
     return behind(b, a, facts)
 
 
+def right_behind(a: Thing, b: Thing, facts: SceneFacts) -> Answer:
+    """``a`` is behind ``b`` with little room between them."""
+    answer = behind(a, b, facts)
+    return None if answer and _gap_on_table(a, b) > 2 * NEAR else answer
+
+
+def right_in_front_of(a: Thing, b: Thing, facts: SceneFacts) -> Answer:
+    """``a`` is in front of ``b`` with little room between them."""
+    return right_behind(b, a, facts)
+
+
 def next_to(a: Thing, b: Thing, facts: SceneFacts) -> Answer:
     """Little room is left between the two, on the table and in the image."""
     gap = _gap_on_table(a, b)
@@ -153,6 +164,8 @@ RELATIONS: dict[str, Relation] = {
     "right of": right_of,
     "behind": behind,
     "in front of": in_front_of,
+    "right behind": right_behind,
+    "right in front of": right_in_front_of,
     "next to": next_to,
     "on": resting_on,
     "in": inside,

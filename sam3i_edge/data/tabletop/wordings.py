@@ -29,7 +29,6 @@ RELATION_WORDS: dict[str, Position] = {
             "on the left of {l}",
             "on the left side of {l}",
             "to the left side of {l}",
-            "just left of {l}",
             "further left than {l}",
             "on the left-hand side of {l}",
         ),
@@ -42,7 +41,6 @@ RELATION_WORDS: dict[str, Position] = {
             "on the right of {l}",
             "on the right side of {l}",
             "to the right side of {l}",
-            "just right of {l}",
             "further right than {l}",
             "on the right-hand side of {l}",
         ),
@@ -51,9 +49,6 @@ RELATION_WORDS: dict[str, Position] = {
     "behind": Position(
         (
             "behind {l}",
-            "right behind {l}",
-            "just behind {l}",
-            "directly behind {l}",
             "on the far side of {l}",
             "beyond {l}",
             "in back of {l}",
@@ -63,13 +58,22 @@ RELATION_WORDS: dict[str, Position] = {
     "in front of": Position(
         (
             "in front of {l}",
-            "right in front of {l}",
-            "just in front of {l}",
-            "directly in front of {l}",
             "on the near side of {l}",
             "before {l}",
         ),
         ("with {l} behind it", "that has {l} behind it"),
+    ),
+    "right behind": Position(
+        ("right behind {l}", "just behind {l}", "directly behind {l}", "close behind {l}", "immediately behind {l}"),
+    ),
+    "right in front of": Position(
+        (
+            "right in front of {l}",
+            "just in front of {l}",
+            "directly in front of {l}",
+            "immediately in front of {l}",
+            "close in front of {l}",
+        ),
     ),
     "next to": Position(
         (
