@@ -224,12 +224,18 @@ def test_things_in_line_are_neither_left_nor_right():
     assert not any(text.targets for text in beside)
 
 
+SAID = {"biggest": "biggest|largest", "tallest": "tallest", "leftmost": "leftmost", "rightmost": "rightmost"}
+
+
 def _combination(words: str) -> tuple[str, str, str] | None:
-    """("left of", "mug", "laptop") from "the mug placed to the left of the laptop", if it is as plain as that."""
-    for relation, said in {"left of": "left", "right of": "right", "behind": "behind", "on": "on top"}.items():
-        match = re.fullmatch(rf"the (\w+) (?!.*\b(?:has|with|and)\b)[^,]*\b{said}\b[^,]* the (\w+)", words)
-        if match and {match[1], match[2]} <= set(KINDS):
-            return relation, match[1], match[2]
+    """("left of", "mug", "laptop") from "the mug placed to the left of the laptop", ("biggest", "mug", "") alike."""
+    match = re.fullmatch(r"the (\w+) (?!.*\b(?:has|with|and)\b)[^,]*\b(left|right)\b[^,]* (?:of|than) the (\w+)", words)
+    if match and " front " not in words and {match[1], match[3]} <= set(KINDS):
+        return f"{match[2]} of", match[1], match[3]
+    for relation, said in SAID.items():
+        match = re.search(rf"\bthe (?:{said}) (\w+)$", words)
+        if match and match[1] in KINDS:
+            return relation, match[1], ""
     return None
 
 
