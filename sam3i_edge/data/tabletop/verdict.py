@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Verdict(NamedTuple):
-    """A three-valued set of things, each bit one thing. ``&``, ``|`` and ``without`` follow Kleene's logic.
+    """A three-valued set of things, each bit one thing. ``&`` and ``without`` follow Kleene's logic.
 
     Bits rather than sets: a scene's texts take some thousand of these operations, in a millisecond.
     """
@@ -20,10 +20,6 @@ class Verdict(NamedTuple):
     def __and__(self, other: Verdict) -> Verdict:
         yes = self.yes & other.yes
         return Verdict(yes, (self.yes | self.doubt) & (other.yes | other.doubt) & ~yes)
-
-    def __or__(self, other: Verdict) -> Verdict:
-        yes = self.yes | other.yes
-        return Verdict(yes, (self.doubt | other.doubt) & ~yes)
 
     def without(self, other: Verdict) -> Verdict:
         """What this says and ``other`` does not."""
