@@ -13,7 +13,7 @@ from sam3i_edge.data.tabletop.meshes import Mesh
 from sam3i_edge.data.tabletop.rotations import Array, about
 
 SHADOW_MAP = 768
-SHADOW_REACH = 0.75
+SHADOW_REACH = 0.62
 """Half the side of the square, across the light, in which things cast shadows, metres."""
 TABLE = (2.2, 1.6, 0.05)
 
@@ -51,15 +51,16 @@ def compile_assets(mujoco: Any, buffer_size: int) -> Assets:
     spec.stat.extent = 1.0
     spec.visual.map.shadowclip = SHADOW_REACH
     shapes = _shapes()
+    normals = {name: mesh.normals().reshape(-1, 3) for name, mesh in shapes.items()}
     for name, mesh in shapes.items():
-        _add_mesh(mujoco, spec, name, mesh)
+        _add_mesh(mujoco, spec, name, mesh, normals[name])
     pictures = _pictures()
     for name, picture in pictures.items():
         _add_texture(mujoco, spec, name, picture)
     model = spec.compile()
     return Assets(
         model,
-        {name: _shape(mujoco, model, name, mesh) for name, mesh in shapes.items()},
+        {name: _shape(mujoco, model, name, normals[name]) for name in shapes},
         {name: int(model.material(name).id) for name in pictures},
     )
 
@@ -97,12 +98,12 @@ def _pictures() -> dict[str, Array]:
     return pictures
 
 
-def _add_mesh(mujoco: Any, spec: Any, name: str, mesh: Mesh) -> None:
+def _add_mesh(mujoco: Any, spec: Any, name: str, mesh: Mesh, normals: Array) -> None:
     added = spec.add_mesh(name=name)
     corners = np.arange(mesh.faces.size, dtype=np.int32)
     added.uservert = mesh.vertices.ravel()
     added.userface = mesh.faces.ravel().astype(np.int32)
-    added.usernormal = mesh.normals().ravel()
+    added.usernormal = normals.ravel()
     added.userfacenormal = corners
     added.usertexcoord = mesh.uv.ravel()
     added.userfacetexcoord = corners
@@ -118,7 +119,7 @@ def _add_texture(mujoco: Any, spec: Any, name: str, picture: Array) -> None:
     material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = name
 
 
-def _shape(mujoco: Any, model: Any, name: str, mesh: Mesh) -> Shape:
+def _shape(mujoco: Any, model: Any, name: str, normals: Array) -> Shape:
     index = int(model.mesh(name).id)
     flat = np.empty(9)
     mujoco.mju_quat2Mat(flat, model.mesh_quat[index])
@@ -126,6 +127,6 @@ def _shape(mujoco: Any, model: Any, name: str, mesh: Mesh) -> Shape:
     # The compiler smooths the normals its own way, over every edge: put ours back, one for each corner.
     start, count = int(model.mesh_normaladr[index]), int(model.mesh_normalnum[index])
     face, faces = int(model.mesh_faceadr[index]), int(model.mesh_facenum[index])
-    model.mesh_normal[start : start + count] = mesh.normals().reshape(-1, 3) @ rotation
+    model.mesh_normal[start : start + count] = normals @ rotation
     model.mesh_facenormal[face : face + faces] = np.arange(count).reshape(-1, 3)
     return Shape(index, model.mesh_pos[index].copy(), rotation)

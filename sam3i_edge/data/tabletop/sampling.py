@@ -16,6 +16,8 @@ COUNTS = (3, 4, 5, 6, 7, 8)
 COUNT_WEIGHTS = (0.12, 0.2, 0.24, 0.2, 0.14, 0.1)
 TRIES = 120
 DIRECTIONS = np.stack([np.cos(np.radians(np.arange(0, 360, 15))), np.sin(np.radians(np.arange(0, 360, 15)))], 1)
+MOST_ALIKE = 3
+"""Things of one kind that a scene seeks; chance may bring more."""
 GAP = 0.012
 """Least distance between things on the table, metres."""
 HELD_OUT_PAIRS = tuple((kind, colour) for kind in KINDS for colour in CATALOGUE[kind].colours if held_out(kind, colour))
@@ -65,7 +67,8 @@ def wishes(rng: np.random.Generator, split: str, count: int) -> list[Wish]:
     while len(chosen) < count:
         chance = rng.random()
         other = chosen[int(rng.integers(len(chosen)))] if chosen else None
-        if other and chance < 0.28:
+        alike = sum(wish.kind == other.kind for wish in chosen) if other else 0
+        if other and chance < 0.28 and alike < MOST_ALIKE:
             kind = other.kind
         elif other and chance < 0.48:
             kind = str(rng.choice([name for name in KINDS if other.colour in CATALOGUE[name].colours]))

@@ -94,7 +94,7 @@ def graded(picture: Array, grading: Grading) -> Array:
 def _curve(grading: Grading, mean: float) -> Array:
     """(1, 256, 3) float32: what each value of each channel becomes, 0 to 255."""
     # Half of what an automatic exposure would do: dark tables stay dark, but nothing drowns.
-    gain = grading.exposure * float(np.clip((EXPOSED / max(0.05, mean)) ** 0.5, 0.8, 1.35))
+    gain = grading.exposure * float(np.clip((EXPOSED / max(0.05, mean)) ** 0.5, 0.85, 1.14))
     value = np.linspace(0, 1, 256)[None, :, None] * gain * np.array([1 + grading.warmth, 1.0, 1 - grading.warmth])
     # A soft shoulder instead of burnt-out highlights.
     value = np.where(value > SHOULDER, SHOULDER + (1 - SHOULDER) * np.tanh((value - SHOULDER) / (1 - SHOULDER)), value)
