@@ -95,10 +95,10 @@ def initialize(model: Sam3i) -> Sam3i:
                 nn.init.xavier_uniform_(part.in_proj_weight)
     decoder = model.transformer.decoder
     with torch.no_grad():
-        decoder.bbox_embed.layers[-1].weight.zero_()  # boxes begin at their reference points
+        decoder.bbox_embed.layers[-1].get_parameter("weight").zero_()  # boxes begin at their reference points
         centres = torch.rand(model.config.num_queries, 2) * 0.8 + 0.1
         sizes = torch.full_like(centres, 0.2)
+        nn.init.normal_(decoder.query_embed.weight, std=1 / math.sqrt(model.config.hidden_size))
         decoder.reference_points.weight.copy_(torch.cat([centres, sizes], dim=1).logit())
-    nn.init.normal_(decoder.query_embed.weight, std=1 / math.sqrt(model.config.hidden_size))
     model.reset_adapters()
     return model

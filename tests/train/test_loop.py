@@ -106,7 +106,7 @@ def test_a_killed_run_resumes_to_the_same_weights(shapes, samples, tmp_path):
     whole, again = tiny_model(), tiny_model()
     run(whole, "base", samples, tmp_path / "whole", recipe=recipe)
     script = (
-        "import sys; from tests.train.conftest import *; from tests.train.test_loop import run; from pathlib import Path;"
+        "import sys; from pathlib import Path; from tests.train.conftest import *; from tests.train.test_loop import run;"
         "run(tiny_model(), 'base', load_samples(sys.argv[1], 'train').samples, Path(sys.argv[2]), recipe={'steps': 40})"
     )
     output = tmp_path / "killed"
@@ -156,11 +156,11 @@ def test_a_few_steps_make_the_loss_fall(samples, tmp_path):
 
 def test_a_folder_in_use_is_refused(samples, tmp_path):
     run(tiny_model(), "base", samples, tmp_path, stop_after=1)
-    with pytest.raises(TrainingError, match="is not empty. Continue its run with --resume, or give a new folder"):
+    with pytest.raises(TrainingError, match=r"is not empty\. Continue its run with --resume"):
         run(tiny_model(), "base", samples, tmp_path)
-    with pytest.raises(TrainingError, match="was started with other recipe. Resume it with the same arguments"):
+    with pytest.raises(TrainingError, match="was started with other recipe"):
         run(tiny_model(), "base", samples, tmp_path, resume=True, recipe={"weight_decay": 0.2})
-    with pytest.raises(TrainingError, match="There is no run to resume in .*nowhere"):
+    with pytest.raises(TrainingError, match=r"There is no run to resume in .*nowhere"):
         run(tiny_model(), "base", samples, tmp_path / "nowhere", resume=True)
 
 

@@ -16,7 +16,7 @@ from sam3i_edge.data.tabletop.view import FUNCTIONS
 from sam3i_edge.errors import DataError
 from sam3i_edge.export.tokenizer_json import build_tokenizer_json
 from sam3i_edge.tokenizer import END_OF_TEXT, Tokenizer
-from tests.data.tabletop.synthetic import SIZE, scene, thing
+from tests.datasets.tabletop.synthetic import SIZE, scene, thing
 
 SCENES = 250
 Described = list[tuple[SceneFacts, Text]]

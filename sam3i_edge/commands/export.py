@@ -1,0 +1,55 @@
+"""The command ``export``: a checkpoint becomes a bundle."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from typing import Any
+
+from sam3i_edge.commands.stopping import stop_on_signals
+from sam3i_edge.errors import RuntimeUnavailableError
+
+
+def add(commands: Any) -> None:
+    """Register ``export`` on an argparse sub-parsers object."""
+    parser = commands.add_parser("export", help="make a bundle of a checkpoint")
+    parser.add_argument("--checkpoint", metavar="FILE", help=".pt or .safetensors; none: random weights")
+    parser.add_argument(
+        "--config", metavar="FILE", help="the model's sizes (JSON); none: full size, or small without --checkpoint"
+    )
+    parser.add_argument("--target", default="x86-cpu", metavar="NAME", help="device to export for (%(default)s)")
+    parser.add_argument(
+        "--precision", metavar="NAME", help="of the weights and activations; none: the target's default"
+    )
+    parser.add_argument("-o", "--output", required=True, metavar="DIR", help="the bundle's folder, empty or new")
+    parser.set_defaults(command=_export)
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    try:
+        from sam3i_edge.export import export
+    except ModuleNotFoundError as error:
+        raise RuntimeUnavailableError(
+            f"Exporting needs {error.name}, which is not installed: pip install 'sam3i-edge[export]'"
+        ) from error
+    start = time.monotonic()
+    stopped = stop_on_signals()
+
+    def progress(message: str) -> None:
+        if stopped.is_set():
+            raise KeyboardInterrupt
+        print(f"[{time.monotonic() - start:6.1f} s] {message}", file=sys.stderr, flush=True)
+
+    manifest = export(
+        arguments.checkpoint,
+        arguments.config,
+        arguments.output,
+        target=arguments.target,
+        precision=arguments.precision,
+        progress=progress,
+    )
+    worst = min(manifest.accuracy.items(), key=lambda item: item[1].sqnr_db)
+    size = manifest.total_bytes / 1e6
+    print(f"wrote {arguments.output}, {size:.1f} MB; worst output {worst[0]}, SQNR {worst[1].sqnr_db:.0f} dB")
+    return 0

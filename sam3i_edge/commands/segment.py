@@ -1,0 +1,62 @@
+"""The command ``segment``: find in an image what a text means."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from sam3i_edge.commands.loading import load_segmenter
+from sam3i_edge.errors import PromptError
+from sam3i_edge.image import read_image
+from sam3i_edge.overlay import check_writable, draw, write_image
+from sam3i_edge.prompt import AUTO, ROUTES, Box, Prompt
+
+
+def add(commands: Any) -> None:
+    """Register ``segment`` on an argparse sub-parsers object."""
+    parser = commands.add_parser("segment", help="find in an image what a text means")
+    parser.add_argument("bundle", metavar="BUNDLE")
+    parser.add_argument("image", metavar="IMAGE")
+    parser.add_argument("text", metavar="TEXT")
+    parser.add_argument("--route", default=AUTO, metavar="NAME", help=f"{', '.join(ROUTES)} or auto (%(default)s)")
+    parser.add_argument("--box", action="append", default=[], metavar="X0,Y0,X1,Y1", help="an example, in pixels")
+    parser.add_argument("--negative-box", action="append", default=[], metavar="X0,Y0,X1,Y1", help="a counterexample")
+    parser.add_argument("--threshold", type=float, default=0.5, metavar="SCORE", help="least score (%(default)s)")
+    parser.add_argument("--device", default="auto", metavar="NAME", help="device of the runtime (%(default)s)")
+    parser.add_argument("-o", "--output", metavar="FILE", help="write the image with the masks drawn on it")
+    parser.add_argument("--json", action="store_true", help="print boxes, scores and masks (COCO RLE) as JSON")
+    parser.set_defaults(command=_segment)
+
+
+def _segment(arguments: argparse.Namespace) -> int:
+    prompt = Prompt(
+        arguments.text,
+        route=arguments.route,
+        boxes=[_box(text) for text in arguments.box],
+        negative_boxes=[_box(text) for text in arguments.negative_box],
+    )
+    if arguments.output:
+        check_writable(arguments.output)
+    image = read_image(arguments.image)
+    segmenter = load_segmenter(arguments, threshold=arguments.threshold)
+    found = segmenter.segment(image, prompt)
+    if arguments.json:
+        header = {"image": arguments.image, "text": prompt.text, "threshold": arguments.threshold}
+        print(json.dumps(header | found.to_dict(), ensure_ascii=False))
+    else:
+        print(f"{len(found)} found above {arguments.threshold} on the route {found.route}")
+        for score, box, mask in zip(found.scores, found.boxes, found.masks, strict=True):
+            corners = ", ".join(f"{value:.1f}" for value in box)
+            print(f"  score {score:.3f}  box {corners}  mask {int(mask.sum())} pixels")
+    if arguments.output:
+        write_image(arguments.output, draw(image, found))
+    return 0
+
+
+def _box(text: str) -> Box:
+    try:
+        x0, y0, x1, y1 = (float(part) for part in text.split(","))
+    except ValueError as error:
+        raise PromptError(f"The box {text!r} is not of the form X0,Y0,X1,Y1, in pixels.") from error
+    return Box(x0, y0, x1, y1)

@@ -1,0 +1,144 @@
+"""The command ``train``: the base detector, or a stage of its instruction adapters."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sam3i_edge.config import PRESETS, ModelConfig
+from sam3i_edge.errors import ConfigError, RuntimeUnavailableError, TrainingError
+
+if TYPE_CHECKING:
+    from sam3i_edge.data.reading import Loaded
+    from sam3i_edge.model import Sam3i
+    from sam3i_edge.train.recipe import Recipe
+
+CONFIG_FILE = "config.json"
+
+
+def add(commands: Any) -> None:
+    """Register ``train`` on an argparse sub-parsers object."""
+    parser = commands.add_parser(
+        "train",
+        help="train the base detector or the instruction adapters",
+        description="Under `accelerate launch -m sam3i_edge train …` it runs on several devices or machines.",
+    )
+    parser.add_argument("--stage", required=True, metavar="NAME", help="base, 1 (simple), 2 (complex) or 3 (both)")
+    parser.add_argument("--data", required=True, metavar="DIR", help="a dataset's folder, or a folder of datasets")
+    parser.add_argument("--images", metavar="DIR", help="where the images lie; none: beside the annotations")
+    parser.add_argument("--on-problem", default="refuse", metavar="WHAT", help="refuse or skip bad data (%(default)s)")
+    parser.add_argument("--checkpoint", metavar="FILE", help="to begin with; none, for the base: random weights")
+    parser.add_argument(
+        "--config",
+        metavar="NAME|FILE",
+        help=f"sizes: {', '.join(PRESETS)}, or JSON; none: {CONFIG_FILE} beside the checkpoint, or full",
+    )
+    parser.add_argument("--recipe", default="published", metavar="NAME|FILE", help="published, tabletop, or TOML")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="another value in the recipe; may be repeated"
+    )
+    parser.add_argument("--resume", action="store_true", help="go on where the run in the output folder stopped")
+    parser.add_argument("-o", "--output", required=True, metavar="DIR", help="for checkpoints and log, empty or new")
+    parser.set_defaults(command=_train)
+
+
+def _train(arguments: argparse.Namespace) -> int:
+    try:
+        from sam3i_edge.train.loop import BEST, LAST, train
+        from sam3i_edge.train.recipe import load_recipe
+        from sam3i_edge.train.stages import STAGES
+        from sam3i_edge.train.validation import validation
+    except ModuleNotFoundError as error:
+        raise RuntimeUnavailableError(
+            f"Training needs {error.name}, which is not installed: pip install 'sam3i-edge[train]'"
+        ) from error
+    recipe = load_recipe(arguments.recipe, arguments.stage, _overrides(arguments.set))
+    loaded = _load(arguments, "train")
+    validate = None
+    if recipe.validate_every:
+        samples = _load(arguments, "val").samples
+        routes = [route for route in STAGES[arguments.stage].routes if arguments.stage == "base" or route != "concept"]
+        validate = validation(samples, routes, recipe.validation_images)
+    model = _model(arguments, recipe)
+    stop = _stop_after_this_step()
+    progress = train(
+        model,
+        arguments.stage,
+        loaded.samples,
+        recipe,
+        Path(arguments.output),
+        about={"data": str(arguments.data), "checkpoint": str(arguments.checkpoint or "")},
+        validate=validate,
+        resume=arguments.resume,
+        stop=lambda: bool(stop),
+    )
+    if stop:
+        print(f"sam3i-edge: stopped after step {progress.step}; go on with --resume.", file=sys.stderr)
+        return 130
+    best = f"; best on the validation set: {BEST}, step {progress.best_step}" if progress.best_step else ""
+    print(f"trained {progress.step} steps: {Path(arguments.output) / LAST}{best}")
+    return 0
+
+
+def _overrides(pairs: list[str]) -> dict[str, Any]:
+    """``KEY=VALUE`` pairs, the values as TOML has them; bare words are strings. Raises ConfigError."""
+    import tomllib
+
+    values: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise ConfigError(f"--set {pair!r} is not of the form KEY=VALUE.")
+        try:
+            values[key] = tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError:
+            values[key] = value
+    return values
+
+
+def _load(arguments: argparse.Namespace, split: str) -> Loaded:
+    from sam3i_edge.data.hmpl import load_samples
+
+    loaded = load_samples(arguments.data, split, images=arguments.images, on_problem=arguments.on_problem)
+    for problem in loaded.problems:
+        print(f"sam3i-edge: left out: {problem}", file=sys.stderr)
+    return loaded
+
+
+def _model(arguments: argparse.Namespace, recipe: Recipe) -> Sam3i:
+    import torch
+
+    from sam3i_edge.model import Sam3i, load
+    from sam3i_edge.train.stages import initialize
+
+    config = arguments.config
+    if arguments.checkpoint:
+        beside = Path(arguments.checkpoint).with_name(CONFIG_FILE)
+        config = config or (beside if beside.is_file() else "full")
+        return load(arguments.checkpoint, ModelConfig.preset(config) if config in PRESETS else config)
+    if arguments.stage != "base":
+        raise TrainingError(
+            f"Stage {arguments.stage} adapts a trained model: give it with --checkpoint. Only --stage base begins "
+            f"with random weights."
+        )
+    torch.manual_seed(recipe.seed)
+    config = config or "full"
+    return initialize(Sam3i(ModelConfig.preset(config) if config in PRESETS else ModelConfig.from_json(config)))
+
+
+def _stop_after_this_step() -> list[int]:
+    """Let Ctrl-C and SIGTERM end the run after the step at hand, with a checkpoint; a second one ends it at once."""
+    received: list[int] = []
+
+    def receive(number: int, _: object) -> None:
+        if received:
+            raise KeyboardInterrupt
+        received.append(number)
+        print("\nsam3i-edge: stopping after this step; once more to stop at once", file=sys.stderr)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, receive)
+    return received
