@@ -25,7 +25,7 @@ FUNCTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"monkey", ("banana",)),
     (r"kick|throw|catch|bounc|game|sport|play", ("ball",)),
     (r"roll", ("ball", "apple", "orange", "can")),
-    (r"hot pan|hot pot|trivet|under a hot|protect the table", ("board", "coaster", "book", "plate")),
+    (r"hot pan|hot pot|under (a|something) hot|protect the table", ("trivet", "coaster", "board")),
     (r"pour|refill|spill", ("bottle", "jug", "mug", "glass")),
     (r"cap\b|cork|wine|message in", ("bottle",)),
     (r"soda|beer|tin|aluminium|recycl|opener", ("can", "bottle")),
@@ -34,6 +34,7 @@ FUNCTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"serv|dinner|meal|dish\b|sandwich|steak|pizza|eat off|eat from", ("plate", "bowl")),
     (r"eat|mouth", ("fork", "spoon", "knife")),
     (r"store|pack|ship|parcel|post|mail|cardboard|unwrap|gift|contain|keep things", ("box", "jar")),
+    (r"tools?$", ("hammer", "screwdriver", "wrench")),
     (r"repair|fix|build|toolbox|diy|assembl|handyman", ("hammer", "screwdriver", "wrench")),
     (r"write|draw|sketch|sign|note down|ink", ("pen", "pencil")),
     (r"flower|bouquet|bloom", ("vase", "jar", "bottle")),
@@ -53,5 +54,6 @@ THINGS = (
 )  # fmt: skip
 """Asked for where a text names neither a noun nor a function ("the thing left of the laptop")."""
 
-NOUNS = {*THINGS, "board", "vessel", "container", "computer", "holder", "bulb", "case", "tray", "mat", "stand", "tin"}
+NOUNS = {*THINGS, "board", "vessel", "container", "computer", "holder", "bulb", "case", "tray", "mat", "stand", "tin",
+         "trivet", "pad", "dish", "cutlery"}  # fmt: skip
 """What ends in one of these is the name of a thing, whatever stands before it ("cutting board", "drinking vessel")."""

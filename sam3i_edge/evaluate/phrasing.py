@@ -11,8 +11,18 @@ NUMBERS = {"one": 1, "two": 2, "both": 2, "pair": 2, "three": 3, "four": 4, "fiv
 ORDINALS = {"first": 0, "second": 1, "third": 2, "fourth": 3, "fifth": 4}
 
 ORDERS: tuple[tuple[str, str, int], ...] = (
-    (r"from the left|leftmost|furthest to the left|far left|on the left|left[- ]hand|to the left$", "x", 1),
-    (r"from the right|rightmost|furthest to the right|far right|on the right|right[- ]hand|to the right$", "x", -1),
+    (
+        r"from the left|^(the )?left of the two|leftmost|furthest to the left|far left|on the left|"
+        r"left[- ]hand|to the left$",
+        "x",
+        1,
+    ),
+    (
+        r"from the right|^(the )?right of the two|rightmost|furthest to the right|far right|on the right|"
+        r"right[- ]hand|to the right$",
+        "x",
+        -1,
+    ),
     (r"biggest|largest|bigger|larger", "area", -1),
     (r"smallest|tiniest|littlest|smaller", "area", 1),
     (r"tallest|highest|taller", "height", -1),
@@ -54,7 +64,7 @@ WRAPPER = re.compile(
     r"((segment|find|show|mark|highlight|select|point|pick|get|give|grab|hand|pass|bring|locate|detect|identify|"
     r"outline|mask|look|fetch|take|choose|spot|indicate|where is|where are|i want|i need|i would like|i'd like|"
     r"i see|see|there is|is there|are there|do you see|can you see|"
-    r"what is|which is)\b( out| up| for| at| to| over| me| us| it)*)? *"
+    r"where do you see|what is|which one is|which is)\b( out| up| for| at| to| over| me| us| it)*)? *"
 )
 ARTICLES = {
     "the",
@@ -79,10 +89,10 @@ COMPARISONS = re.compile(r"^(\w+est|\w+most|middle|bigger|larger|smaller|left|ri
 BREAK = re.compile(
     r"\b(and|made|on|in|into|over|by|near|between|behind|under|above|below|as|than|counted|further|farther|that|which|"
     r"who|where|with|without|from|of|to|at|for|is|are|has|have|but|standing|lying|sitting|resting|placed|located|"
-    r"positioned|closest|nearest|farthest|furthest)\b|[,;:.?!]"
+    r"positioned|flanked|surrounded|closest|nearest|farthest|furthest)\b|[,;:.?!]"
 )
 PLACEHOLDERS = {"one", "ones", "thing", "things", "object", "objects", "item", "items", "something", "everything",
-                "anything", "what", "whatever", "which", "it", "them", "tool", "utensil", "stuff"}  # fmt: skip
+                "anything", "what", "whatever", "which", "it", "them", "stuff"}  # fmt: skip
 CLAUSE_WORDS = {
     "i", "you", "we", "they", "he", "she", "nobody", "somebody", "someone", "anybody", "people", "not", "no", "do",
     "does", "did", "don't", "doesn't", "would", "could", "should", "might", "must", "will", "want", "wants", "need",
@@ -92,6 +102,8 @@ CLAUSE_WORDS = {
 
 NEGATION = re.compile(r"\b(not|\w+n't|never|nobody|no one|cannot|no|except|apart from|other than)\b")
 REVERSED = re.compile(r"\b(?:with|that has|which has|having) ((?:the|a|an) [\w' -]+?) (?:on|to|at) its (left|right)\b")
+COUNTING = re.compile(r"^(?:counting |starting |counted )?((?:on|from) the (?:left|right)),? (?:the )?(.+)$")
+SIDE_OF = re.compile(r"^(the )?(left|right) of the (two|three|pair)\b")
 OPPOSITE = {"left": "right", "right": "left"}
 SINGULAR_S = ("ss", "us", "is")
 
@@ -125,9 +137,11 @@ def read_instruction(text: str) -> Instruction:
     """Read an English instruction. What is not understood is passed over."""
     words = " ".join(re.sub(r"[^\w\s,;:.?!'-]", " ", text.lower()).split()).rstrip(".?!")
     words = WRAPPER.sub("", words, count=1) or words
+    words = COUNTING.sub(r"\2 \1", words)
     words, mirrored = _mirrored(words)
-    head, landmarks = _split_landmarks(words)
-    order, sign = next(((name, sign) for pattern, name, sign in ORDERS if re.search(pattern, words)), ("", 1))
+    head, landmarks = (words, ()) if SIDE_OF.match(words) else _split_landmarks(words)
+    told = head if landmarks else words  # what follows is told of a landmark
+    order, sign = next(((name, sign) for pattern, name, sign in ORDERS if re.search(pattern, told)), ("", 1))
     nouns = _nouns(head)
     skip = next((ORDINALS[word] for word in words.split() if word in ORDINALS), 0) if order else 0
     count = _count(words, head, nouns, bool(order))
@@ -213,7 +227,7 @@ def _count(words: str, head: str, nouns: tuple[str, ...], is_ordered: bool) -> i
         return 1
     if {"all", "every", "each", "everything", "anything", "whatever"} & set(listed):
         return None
-    if is_ordered and re.search(r"\w(est|most) (one )?of\b", head):
+    if is_ordered and (ORDINALS.keys() & set(listed) or re.search(r"(est|most|left|right) (one )?of\b", words)):
         return 1  # "the leftmost of the three mugs"
     number = next((NUMBERS[word] for word in listed if word in NUMBERS and word != "one"), 0)
     if number:
