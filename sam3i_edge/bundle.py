@@ -21,13 +21,13 @@ from sam3i_edge.config import ModelConfig
 from sam3i_edge.errors import BundleError, ConfigError
 from sam3i_edge.graphs import GraphSpec, Limits, graph_specs
 from sam3i_edge.prompt import ROUTES
+from sam3i_edge.route import ROUTE_FILE
 from sam3i_edge.targets import Target
 
 FORMAT = "sam3i-edge-bundle"
 FORMAT_VERSION = 1
 MANIFEST_FILE = "manifest.json"
 TOKENIZER_FILE = "tokenizer.json"
-ROUTE_FILE = "route.json"
 GOLDEN_PROMPTS_FILE = "golden/prompts.json"
 GOLDEN_TENSORS_FILE = "golden/tensors.npz"
 GOLDEN_FILES = (GOLDEN_PROMPTS_FILE, GOLDEN_TENSORS_FILE)

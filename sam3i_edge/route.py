@@ -3,21 +3,23 @@
 It is small integers throughout, so that another language computes exactly the same. Of one text:
 
 1. Its token ids as the tokenizer gives them, from the start token up to and including the first end token (the
-   largest id); the padding behind it is dropped. n ids, 2 <= n <= 32.
+   largest id); the padding behind it is dropped. n ids: from 2 to the model's context length, which is 32.
 2. Each run of one, two and three neighbouring ids, written as two bytes per id, the low byte first, is hashed with
    32-bit FNV-1a: ``h = 2166136261``; for each byte ``h = ((h xor byte) * 16777619) mod 2^32``. One more hash is that
-   of the single byte n. Together 3n - 2 hashes (2 + 2 - 1 for n = 2).
+   of the single byte n mod 256. Together 3n - 2 hashes.
 3. The bucket of a hash is ``(h xor (h >> 16)) mod B``, B being the number of weights per route.
-4. A route's score is the sum of its weights in all these buckets, a bucket that is hit twice counting twice: integers,
-   at most 94 x 127. The largest score wins; of equal ones the first in the order concept, simple, complex.
+4. A route's score is the sum of its weights in all these buckets; a bucket that is hit twice counts twice. The largest
+   score wins; of equal ones the first in the order concept, simple, complex.
 
-``route.json`` holds it: ``{"format", "format_version", "note", "weights": {route: [B integers in -127..127]}}``.
+``route.json`` holds it: ``{"format", "format_version", "note", "weights": {route: text}}``, each text the base64 (RFC
+4648, padded) of a route's B weights as signed bytes, in the order of the buckets. B is a power of two.
 """
 
 from __future__ import annotations
 
+import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -31,11 +33,11 @@ from sam3i_edge.prompt import ROUTES
 
 FORMAT = "sam3i-edge-route"
 FORMAT_VERSION = 1
+ROUTE_FILE = "route.json"
 DEFAULT_FILE = Path(__file__).with_name("route_default.json")
 
 FNV_OFFSET, FNV_PRIME = 2166136261, 16777619
 MAX_ORDER = 3
-MAX_WEIGHT = 127
 MAX_BUCKETS = 1 << 16
 
 
@@ -44,7 +46,7 @@ class _RouteFile:
     format: str
     format_version: int
     note: str
-    weights: dict[str, tuple[int, ...]]
+    weights: dict[str, str]
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +60,12 @@ class RouteClassifier:
 
     weights: np.ndarray
     note: str
+
+    @classmethod
+    def of_checkpoint(cls, checkpoint: str | Path | None) -> RouteClassifier:
+        """The ``route.json`` beside a checkpoint's file, or, where there is none, the default. Raises BundleError."""
+        own = None if checkpoint is None else Path(checkpoint).parent / ROUTE_FILE
+        return cls.load(own) if own is not None and own.is_file() else cls.default()
 
     @classmethod
     @lru_cache(maxsize=1)
@@ -85,26 +93,17 @@ class RouteClassifier:
             )
         if tuple(file.weights) != ROUTES:
             raise schema.SchemaError(f"weights are of {list(file.weights)}; expected {list(ROUTES)}.")
-        return cls(_check_weights(file.weights), file.note)
+        return cls(_decode(file.weights), file.note)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON; ``from_dict`` reads them back."""
-        weights = {route: row.tolist() for route, row in zip(ROUTES, self.weights, strict=True)}
+        rows = zip(ROUTES, self.weights, strict=True)
+        weights = {route: base64.b64encode(row.tobytes()).decode("ascii") for route, row in rows}
         return {"format": FORMAT, "format_version": FORMAT_VERSION, "note": self.note, "weights": weights}
 
     def save(self, path: str | Path) -> None:
-        """Write a ``route.json``: one line of weights per route."""
-        Path(path).write_text(self.to_json(), encoding="utf-8")
-
-    def to_json(self) -> str:
-        """The content of a ``route.json``, the same for the same classifier."""
-        values = self.to_dict()
-        rows = [
-            f"  {json.dumps(route)}: {json.dumps(row, separators=(',', ':'))}"
-            for route, row in values["weights"].items()
-        ]
-        head = [f" {json.dumps(key)}: {json.dumps(value)}" for key, value in values.items() if key != "weights"]
-        return "{\n" + ",\n".join(head) + ',\n "weights": {\n' + ",\n".join(rows) + "\n }\n}\n"
+        """Write a ``route.json``; of the same classifier always the same bytes."""
+        Path(path).write_text(json.dumps(self.to_dict(), indent=1) + "\n", encoding="utf-8")
 
     def scores(self, tokens: np.ndarray) -> np.ndarray:
         """The scores (3,) int64 of one text's ``tokens``, (context_length,) int32 as the tokenizer gives them."""
@@ -126,7 +125,7 @@ def buckets(tokens: np.ndarray, count: int) -> np.ndarray:
         for byte in (ids[order:] & 0xFF, ids[order:] >> 8):
             grams = (grams ^ byte) * np.uint32(FNV_PRIME)
         hashes.append(grams)
-    length = np.array([fnv1a(bytes([len(ids)]))], np.uint32)
+    length = np.array([fnv1a(bytes([len(ids) & 0xFF]))], np.uint32)
     joined = np.concatenate([*hashes, length])
     folded: np.ndarray = (joined ^ (joined >> np.uint32(16))) % np.uint32(count)
     return folded.astype(np.int64)
@@ -140,16 +139,16 @@ def fnv1a(data: bytes) -> int:
     return value
 
 
-def _check_weights(rows: Mapping[str, Sequence[int]]) -> np.ndarray:
-    """The rows as one (3, B) int8 array. Raises SchemaError unless they are of one allowed length and range."""
-    lengths = {route: len(row) for route, row in rows.items()}
-    length = lengths[ROUTES[0]]
-    if set(lengths.values()) != {length} or not 2 <= length <= MAX_BUCKETS or length & (length - 1):
-        raise schema.SchemaError(f"weights are {lengths} integers; expected 2, 4, 8 … or {MAX_BUCKETS} of each route.")
-    for route, row in rows.items():
-        largest = max(row, key=abs)
-        if abs(largest) > MAX_WEIGHT:
-            raise schema.SchemaError(f"weights.{route} holds {largest}; expected -{MAX_WEIGHT} to {MAX_WEIGHT}.")
-    weights = np.array(list(rows.values()), np.int8)
-    weights.flags.writeable = False  # the built-in classifier is shared
-    return weights
+def _decode(texts: Mapping[str, str]) -> np.ndarray:
+    """The weights (3, B) int8. Raises SchemaError unless they are base64 of one allowed length."""
+    rows = []
+    for route, text in texts.items():
+        try:
+            rows.append(base64.b64decode(text, validate=True))
+        except ValueError as error:
+            raise schema.SchemaError(f"weights.{route} is not base64: {error}.") from error
+    lengths = [len(row) for row in rows]
+    count = lengths[0]
+    if set(lengths) != {count} or not 2 <= count <= MAX_BUCKETS or count & (count - 1):
+        raise schema.SchemaError(f"weights have {lengths} bytes; expected 2, 4, 8 … or {MAX_BUCKETS} for each route.")
+    return np.frombuffer(b"".join(rows), np.int8).reshape(len(rows), count)

@@ -12,12 +12,12 @@ from typing import overload
 
 import numpy as np
 
-from sam3i_edge.bundle import ROUTE_FILE, TOKENIZER_FILE, Bundle, Manifest, open_bundle
+from sam3i_edge.bundle import TOKENIZER_FILE, Bundle, Manifest, open_bundle
 from sam3i_edge.errors import BundleError, PromptError
 from sam3i_edge.image import check_image, preprocess
 from sam3i_edge.instances import Instances, postprocess
 from sam3i_edge.prompt import AUTO, Prompt, gates, pack_boxes
-from sam3i_edge.route import RouteClassifier
+from sam3i_edge.route import ROUTE_FILE, RouteClassifier
 from sam3i_edge.runtimes import Session, open_session
 from sam3i_edge.tokenizer import PADDING_ID, Tokenizer
 
@@ -84,10 +84,9 @@ class Segmenter:
         """
         check_threshold(threshold)  # before a large bundle is hashed and opened
         opened = open_bundle(bundle)
-        tokenizer = _read_tokenizer(opened)
+        tokenizer, classifier = _read_tokenizer(opened), RouteClassifier.load(opened.path / ROUTE_FILE)
         name = runtime or opened.manifest.target.runtime
         sessions = {graph: open_session(name, opened.graph_path(graph), device) for graph in opened.manifest.graphs}
-        classifier = RouteClassifier.load(opened.path / ROUTE_FILE)
         return cls(opened.manifest, tokenizer, sessions, threshold, classifier)
 
     @property

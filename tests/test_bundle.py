@@ -145,6 +145,12 @@ def test_tampered_tokenizer(copy, content):
     refused(copy, r"tokenizer\.json is no CLIP tokenizer")
 
 
+def test_tampered_route(copy):
+    (copy / "route.json").write_text("{}")
+    rehash(copy)
+    refused(copy, r"route\.json is no auto route: format is missing")
+
+
 def test_tokenizer_of_another_length(copy):
     path = copy / "tokenizer.json"
     content = json.loads(path.read_text(encoding="utf-8"))

@@ -14,7 +14,6 @@ from sam3i_edge.bundle import (
     FORMAT,
     FORMAT_VERSION,
     PREPROCESSING,
-    ROUTE_FILE,
     TOKENIZER_FILE,
     Manifest,
     Source,
@@ -33,7 +32,7 @@ from sam3i_edge.golden import read_golden, write_golden
 from sam3i_edge.graphs import default_limits, graph_specs
 from sam3i_edge.model import ModelConfig, Sam3i, load
 from sam3i_edge.prompt import ROUTES
-from sam3i_edge.route import RouteClassifier
+from sam3i_edge.route import ROUTE_FILE, RouteClassifier
 from sam3i_edge.segmenter import Segmenter
 from sam3i_edge.targets import Target, check_precision, get_target
 from sam3i_edge.tokenizer import Tokenizer
@@ -87,7 +86,7 @@ def export(
     chosen_precision = check_precision(chosen, precision)
     sizes = _sizes(checkpoint, config)
     versions = _tool_versions()
-    classifier = _route_classifier(checkpoint, progress)
+    classifier = RouteClassifier.of_checkpoint(checkpoint)
     with staged(Path(output)) as stage:
         classifier.save(stage / ROUTE_FILE)
         model, source = _load_model(checkpoint, sizes, progress)
@@ -121,15 +120,6 @@ def _tool_versions() -> dict[str, str]:
         raise RuntimeUnavailableError(
             f"Exporting needs {error.name}, which is not installed: pip install 'sam3i-edge[export]'"
         ) from error
-
-
-def _route_classifier(checkpoint: str | Path | None, progress: Progress) -> RouteClassifier:
-    """The checkpoint's own classifier, if it brings one, else the built-in."""
-    own = None if checkpoint is None else Path(checkpoint).parent / ROUTE_FILE
-    if own is None or not own.is_file():
-        return RouteClassifier.default()
-    progress(f"taking the auto route from {own}")
-    return RouteClassifier.load(own)
 
 
 def _load_model(checkpoint: str | Path | None, sizes: ModelConfig, progress: Progress) -> tuple[Sam3i, Source]:

@@ -102,6 +102,40 @@ PIECES: dict[str, tuple[str, ...]] = {
         7
         12
     """),
+    "placeholder": _lines("""
+        thing
+        item
+        object
+        one
+    """),
+    "placeholders": _lines("""
+        things
+        items
+        objects
+        ones
+    """),
+    "any_thing": _lines("""
+        the {placeholder}
+        the {attribute} {placeholder}
+        the {superlative} {placeholder}
+        the {superlative} {attribute} {placeholder}
+        the {ordinal} {placeholder}
+        the {placeholders}
+        each {placeholder}
+        every {placeholder}
+        every {attribute} {placeholder}
+        a {placeholder}
+        all {placeholders}
+        all the {placeholders}
+        all the {attribute} {placeholders}
+        everything
+        everything {attribute}
+        all
+        something
+        something {attribute}
+        anything
+        whatever
+    """),
 }
 """What wordings have in common. Slots may name other pieces."""
 

@@ -209,7 +209,7 @@ find, find me, locate, show me, segment, highlight, mark, select, outline, point
 can you find, could you show me, can you see, do you see, let me see, detect, identify, spot
 go to, touch, label, I see
 I am looking for, please find, please segment, cut out, search for, pick out, track, circle, tell me where to find
-could you locate, would you mark, where might I find, is there, have you seen, focus on, draw a mask around, mask
+could you locate, would you mark, is there, have you seen, focus on, draw a mask around, mask
 """)
 
 DO = _list(
