@@ -27,7 +27,7 @@ from sam3i_edge.errors import TrainingError
 from sam3i_edge.export.tokenizer_json import clip_tokenizer
 from sam3i_edge.model import Sam3i
 from sam3i_edge.train.batches import Batch, Collate, StepSampler, TrainingSet
-from sam3i_edge.train.learner import Learner
+from sam3i_edge.train.learner import EncoderLearner, Learner
 from sam3i_edge.train.recipe import Recipe
 from sam3i_edge.train.schedule import make_optimizer, set_rates
 from sam3i_edge.train.stages import enter, set_dropout
@@ -35,6 +35,7 @@ from sam3i_edge.train.stages import enter, set_dropout
 STATE = "state-{:08d}"
 RUN_FILE, CONFIG_FILE, LAST, BEST = "run.json", "config.json", "last.safetensors", "best.safetensors"
 LOG_EVERY = 20
+LEARNERS = {"encoders": EncoderLearner}
 
 Validate = Callable[[Sam3i], Mapping[str, float]]
 """Scores of a model by name; the one called ``gIoU`` chooses the best checkpoint."""
@@ -95,7 +96,7 @@ def train(
     accelerator.wait_for_everyone()
 
     optimizer = make_optimizer(model, recipe, model.config.vision.num_layers)
-    learner, optimizer = accelerator.prepare(Learner(model), optimizer)
+    learner, optimizer = accelerator.prepare(LEARNERS.get(stage, Learner)(model), optimizer)
     progress = _restore(accelerator, output) if resume else Progress()
     writer = SummaryWriter(str(output), purge_step=progress.step) if accelerator.is_main_process else None
     batches = _batches(dataset, recipe, accelerator, progress.step, total, model.config.text.context_length)
@@ -107,14 +108,14 @@ def train(
         mininterval=0.5 if sys.stderr.isatty() else 30,  # a line every half minute where it goes to a file
     )
     learner.train()
-    clock = Clock()
+    clock, parts = Clock(), Mean()
     while progress.step < total:
         share = set_rates(optimizer, recipe, progress.step, total)
-        parts = _step(accelerator, learner, optimizer, clock.timed(batches), recipe)
+        parts.add(_step(accelerator, learner, optimizer, clock.timed(batches), recipe))
         progress.step += 1
         bar.update()
         if progress.step % LOG_EVERY == 0 or progress.step == total:
-            _log(writer, bar, progress.step, parts, {"rate": share, **clock.read()})
+            _log(writer, bar, progress.step, parts.read(), {"rate": share, **clock.read()})
         stopping, last = stop(), progress.step == total
         if validate and (last or (recipe.validate_every and progress.step % recipe.validate_every == 0)):
             _validate(accelerator, learner, validate, progress, output, writer)
@@ -126,6 +127,25 @@ def train(
     if writer:
         writer.close()
     return progress
+
+
+class Mean:
+    """The mean of named values since the last reading."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, float] = {}
+        self._count = 0
+
+    def add(self, values: Mapping[str, float]) -> None:
+        """Count one set of ``values`` in."""
+        self._sums = {name: self._sums.get(name, 0.0) + value for name, value in values.items()}
+        self._count += 1
+
+    def read(self) -> dict[str, float]:
+        """The means, and begin anew."""
+        means = {name: value / self._count for name, value in self._sums.items()}
+        self._sums, self._count = {}, 0
+        return means
 
 
 class Clock:

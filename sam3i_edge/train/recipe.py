@@ -13,8 +13,9 @@ import tomllib
 from sam3i_edge import schema
 from sam3i_edge.errors import ConfigError, unknown_name
 
-STAGES = ("base", "1", "2", "3")
-"""The base detector on concepts, then the adapters: simple instructions, complex ones, both together."""
+STAGES = ("encoders", "base", "1", "2", "3")
+"""The encoders alone (for a model that starts from nothing), the base detector on concepts, then the adapters: simple
+instructions, complex ones, both together."""
 
 
 @dataclass(frozen=True)
@@ -90,15 +91,16 @@ class Recipe:
 
 @dataclass(frozen=True)
 class RecipeBook:
-    """A recipe for each stage, as a TOML file holds them: ``[base]``, ``[stage1]``, ``[stage2]``, ``[stage3]``."""
+    """A recipe for each stage, as a TOML file holds them: ``[encoders]``, ``[base]``, ``[stage1]``, …"""
 
+    encoders: Recipe
     base: Recipe
     stage1: Recipe
     stage2: Recipe
     stage3: Recipe
 
     def __getitem__(self, stage: str) -> Recipe:
-        recipe: Recipe = getattr(self, stage if stage == "base" else f"stage{stage}")
+        recipe: Recipe = getattr(self, f"stage{stage}" if stage.isdecimal() else stage)
         return recipe
 
 
@@ -155,12 +157,19 @@ _TABLETOP = Recipe(
 
 RECIPES = {
     "published": RecipeBook(
+        encoders=dataclasses.replace(_PUBLISHED, rate_scale=1.0, epochs=20.0),
         base=dataclasses.replace(_PUBLISHED, rate_scale=1.0, epochs=20.0),
         stage1=_PUBLISHED,
         stage2=_PUBLISHED,
         stage3=dataclasses.replace(_PUBLISHED, epochs=4.0, rate_scale=3.2, warmup_steps=1, cooldown_steps=1),
     ),
-    "tabletop": RecipeBook(base=_TABLETOP, stage1=_TABLETOP, stage2=_TABLETOP, stage3=_TABLETOP),
+    "tabletop": RecipeBook(
+        encoders=dataclasses.replace(_TABLETOP, images=16, prompts=8, box_prompts=0.0, validate_every=0),
+        base=_TABLETOP,
+        stage1=_TABLETOP,
+        stage2=_TABLETOP,
+        stage3=_TABLETOP,
+    ),
 }
 """``published``: as the paper's authors train the full-size model (the base is theirs, so its entry is a suggestion).
 ``tabletop``: the small model that ships, on two CPU cores."""

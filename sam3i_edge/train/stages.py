@@ -33,6 +33,7 @@ class Stage:
 
 
 STAGES = {
+    "encoders": Stage(("concept",), r"^backbone\.(?!.*\.adapter)(?!.*\.convs\.0\.)"),
     "base": Stage(("concept",), f"^(?!.*({ADAPTER}|{PROJECTION}))"),
     "1": Stage(("simple",), r"\.adapter1\.|\.mask_predictor_adapter1\."),
     "2": Stage(("complex",), r"\.adapter(12|2)\.|\.mask_predictor_adapter2\."),
@@ -50,7 +51,7 @@ def enter(model: Sam3i, name: str) -> Stage:
         ConfigError: stage 3 of a model whose projection does not fit its text features.
     """
     stage = STAGES[name]
-    if name in ("base", "1"):
+    if name in ("encoders", "base", "1"):
         model.reset_adapters()
     elif name == "2":
         _start_complex_route(model)
