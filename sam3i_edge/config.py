@@ -13,6 +13,9 @@ from typing import Any
 from sam3i_edge import schema
 from sam3i_edge.errors import ConfigError, unknown_name
 
+CONFIG_FILE = "config.json"
+"""The sizes of the checkpoints that lie beside it."""
+
 MAX_SIZE = 1 << 16
 MAX_LAYERS = 1000
 MAX_WINDOW = 1 << 10
@@ -146,6 +149,25 @@ class ModelConfig:
             return cls.from_dict(values)
         except ConfigError as error:
             raise ConfigError(f"{path}: {error}") from error
+
+    @classmethod
+    def of_checkpoint(cls, checkpoint: str | Path | None, config: ModelConfig | str | Path | None) -> ModelConfig:
+        """The sizes of a checkpoint's model.
+
+        Args:
+            checkpoint: the file; None where there is none yet.
+            config: the sizes themselves, a preset's name, or a JSON file. None: ``config.json`` beside the
+                checkpoint, as training writes it, or else the published full size.
+
+        Raises:
+            ConfigError: the JSON file cannot be read.
+        """
+        if isinstance(config, ModelConfig):
+            return config
+        if config is not None:
+            return PRESETS.get(str(config)) or cls.from_json(config)
+        beside = Path(checkpoint).with_name(CONFIG_FILE) if checkpoint else None
+        return cls.from_json(beside) if beside and beside.is_file() else cls.preset("full")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain nested values, ready for JSON; ``from_dict`` reads them back."""

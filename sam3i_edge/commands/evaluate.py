@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sam3i_edge.config import CONFIG_FILE
 from sam3i_edge.errors import DataError, PromptError, RuntimeUnavailableError, unknown_name
 from sam3i_edge.prompt import AUTO, ROUTES
 
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from sam3i_edge.evaluate.agent import Agent
     from sam3i_edge.evaluate.run import Progress
     from sam3i_edge.segmenter import Segmenter
-
-CONFIG_FILE = "config.json"
-"""Training writes it beside its checkpoints."""
 
 RULES = "rules"
 
@@ -117,9 +115,7 @@ def open_segmenter(model: str, arguments: argparse.Namespace, *, is_base: bool =
     from sam3i_edge.model import load
 
     path = Path(model)
-    beside = path.with_name(CONFIG_FILE)
-    config = arguments.config or (beside if beside.is_file() else ModelConfig.preset("full"))
-    detector = load(path, config).to(_torch_device(arguments.device))
+    detector = load(path, ModelConfig.of_checkpoint(path, arguments.config)).to(_torch_device(arguments.device))
     if is_base:
         detector.reset_adapters()
     note = "adapters switched off" if is_base else ""

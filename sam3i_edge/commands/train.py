@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sam3i_edge.config import PRESETS, ModelConfig
+from sam3i_edge.config import CONFIG_FILE, PRESETS, ModelConfig
 from sam3i_edge.errors import ConfigError, RuntimeUnavailableError, TrainingError
 
 if TYPE_CHECKING:
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from sam3i_edge.model import Sam3i
     from sam3i_edge.train.recipe import Recipe
 
-CONFIG_FILE = "config.json"
+FROM_NOTHING = ("encoders", "base")
+"""Stages that need no checkpoint."""
 
 
 def add(commands: Any) -> None:
@@ -26,7 +27,7 @@ def add(commands: Any) -> None:
         help="train the base detector or the instruction adapters",
         description="Under `accelerate launch -m sam3i_edge train …` it runs on several devices or machines.",
     )
-    parser.add_argument("--stage", required=True, metavar="NAME", help="base, 1 (simple), 2 (complex) or 3 (both)")
+    parser.add_argument("--stage", required=True, metavar="NAME", help="encoders, base, 1 (simple), 2 (complex) or 3")
     parser.add_argument("--data", required=True, metavar="DIR", help="a dataset's folder, or a folder of datasets")
     parser.add_argument("--images", metavar="DIR", help="where the images lie; none: beside the annotations")
     parser.add_argument("--on-problem", default="refuse", metavar="WHAT", help="refuse or skip bad data (%(default)s)")
@@ -58,10 +59,9 @@ def _train(arguments: argparse.Namespace) -> int:
     recipe = load_recipe(arguments.recipe, arguments.stage, _overrides(arguments.set))
     loaded = _load(arguments, "train")
     validate = None
-    if recipe.validate_every:
+    if recipe.validate_every and STAGES[arguments.stage].validated:
         samples = _load(arguments, "val").samples
-        routes = [route for route in STAGES[arguments.stage].routes if arguments.stage == "base" or route != "concept"]
-        validate = validation(samples, routes, recipe.validation_images)
+        validate = validation(samples, STAGES[arguments.stage].validated, recipe.validation_images)
     model = _model(arguments, recipe)
     stop = _stop_after_this_step()
     progress = train(
@@ -114,19 +114,16 @@ def _model(arguments: argparse.Namespace, recipe: Recipe) -> Sam3i:
     from sam3i_edge.model import Sam3i, load
     from sam3i_edge.train.stages import initialize
 
-    config = arguments.config
+    config = ModelConfig.of_checkpoint(arguments.checkpoint, arguments.config)
     if arguments.checkpoint:
-        beside = Path(arguments.checkpoint).with_name(CONFIG_FILE)
-        config = config or (beside if beside.is_file() else "full")
-        return load(arguments.checkpoint, ModelConfig.preset(config) if config in PRESETS else config)
-    if arguments.stage != "base":
+        return load(arguments.checkpoint, config)
+    if arguments.stage not in FROM_NOTHING:
         raise TrainingError(
-            f"Stage {arguments.stage} adapts a trained model: give it with --checkpoint. Only --stage base begins "
-            f"with random weights."
+            f"Stage {arguments.stage} adapts a trained model: give it with --checkpoint. Only "
+            f"{' and '.join(FROM_NOTHING)} may begin with random weights."
         )
     torch.manual_seed(recipe.seed)
-    config = config or "full"
-    return initialize(Sam3i(ModelConfig.preset(config) if config in PRESETS else ModelConfig.from_json(config)))
+    return initialize(Sam3i(config))
 
 
 def _stop_after_this_step() -> list[int]:

@@ -22,6 +22,7 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from sam3i_edge import schema
+from sam3i_edge.config import CONFIG_FILE
 from sam3i_edge.data.samples import Sample
 from sam3i_edge.errors import TrainingError
 from sam3i_edge.export.tokenizer_json import clip_tokenizer
@@ -33,7 +34,7 @@ from sam3i_edge.train.schedule import make_optimizer, set_rates
 from sam3i_edge.train.stages import enter, set_dropout
 
 STATE = "state-{:08d}"
-RUN_FILE, CONFIG_FILE, LAST, BEST = "run.json", "config.json", "last.safetensors", "best.safetensors"
+RUN_FILE, LAST, BEST = "run.json", "last.safetensors", "best.safetensors"
 LOG_EVERY = 20
 LEARNERS = {"encoders": EncoderLearner}
 

@@ -26,6 +26,8 @@ class Stage:
     routes: tuple[str, ...]
     learns: str
     """A regular expression; all else is frozen."""
+    validated: tuple[str, ...]
+    """The routes whose scores choose its best model; none where it is no segmenter yet."""
 
     def is_trained(self, name: str) -> bool:
         """Whether the parameter called ``name`` learns in this stage."""
@@ -33,11 +35,11 @@ class Stage:
 
 
 STAGES = {
-    "encoders": Stage(("concept",), r"^backbone\.(?!.*\.adapter)(?!.*\.convs\.0\.)"),
-    "base": Stage(("concept",), f"^(?!.*({ADAPTER}|{PROJECTION}))"),
-    "1": Stage(("simple",), r"\.adapter1\.|\.mask_predictor_adapter1\."),
-    "2": Stage(("complex",), r"\.adapter(12|2)\.|\.mask_predictor_adapter2\."),
-    "3": Stage(("simple", "complex", "concept"), f"{ADAPTER}|{PROJECTION}"),
+    "encoders": Stage(("concept",), r"^backbone\.(?!.*\.adapter)(?!.*\.convs\.0\.)", ()),
+    "base": Stage(("concept",), f"^(?!.*({ADAPTER}|{PROJECTION}))", ("concept",)),
+    "1": Stage(("simple",), r"\.adapter1\.|\.mask_predictor_adapter1\.", ("simple",)),
+    "2": Stage(("complex",), r"\.adapter(12|2)\.|\.mask_predictor_adapter2\.", ("complex",)),
+    "3": Stage(("simple", "complex", "concept"), f"{ADAPTER}|{PROJECTION}", ("simple", "complex")),
 }
 
 
