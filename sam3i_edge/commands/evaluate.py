@@ -113,13 +113,15 @@ def open_segmenter(model: str, arguments: argparse.Namespace, *, is_base: bool =
     from sam3i_edge.config import ModelConfig
     from sam3i_edge.evaluate.eager import segmenter_of
     from sam3i_edge.model import load
+    from sam3i_edge.route import RouteClassifier
 
     path = Path(model)
     detector = load(path, ModelConfig.of_checkpoint(path, arguments.config)).to(_torch_device(arguments.device))
     if is_base:
         detector.reset_adapters()
     note = "adapters switched off" if is_base else ""
-    return segmenter_of(detector, arguments.threshold, Source(path.name, sha256_of(path), note))
+    source = Source(path.name, sha256_of(path), note)
+    return segmenter_of(detector, arguments.threshold, source, RouteClassifier.of_checkpoint(path))
 
 
 def _torch_device(name: str) -> Any:

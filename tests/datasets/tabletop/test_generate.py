@@ -11,12 +11,10 @@ from pathlib import Path
 import pytest
 
 from sam3i_edge.data import hmpl
-from sam3i_edge.data.tabletop.catalogue import held_out
-from sam3i_edge.errors import DataError
-
-pytest.importorskip("mujoco")
 from sam3i_edge.data.tabletop import generate as generator
+from sam3i_edge.data.tabletop.catalogue import held_out
 from sam3i_edge.data.tabletop.generate import generate
+from sam3i_edge.errors import DataError
 
 COUNT, SEED, SIZE = 60, 5, 96
 

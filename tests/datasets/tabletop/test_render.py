@@ -5,13 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sam3i_edge.data.tabletop import objects, observe, sampling
+from sam3i_edge.data.tabletop import objects, observe, render, sampling
 from sam3i_edge.data.tabletop.catalogue import CATALOGUE, KINDS
 from sam3i_edge.data.tabletop.scene import Camera, Item, Scene
 from sam3i_edge.errors import RuntimeUnavailableError
-
-pytest.importorskip("mujoco")
-from sam3i_edge.data.tabletop import render
 
 SIZE = 128
 
