@@ -49,7 +49,7 @@ class FileRecord:
 
 @dataclass(frozen=True)
 class Source:
-    """Where the weights came from. ``note`` is shown to whoever uses the bundle, for example about random weights."""
+    """Where the weights came from. ``note`` is shown to whoever uses the bundle: what the weights lack."""
 
     checkpoint: str
     sha256: str

@@ -155,15 +155,6 @@ def test_full_disk_leaves_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_bundle_without_a_checkpoint_says_that_its_weights_are_random(tmp_path, photo):
-    done = run("export", "-o", tmp_path / "bundle")
-    assert done.returncode == 0, done.stderr
-    assert "random weights (seed 0), not a trained model" in done.stderr
-    segmented = run("segment", tmp_path / "bundle", photo, "mug")
-    assert "random weights" in segmented.stderr
-    assert "random weights" in run("inspect", tmp_path / "bundle").stdout
-
-
 def test_overlay_of_nothing_is_the_image():
     from sam3i_edge import Instances
     from sam3i_edge.overlay import draw

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import sys
-import time
 from typing import Any
 
-from sam3i_edge.commands.stopping import stop_on_signals
+from sam3i_edge.commands.stopping import steps
 from sam3i_edge.errors import RuntimeUnavailableError
 
 
 def add(commands: Any) -> None:
     """Register ``export`` on an argparse sub-parsers object."""
     parser = commands.add_parser("export", help="make a bundle of a checkpoint")
-    parser.add_argument("--checkpoint", metavar="FILE", help=".pt or .safetensors; none: random weights")
     parser.add_argument(
-        "--config", metavar="FILE", help="the model's sizes (JSON); none: full size, or small without --checkpoint"
+        "--checkpoint", metavar="FILE", help=".pt or .safetensors; none: the small model that comes with it"
+    )
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        help="the model's sizes (JSON); none: config.json beside the checkpoint, or full size",
     )
     parser.add_argument("--target", default="x86-cpu", metavar="NAME", help="device to export for (%(default)s)")
     parser.add_argument(
@@ -33,21 +35,13 @@ def _export(arguments: argparse.Namespace) -> int:
         raise RuntimeUnavailableError(
             f"Exporting needs {error.name}, which is not installed: pip install 'sam3i-edge[export]'"
         ) from error
-    start = time.monotonic()
-    stopped = stop_on_signals()
-
-    def progress(message: str) -> None:
-        if stopped.is_set():
-            raise KeyboardInterrupt
-        print(f"[{time.monotonic() - start:6.1f} s] {message}", file=sys.stderr, flush=True)
-
     manifest = export(
         arguments.checkpoint,
         arguments.config,
         arguments.output,
         target=arguments.target,
         precision=arguments.precision,
-        progress=progress,
+        progress=steps(),
     )
     worst = min(manifest.accuracy.items(), key=lambda item: item[1].sqnr_db)
     size = manifest.total_bytes / 1e6

@@ -1,9 +1,25 @@
-"""How a long command is interrupted."""
+"""How a long command says what it does, and is interrupted."""
 
 from __future__ import annotations
 
 import signal
+import sys
 import threading
+import time
+from collections.abc import Callable
+
+
+def steps() -> Callable[[str], None]:
+    """A function that prints each step with the time it began, and ends the command there if it was interrupted."""
+    start = time.monotonic()
+    stopped = stop_on_signals()
+
+    def step(message: str) -> None:
+        if stopped.is_set():
+            raise KeyboardInterrupt
+        print(f"[{time.monotonic() - start:6.1f} s] {message}", file=sys.stderr, flush=True)
+
+    return step
 
 
 def stop_on_signals() -> threading.Event:

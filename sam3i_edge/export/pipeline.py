@@ -8,8 +8,7 @@ import importlib.metadata
 from collections.abc import Callable
 from pathlib import Path
 
-import torch
-
+from sam3i_edge import shipped
 from sam3i_edge.bundle import (
     FORMAT,
     FORMAT_VERSION,
@@ -38,9 +37,6 @@ from sam3i_edge.targets import Target, check_precision, get_target
 from sam3i_edge.tokenizer import Tokenizer
 from sam3i_edge.verify import Check, verify
 
-RANDOM_SEED = 0
-RANDOM_NOTE = f"random weights (seed {RANDOM_SEED}), not a trained model: the masks mean nothing"
-
 BASE_NOTE = "base SAM 3 without trained adapters: the routes simple and complex answer as concept does"
 
 TOOLS = ("sam3i-edge", "torch", "onnx", "onnxscript", "onnxruntime", "numpy", "pillow", "ftfy", "open_clip_torch")
@@ -49,9 +45,9 @@ Progress = Callable[[str], None]
 
 
 def export(
-    checkpoint: str | Path | None,
-    config: ModelConfig | str | Path | None,
-    output: str | Path,
+    checkpoint: str | Path | None = None,
+    config: ModelConfig | str | Path | None = None,
+    output: str | Path = "bundle",
     *,
     target: str = "x86-cpu",
     precision: str | None = None,
@@ -64,9 +60,9 @@ def export(
 
     Args:
         checkpoint: see ``sam3i_edge.model.load``; a ``route.json`` beside it becomes the bundle's auto route.
-            None: random weights, to try the tools with.
-        config: the model's sizes: a ``ModelConfig`` or a JSON file. None: the published full size, or, without a
-            checkpoint, the preset ``small``.
+            None: the small trained model that comes with the package.
+        config: the model's sizes: a ``ModelConfig``, a preset's name or a JSON file. None: ``config.json`` beside the
+            checkpoint, or else the published full size.
         output: the bundle's folder; it must be empty or not exist.
         target: a name of ``sam3i_edge.targets.TARGETS``.
         precision: one of the target's; None for its default.
@@ -84,6 +80,9 @@ def export(
     """
     chosen = get_target(target)
     chosen_precision = check_precision(chosen, precision)
+    if checkpoint is None and config is not None:
+        raise ConfigError("A config describes a checkpoint: give both, or neither for the model that comes with it.")
+    checkpoint = Path(checkpoint or shipped.CHECKPOINT)
     sizes = _sizes(checkpoint, config)
     versions = _tool_versions()
     classifier = RouteClassifier.of_checkpoint(checkpoint)
@@ -102,10 +101,8 @@ def export(
     return manifest
 
 
-def _sizes(checkpoint: str | Path | None, config: ModelConfig | str | Path | None) -> ModelConfig:
-    if config is None:
-        return ModelConfig.preset("small" if checkpoint is None else "full")
-    sizes = config if isinstance(config, ModelConfig) else ModelConfig.from_json(config)
+def _sizes(checkpoint: Path, config: ModelConfig | str | Path | None) -> ModelConfig:
+    sizes = ModelConfig.of_checkpoint(checkpoint, config)
     if sizes.text.vocab_size != VOCABULARY_SIZE:
         raise ConfigError(
             f"text.vocab_size is {sizes.text.vocab_size}; the CLIP tokenizer has {VOCABULARY_SIZE} tokens."
@@ -122,17 +119,13 @@ def _tool_versions() -> dict[str, str]:
         ) from error
 
 
-def _load_model(checkpoint: str | Path | None, sizes: ModelConfig, progress: Progress) -> tuple[Sam3i, Source]:
-    if checkpoint is None:
-        progress(RANDOM_NOTE)
-        torch.manual_seed(RANDOM_SEED)
-        return Sam3i(sizes).eval(), Source("none", "", RANDOM_NOTE)
+def _load_model(checkpoint: Path, sizes: ModelConfig, progress: Progress) -> tuple[Sam3i, Source]:
     progress(f"loading {checkpoint}")
     model = load(checkpoint, sizes)
     note = "" if model.has_trained_adapters else BASE_NOTE
     if note:
         progress(note)
-    return model, Source(Path(checkpoint).name, sha256_of(Path(checkpoint)), note)
+    return model, Source(checkpoint.name, sha256_of(checkpoint), note)
 
 
 def _write_bundle(

@@ -15,6 +15,7 @@ from sam3i_edge.export.pipeline import _accuracy
 from sam3i_edge.golden import MAX_VALUES, read_golden, sample
 from sam3i_edge.model import AdapterConfig, ModelConfig, Sam3i, TextConfig, VisionConfig
 from sam3i_edge.verify import Check, align, verify
+from tests.conftest import PARITY
 
 OTHER_SIZES = ModelConfig(
     image_size=196,
@@ -92,7 +93,9 @@ def test_a_base_model_says_that_its_routes_are_alike(tmp_path):
 def test_wrong_vocabulary(tmp_path):
     config = dataclasses.replace(ModelConfig.preset("small"), text=TextConfig(64, 1, 4, vocab_size=1000))
     with pytest.raises(ConfigError, match="vocab_size is 1000; the CLIP tokenizer has 49408"):
-        export(None, config, tmp_path / "bundle")
+        export(PARITY / "checkpoint.pt", config, tmp_path / "bundle")
+    with pytest.raises(ConfigError, match="A config describes a checkpoint: give both, or neither"):
+        export(config=ModelConfig.preset("small"), output=tmp_path / "bundle")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -106,8 +106,9 @@ def test_a_killed_run_resumes_to_the_same_weights(shapes, samples, tmp_path):
     whole, again = tiny_model(), tiny_model()
     run(whole, "base", samples, tmp_path / "whole", recipe=recipe)
     script = (
-        "import sys; from pathlib import Path; from tests.train.conftest import *; from tests.train.test_loop import run;"
-        "run(tiny_model(), 'base', load_samples(sys.argv[1], 'train').samples, Path(sys.argv[2]), recipe={'steps': 40})"
+        "import sys; from pathlib import Path; from tests.train.conftest import load_samples, tiny_model;"
+        "from tests.train.test_loop import run; samples = load_samples(sys.argv[1], 'train').samples;"
+        "run(tiny_model(), 'base', samples, Path(sys.argv[2]), recipe={'steps': 40})"
     )
     output = tmp_path / "killed"
     process = subprocess.Popen([sys.executable, "-c", script, str(shapes), str(output)], stderr=subprocess.DEVNULL)
