@@ -1,0 +1,53 @@
+"""Learning rates over time and by part, and recipes from files."""
+
+from __future__ import annotations
+
+import pytest
+
+from sam3i_edge.errors import ConfigError
+from sam3i_edge.train.recipe import Recipe, load_recipe
+from sam3i_edge.train.schedule import make_optimizer, rate_share, set_rates
+from sam3i_edge.train.stages import enter
+from tests.train.conftest import tiny_model
+
+
+def test_the_rate_rises_falls_as_an_inverse_root_and_cools_down():
+    recipe = Recipe(steps=1000, warmup_steps=10, timescale=100.0, cooldown_steps=50)
+    assert [rate_share(recipe, step, 1000) for step in (0, 4, 9, 10)] == pytest.approx([0.1, 0.5, 1.0, 1.0])
+    assert rate_share(recipe, 310, 1000) == pytest.approx(0.5)  # three timescales past the warm-up
+    assert rate_share(recipe, 975, 1000) == pytest.approx(rate_share(recipe, 950, 1000) / 2, rel=0.02)
+    assert rate_share(recipe, 999, 1000) < 0.01
+
+
+def test_parts_learn_at_their_own_rates():
+    model, recipe = tiny_model(), load_recipe("published", "base", {"rate_scale": 2.0})
+    enter(model, "base")
+    optimizer = make_optimizer(model, recipe, trunk_layers=2)
+    groups = {id(p): (g["base_rate"], g["weight_decay"]) for g in optimizer.param_groups for p in g["params"]}
+    found = {name: groups[id(p)] for name, p in model.named_parameters() if id(p) in groups}
+    trunk, text = "backbone.vision_backbone.trunk.", "backbone.language_backbone."
+    assert found["transformer.encoder.layers.0.linear1.weight"] == pytest.approx((1.6e-3, 0.1))
+    assert found["transformer.encoder.layers.0.linear1.bias"] == pytest.approx((1.6e-3, 0.0))
+    assert found["transformer.encoder.layers.0.norm1.weight"] == pytest.approx((1.6e-3, 0.0))
+    assert found[f"{text}resizer.weight"] == pytest.approx((1e-4, 0.1))
+    assert found[f"{trunk}blocks.1.attn.qkv.weight"] == pytest.approx((5e-4 * 0.9, 0.1))
+    assert found[f"{trunk}blocks.0.attn.qkv.weight"] == pytest.approx((5e-4 * 0.9**2, 0.1))
+    assert found[f"{trunk}patch_embed.proj.weight"] == pytest.approx((5e-4 * 0.9**3, 0.1))
+    set_rates(optimizer, recipe, 0, 100)
+    assert all(group["lr"] == pytest.approx(group["base_rate"] / 3) for group in optimizer.param_groups)
+
+
+def test_epochs_become_steps():
+    assert Recipe(epochs=2.0, images=8, accumulate=2).total_steps(80) == 10
+    assert Recipe(epochs=2.0, steps=7).total_steps(80) == 7
+
+
+def test_a_recipe_from_a_file(tmp_path):
+    file = tmp_path / "own.toml"
+    stages = ("encoders", "base", "stage1", "stage2", "stage3")
+    file.write_text("\n".join(f"[{stage}]\nsteps = {i + 1}" for i, stage in enumerate(stages)) + "\nimages = 4\n")
+    assert load_recipe(file, "3") == Recipe(steps=5, images=4)
+    assert load_recipe(file, "base", {"seed": 7}) == Recipe(steps=2, seed=7)
+    file.write_text("[base]\nstep = 1\n")
+    with pytest.raises(ConfigError, match=r"own\.toml.*step"):
+        load_recipe(file, "base")
