@@ -53,7 +53,8 @@ class Learner(nn.Module):
         simple, complex_, _ = batch.texts
         loss_a, semantic_a = self._detection(rows, batch, simple, texts[0], log)
         loss_b, semantic_b = self._detection(rows, batch, complex_, texts[1], log)
-        aligned = self._alignment(semantic_a, semantic_b, texts, batch)
+        with torch.autocast(batch.images.device.type, enabled=False):  # similarities and divergences need the digits
+            aligned = self._alignment(semantic_a, semantic_b, [text.float() for text in texts], batch)
         log |= {name: value.detach() for name, value in aligned.items()}
         return loss_a + loss_b + torch.stack([*aligned.values()]).sum(), dict(log)
 

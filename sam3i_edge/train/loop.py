@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+import logging
 import shutil
 import sys
 import time
@@ -15,6 +16,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from accelerate.utils import DistributedDataParallelKwargs, set_seed
 from safetensors.torch import save_file
 from torch.utils.data import DataLoader
@@ -36,6 +38,10 @@ from sam3i_edge.train.stages import enter, set_dropout
 STATE = "state-{:08d}"
 RUN_FILE, LAST, BEST = "run.json", "last.safetensors", "best.safetensors"
 LOG_EVERY = 20
+
+logging.getLogger("accelerate.utils.other").setLevel(logging.ERROR)
+"""At every checkpoint it warns that the projection goes by three names, which is as it should be."""
+
 LEARNERS = {"encoders": EncoderLearner}
 
 Validate = Callable[[Sam3i], Mapping[str, float]]
@@ -79,6 +85,7 @@ def train(
     Raises:
         TrainingError: nothing to train on, the folder is in use or of another run, or the loss is not finite.
     """
+    AcceleratorState._reset_state()  # a run before this one, in the same process, may have had another precision
     accelerator = Accelerator(
         mixed_precision=recipe.precision,
         gradient_accumulation_steps=recipe.accumulate,

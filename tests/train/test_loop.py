@@ -155,6 +155,32 @@ def test_a_few_steps_make_the_loss_fall(samples, tmp_path):
     assert losses[-1] < 0.8 * losses[0]
 
 
+@pytest.mark.parametrize("stage", ["encoders", "base", "3"])
+def test_mixed_precision_learns_nearly_the_same(stage, samples, tmp_path):
+    recipe = {"steps": 1, "dropout": 0.0, "clip_norm": 1e9, "rate_scale": 1e-3}
+    models = {precision: tiny_model() for precision in ("no", "bf16")}
+    for precision, model in models.items():
+        run(model, stage, samples, tmp_path / precision, recipe=recipe | {"precision": precision})
+    before, after = weights(tiny_model()), {precision: weights(model) for precision, model in models.items()}
+    moved = {p: torch.cat([(a[n] - before[n]).flatten() for n in changed(before, a)]) for p, a in after.items()}
+    assert changed(before, after["bf16"]) == changed(before, after["no"])
+    assert torch.nn.functional.cosine_similarity(moved["no"], moved["bf16"], dim=0) > 0.9
+
+
+@pytest.mark.slow
+def test_accelerate_launches_the_command_in_two_processes(shapes, tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps(TINY.to_dict()))
+    launch = ["accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_cpu_threads_per_process", "1"]
+    options = ["--stage", "base", "--data", str(shapes), "--config", str(tmp_path / "config.json")]
+    values = ["steps=3", "images=4", "validate_every=0", "workers=0", "mask_size=28"]
+    options += ["--recipe", "tabletop", *(word for value in values for word in ("--set", value))]
+    command = [sys.executable, "-m", *launch, "-m", "sam3i_edge", "train", *options, "-o", str(tmp_path / "run")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("trained 3 steps") == 1
+    assert (tmp_path / "run" / LAST).is_file()
+
+
 def test_a_folder_in_use_is_refused(samples, tmp_path):
     run(tiny_model(), "base", samples, tmp_path, stop_after=1)
     with pytest.raises(TrainingError, match=r"is not empty\. Continue its run with --resume"):
