@@ -1,0 +1,48 @@
+"""The model and the scenes that come with the package."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+
+from sam3i_edge import shipped
+from sam3i_edge.config import ModelConfig
+from sam3i_edge.data.hmpl import load_samples
+from sam3i_edge.evaluate import evaluate
+from sam3i_edge.evaluate.eager import segmenter_of
+from sam3i_edge.model import load
+from sam3i_edge.prompt import ROUTES
+from sam3i_edge.route import RouteClassifier
+
+
+@pytest.fixture(scope="module")
+def model():
+    return load(shipped.CHECKPOINT, ModelConfig.of_checkpoint(shipped.CHECKPOINT, None))
+
+
+def test_the_model_is_small_and_in_half_precision():
+    assert shipped.CHECKPOINT.stat().st_size <= 24e6
+    with safe_open(shipped.CHECKPOINT, "pt") as file:
+        assert {file.get_tensor(name).dtype for name in file.keys()} == {torch.float16}  # noqa: SIM118
+
+
+def test_its_sizes_are_the_tabletop_preset(model):
+    assert model.config == ModelConfig.preset("tabletop")
+    assert model.has_trained_adapters
+
+
+def test_every_scene_has_a_text_of_each_level():
+    samples = load_samples(shipped.SCENES, "demo").samples
+    assert len(samples) == 6
+    for sample in samples:
+        assert sorted(query.route for query in sample.queries) == sorted(ROUTES)
+        assert all(query.targets for query in sample.queries)
+
+
+def test_it_finds_what_the_scenes_texts_mean(model):
+    segmenter = segmenter_of(model, classifier=RouteClassifier.of_checkpoint(shipped.CHECKPOINT))
+    scores = evaluate(segmenter, load_samples(shipped.SCENES, "demo").samples)
+    assert scores.auto_route_accuracy == 100
+    assert np.mean([scores.routes[route].giou for route in ROUTES]) > 50
