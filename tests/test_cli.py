@@ -102,7 +102,9 @@ def test_export_refuses_before_it_begins(tmp_path):
     failed(r"Unknown target 'x68-cpu'.*Did you mean 'x86-cpu'\?", "export", "--target", "x68-cpu", "-o", output)
     failed(r"Unknown precision for target x86-cpu 'fp31'.*'fp32'\?", "export", "--precision", "fp31", "-o", output)
     failed("No checkpoint at", "export", "--checkpoint", tmp_path / "none.pt", "-o", output)
-    failed("Cannot read the model config", "export", "--config", tmp_path / "none.json", "-o", output)
+    sizes = ("--config", tmp_path / "none.json")
+    failed("Cannot read the model config", "export", *CHECKPOINT[:2], *sizes, "-o", output)
+    failed("A config describes a checkpoint: give both", "export", *sizes, "-o", output)
     failed("is not empty", "export", "-o", PARITY)
     failed("File name too long", "export", "--checkpoint", "x" * 300, "-o", output)
     assert list(tmp_path.iterdir()) == []
