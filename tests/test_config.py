@@ -18,7 +18,9 @@ def test_round_trip(name):
 
 
 def test_unknown_preset_names_the_closest():
-    with pytest.raises(ConfigError, match=r"Unknown preset 'smal'\. Known: full, small, tabletop\. Did you mean 'small'\?"):
+    with pytest.raises(
+        ConfigError, match=r"Unknown preset 'smal'\. Known: full, small, tabletop\. Did you mean 'small'\?"
+    ):
         ModelConfig.preset("smal")
 
 

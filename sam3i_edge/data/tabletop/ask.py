@@ -117,9 +117,14 @@ def filled(text: str, landmarks: tuple[Landmark, ...]) -> str:
 
 def requested(ask: Ask, noun_phrase: str, probability: float) -> str:
     """A noun phrase as it is, or as the object of a request."""
-    if noun_phrase.split(" ", 1)[0] not in REQUESTABLE or not ask.dice.chance(probability):
+    if not is_requestable(noun_phrase) or not ask.dice.chance(probability):
         return noun_phrase
     return ask.pick(wordings.REQUESTS).replace("{x}", noun_phrase)
+
+
+def is_requestable(noun_phrase: str) -> bool:
+    """Whether a sentence can go on with it: "show me the mug", and not "show me mug"."""
+    return noun_phrase.split(" ", 1)[0] in REQUESTABLE
 
 
 def bits(landmarks: tuple[Landmark, ...]) -> int:

@@ -28,7 +28,7 @@ from sam3i_edge.data.tabletop.texts import Text, describe
 from sam3i_edge.errors import DataError, unknown_name
 
 SPLITS = ("train", "val", "compose")
-VERSION = 1
+VERSION = 2
 """Of the generator: another version makes other scenes of the same seed."""
 SHARD = 25
 """Scenes that are written at a time; an interrupted run loses at most one shard of each worker."""

@@ -9,6 +9,7 @@ from sam3i_edge.data.tabletop.ask import (
     Ask,
     bits,
     filled,
+    is_requestable,
     located,
     plausible,
     related,
@@ -40,7 +41,7 @@ def _head(ask: Ask, attributed: float = 0.35) -> Phrase:
 
 def _asked(ask: Ask, noun_phrase: str, be: str) -> str:
     """A noun phrase as it is, in a request, or in a question."""
-    if ask.dice.chance(REQUESTED * 0.25):
+    if ask.dice.chance(REQUESTED * 0.25) and is_requestable(noun_phrase):
         return ask.pick(wordings.QUESTIONS).replace("{x}", noun_phrase).replace("{is}", be)
     return requested(ask, noun_phrase, REQUESTED)
 
