@@ -7,14 +7,15 @@ import re
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from sam3i_edge.errors import ConfigError
 from sam3i_edge.model import Sam3i
-from sam3i_edge.model.layers import MultiheadAttention
+from sam3i_edge.model.layers import Mlp, MultiheadAttention
 
 ADAPTER = r"\.adapter(1|12|2)\.|\.mask_predictor_adapter[12]\."
 PROJECTION = r"^(simple_query|complex_query|concept)_proj\."
+STEEPEST = 16.0
 UNREAD = r"\.convs\.3\.|\.points_(direct|pool|pos_enc)_project\.|\.conv_layers\.2\.|\.norms\.2\.|\.text_projection$"
 """Parameters that every checkpoint has and no forward pass reads."""
 
@@ -99,9 +100,30 @@ def initialize(model: Sam3i) -> Sam3i:
     decoder = model.transformer.decoder
     with torch.no_grad():
         decoder.bbox_embed.layers[-1].get_parameter("weight").zero_()  # boxes begin at their reference points
-        centres = torch.rand(model.config.num_queries, 2) * 0.8 + 0.1
-        sizes = torch.full_like(centres, 0.2)
         nn.init.normal_(decoder.query_embed.weight, std=1 / math.sqrt(model.config.hidden_size))
-        decoder.reference_points.weight.copy_(torch.cat([centres, sizes], dim=1).logit())
+        centres = _spread(model.config.num_queries)
+        decoder.reference_points.weight.copy_(torch.cat([centres, torch.full_like(centres, 0.2)], dim=1).logit())
+        for embed in (decoder.boxRPB_embed_x, decoder.boxRPB_embed_y):
+            _prefer_the_box(embed)
     model.reset_adapters()
     return model
+
+
+def _spread(count: int) -> Tensor:
+    """``count`` places (x, y) that cover the image evenly: a golden-ratio lattice (the R2 sequence)."""
+    steps = torch.tensor([0.7548776662, 0.5698402910])
+    return (0.5 + torch.arange(1, count + 1)[:, None] * steps) % 1 * 0.9 + 0.05
+
+
+def _prefer_the_box(embed: Mlp) -> None:
+    """Let the attention of each query begin in its own box, and fade with the distance from it, at a rate of each head.
+
+    Two hidden units measure how far a cell lies beyond the box's first and second edge; the rest is as it was, but
+    weak. Without it the decoder spends its first thousands of steps on finding out where to look.
+    """
+    first, second = (layer.get_parameter("weight") for layer in embed.layers)
+    heads = second.shape[0]
+    first[:2] = torch.tensor([[-1.0, 0.0], [0.0, 1.0]])
+    embed.layers[0].get_parameter("bias")[:2] = 0.0
+    second *= 0.1
+    second[:, :2] = -STEEPEST * 0.5 ** torch.arange(heads)[:, None]
