@@ -33,7 +33,7 @@ class Detections(NamedTuple):
     presence: Tensor
     """(N, 1), logit that the prompt is in the image at all; a query's score is sigmoid(logit) x sigmoid(presence)"""
     pixels: Tensor
-    """(N, D, 4g, 4g) pixel embeddings"""
+    """(N, D, 4g, 4g) pixel embeddings; or of those prompts alone that were asked for"""
     memory: Tensor
     """(N, g², D) the fusion encoder's output"""
     early: tuple[EarlyDetections, ...] = ()
@@ -104,6 +104,7 @@ class Sam3i(nn.Module):
         box_labels: Tensor,
         *,
         for_training: bool = False,
+        pixel_prompts: Tensor | None = None,
     ) -> Detections:
         """Find what N prompts mean in one image, or each in an image of its own.
 
@@ -116,6 +117,8 @@ class Sam3i(nn.Module):
             box_labels: (N, B) integers: 1 positive, 0 negative, -1 unused.
             for_training: also answer for the early layers, and run every query a second time for one-to-many
                 matching: Q is doubled, the second half being those.
+            pixel_prompts: (M,) make pixel embeddings of these prompts alone, which are nearly half of the work; the two
+                finer levels of ``pyramid`` then have a row for each of them.
         """
         coarse = pyramid[2]
         image = coarse.flatten(2).transpose(1, 2)
@@ -125,7 +128,10 @@ class Sam3i(nn.Module):
         bias = padding_bias(padding, prompt.dtype)
         memory = self.transformer.encoder(image, self.positions, prompt, bias, gates)
         layers = self.transformer.decoder(memory, self.positions, prompt, bias, gates, for_training)
-        pixels = self.segmentation_head.embed_pixels(pyramid, memory, prompt, bias)
+        wanted = (memory, prompt, bias)
+        if pixel_prompts is not None:
+            wanted = (memory[pixel_prompts], prompt[pixel_prompts], bias[pixel_prompts])
+        pixels = self.segmentation_head.embed_pixels(pyramid, *wanted)
         scored = layers if for_training else layers[-1:]
         *early, logits = self.dot_prod_scoring(torch.stack([layer.queries for layer in scored]), prompt, padding)
         queries, found_boxes, presence = layers[-1]

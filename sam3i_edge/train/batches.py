@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import ceil
 from typing import NamedTuple
 
 import cv2
@@ -46,15 +47,17 @@ class Batch(NamedTuple):
     box_labels: Tensor
     """(N, 1) 1, or -1 where there is no example"""
     targets: Targets
+    masked: Tensor
+    """(M,) the prompts whose masks are learned from"""
     concepts: tuple[str, ...] = ()
     """for stage 3: the N concept texts"""
 
     def to(self, device: torch.device) -> Batch:
         """The batch on ``device``."""
-        tensors = (self.images, self.image_index, self.boxes, self.box_labels, *self.targets)
-        images, index, boxes, labels, *targets = (tensor.to(device, non_blocking=True) for tensor in tensors)
+        tensors = (self.images, self.image_index, self.boxes, self.box_labels, self.masked, *self.targets)
+        images, index, boxes, labels, masked, *targets = (tensor.to(device, non_blocking=True) for tensor in tensors)
         texts = tuple(Prompts(*(tensor.to(device, non_blocking=True) for tensor in text)) for text in self.texts)
-        return Batch(images, index, texts, boxes, labels, Targets(*targets), self.concepts)
+        return Batch(images, index, texts, boxes, labels, Targets(*targets), masked, self.concepts)
 
 
 class Asked(NamedTuple):
@@ -96,7 +99,7 @@ class TrainingSet(Dataset[Item]):
         rng = np.random.default_rng(seed)
         sample, questions = self._samples[position]
         chosen = rng.permutation(len(questions))[: self._recipe.prompts]
-        asked = [_pick_texts(questions[i], rng) for i in sorted(chosen)]
+        asked = [_pick_texts(questions[i], rng) for i in chosen]
         scale = rng.uniform(self._recipe.least_scale, 1.0)
         masks = [self._masks(sample, question.targets, scale) for question in asked]
         boxes = [_boxes(sample, question.targets) * scale for question in asked]
@@ -134,10 +137,11 @@ class TrainingSet(Dataset[Item]):
 
 
 class Collate:
-    """Items to a batch."""
+    """Items to a batch; masks are learned from of ``mask_share`` of each image's prompts."""
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
+    def __init__(self, tokenizer: Tokenizer, mask_share: float = 1.0) -> None:
         self._tokenizer = tokenizer
+        self._mask_share = mask_share
 
     def __call__(self, items: list[Item]) -> Batch:
         asked = [question for item in items for question in item.asked]
@@ -145,9 +149,12 @@ class Collate:
         examples = [example for item in items for example in item.examples]
         texts = tuple(self._prompts(pairs) for pairs in zip(*(question.texts for question in asked), strict=True))
         has_concept = len(texts) > 1
+        counts = [len(item.asked) for item in items]
+        starts = np.cumsum([0, *counts[:-1]])
+        masked = [start + i for start, n in zip(starts, counts, strict=True) for i in range(ceil(n * self._mask_share))]
         return Batch(
             images=torch.from_numpy(np.stack([item.image for item in items])),
-            image_index=torch.arange(len(items)).repeat_interleave(torch.tensor([len(item.asked) for item in items])),
+            image_index=torch.arange(len(items)).repeat_interleave(torch.tensor(counts)),
             texts=texts,
             boxes=torch.from_numpy(
                 np.stack([np.full(4, 0.5) if box is None else box for box in examples])[:, None]
@@ -158,6 +165,7 @@ class Collate:
                 torch.from_numpy(np.concatenate([masks for item in items for masks in item.masks])),
                 torch.tensor([len(found) for found in boxes]),
             ),
+            masked=torch.tensor(masked),
             concepts=tuple(question.texts[-1][0].lower() for question in asked) if has_concept else (),
         )
 

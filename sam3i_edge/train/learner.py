@@ -44,7 +44,9 @@ class Learner(nn.Module):
     def forward(self, batch: Batch) -> tuple[Tensor, Parts]:
         """The loss of a batch, and its weighted parts, detached, for the log."""
         pyramid = self.model.encode_image(normalize(batch.images))
-        rows: Pyramid = tuple(level.index_select(0, batch.image_index) for level in pyramid)  # type: ignore[assignment]
+        fine, middle, coarse = pyramid
+        masked = batch.image_index[batch.masked]
+        rows = (fine.index_select(0, masked), middle.index_select(0, masked), coarse.index_select(0, batch.image_index))
         texts = [self.model.encode_text(*prompts) for prompts in batch.texts]
         log: Parts = defaultdict(lambda: torch.zeros((), device=batch.images.device))
         if len(batch.texts) == 1:
@@ -63,10 +65,20 @@ class Learner(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Loss of one text per prompt, and the semantic mask logits."""
         tokens, gates = prompts
-        found = self.model.detect(pyramid, text, tokens == 0, gates, batch.boxes, batch.box_labels, for_training=True)
+        found = self.model.detect(
+            pyramid,
+            text,
+            tokens == PADDING_ID,
+            gates,
+            batch.boxes,
+            batch.box_labels,
+            for_training=True,
+            pixel_prompts=batch.masked,
+        )
         semantic = self.model.segmentation_head.semantic(found.pixels)
-        groups = [(1.0, semantic_losses(semantic, batch.targets))]
-        groups += detection_groups(found, self.model.masks(found, gates), batch.targets)
+        masks = self.model.masks(found._replace(queries=found.queries[batch.masked]), gates[batch.masked])
+        groups = [(1.0, semantic_losses(semantic, batch.targets.of(batch.masked)))]
+        groups += detection_groups(found, masks, batch.masked, batch.targets)
         count = num_processes() * len(tokens)
         loss = torch.stack([weight * weighted(parts) for weight, parts in groups]).sum() * count**0.5
         for weight, parts in groups:
@@ -80,7 +92,8 @@ class Learner(nn.Module):
         simple, complex_, concept = (gather(self.model.concept_proj(text.mean(1))) for text in texts)
         concepts = gather_texts(batch.concepts)
         kl = (alignment.kl_loss(a, b) + alignment.kl_loss(b, a)) / 2
-        divergence = alignment.divergence_loss(a, b, batch.targets) + alignment.divergence_loss(b, a, batch.targets)
+        targets = batch.targets.of(batch.masked)
+        divergence = alignment.divergence_loss(a, b, targets) + alignment.divergence_loss(b, a, targets)
         return {
             "kl": alignment.KL_WEIGHT * kl,
             "divergence": alignment.DIVERGENCE_WEIGHT * divergence / 2,
@@ -118,15 +131,17 @@ class EncoderLearner(nn.Module):
         return torch.stack([*parts.values()]).sum(), {name: value.detach() for name, value in parts.items()}
 
 
-def detection_groups(found: Detections, masks: Tensor, targets: Targets) -> list[tuple[float, Parts]]:
+def detection_groups(found: Detections, masks: Tensor, masked: Tensor, targets: Targets) -> list[tuple[float, Parts]]:
     """Weights and losses of every layer's answer, for the one-to-one queries and for their one-to-many copies.
 
     Args:
         found: of ``Sam3i.detect(…, for_training=True)``.
-        masks: (N, 2Q, h, w) logits.
+        masks: (M, 2Q, h, w) logits.
+        masked: (M,) the prompts they belong to, ascending.
         targets: of the N prompts.
     """
     boxes = mean_over_processes(targets.counts.sum().float()).clamp(min=1)
+    masked_boxes = mean_over_processes(targets.counts[masked].sum().float()).clamp(min=1)
     half = found.logits.shape[1] // 2
     groups = []
     # The copies of the early layers are matched one to one, as published.
@@ -136,9 +151,11 @@ def detection_groups(found: Detections, masks: Tensor, targets: Targets) -> list
     ):
         last = Answer(found.logits[:, side], found.boxes[:, side], found.presence if has_presence else None)
         match = last_matcher(last.logits, last.boxes, targets)
-        matched = masks[:, side][match.prompts, match.queries]
         groups.append((weight, layer_losses(last, targets, match, boxes)))
-        groups.append((weight, mask_losses(matched, targets, match, boxes)))
+        has_mask = torch.isin(match.prompts, masked)
+        seen = Match(match.prompts[has_mask], match.queries[has_mask], match.targets[has_mask])
+        matched = masks[:, side][torch.searchsorted(masked, seen.prompts), seen.queries]
+        groups.append((weight, mask_losses(matched, targets, seen, masked_boxes)))
         for layer in found.early:
             answer = Answer(layer.logits[:, side], layer.boxes[:, side], layer.presence if has_presence else None)
             match = match_one_to_one(answer.logits, answer.boxes, targets)

@@ -197,7 +197,7 @@ def _batches(
     loader = DataLoader(
         dataset,
         batch_sampler=sampler,
-        collate_fn=Collate(clip_tokenizer(context_length)),
+        collate_fn=Collate(clip_tokenizer(context_length), recipe.mask_share),
         num_workers=recipe.workers,
         prefetch_factor=4 if recipe.workers else None,
         pin_memory=accelerator.device.type == "cuda",

@@ -61,6 +61,9 @@ class Recipe:
     """Standard deviation of such a box's corners, in shares of its sides; at most ``BOX_NOISE_PIXELS``."""
     mask_size: int = 0
     """Side of the target masks, in pixels; 0: the model's image size."""
+    mask_share: float = 1.0
+    """Share of each image's prompts whose masks are learned from; the others teach boxes, scores and presence alone.
+    Masks are nearly half of a prompt's work."""
     precision: str = "bf16"
     """"no", "bf16" or "fp16": the type of ``accelerate``'s mixed precision."""
     save_every: int = 500
@@ -78,8 +81,8 @@ class Recipe:
         for name in ("images", "prompts", "accumulate", "save_every", "timescale", "rate_scale", "clip_norm"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"recipe: {name} is {getattr(self, name)}; it must be greater than 0.")
-        for name in ("dropout", "box_prompts", "least_scale"):
-            if not 0 <= getattr(self, name) <= 1 or (name == "least_scale" and self.least_scale == 0):
+        for name in ("dropout", "box_prompts", "least_scale", "mask_share"):
+            if not 0 <= getattr(self, name) <= 1 or (name in ("least_scale", "mask_share") and not getattr(self, name)):
                 raise ConfigError(f"recipe: {name} is {getattr(self, name)}; it must lie between 0 and 1.")
         if self.steps <= 0 and self.epochs <= 0:
             raise ConfigError(f"recipe: epochs is {self.epochs} and steps {self.steps}; one must be greater than 0.")
@@ -138,20 +141,22 @@ _PUBLISHED = Recipe()
 _TABLETOP = Recipe(
     steps=6000,
     images=4,
-    prompts=4,
-    rates=LearningRates(vision=6e-4, text=6e-4, detector=6e-4, trunk_decay=1.0),
+    prompts=8,
+    mask_share=0.25,
+    rates=LearningRates(vision=4e-4, text=4e-4, detector=6e-4, trunk_decay=1.0),
     rate_scale=1.0,
-    warmup_steps=300,
-    cooldown_steps=1500,
+    warmup_steps=150,
+    cooldown_steps=1000,
     timescale=3000.0,
-    weight_decay=0.05,
+    weight_decay=0.02,
     dropout=0.0,
     least_scale=1.0,
     box_prompts=0.15,
     mask_size=112,
     precision="no",
     save_every=200,
-    validate_every=500,
+    validate_every=1000,
+    validation_images=100,
     workers=1,
 )
 
@@ -164,7 +169,17 @@ RECIPES = {
         stage3=dataclasses.replace(_PUBLISHED, epochs=4.0, rate_scale=3.2, warmup_steps=1, cooldown_steps=1),
     ),
     "tabletop": RecipeBook(
-        encoders=dataclasses.replace(_TABLETOP, images=16, prompts=8, box_prompts=0.0, validate_every=0),
+        encoders=dataclasses.replace(
+            _TABLETOP,
+            steps=2000,
+            images=16,
+            rate_scale=2.4,
+            warmup_steps=300,
+            cooldown_steps=300,
+            timescale=1500.0,
+            box_prompts=0.0,
+            validate_every=0,
+        ),
         base=_TABLETOP,
         stage1=_TABLETOP,
         stage2=_TABLETOP,

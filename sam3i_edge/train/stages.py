@@ -11,11 +11,14 @@ from torch import Tensor, nn
 
 from sam3i_edge.errors import ConfigError
 from sam3i_edge.model import Sam3i
+from sam3i_edge.model.encoder import EncoderLayer
 from sam3i_edge.model.layers import Mlp, MultiheadAttention
 
 ADAPTER = r"\.adapter(1|12|2)\.|\.mask_predictor_adapter[12]\."
 PROJECTION = r"^(simple_query|complex_query|concept)_proj\."
 STEEPEST = 16.0
+QUIET = 0.2
+"""The fusion encoder's own additions begin small beside the image's features."""
 UNREAD = r"\.convs\.3\.|\.points_(direct|pool|pos_enc)_project\.|\.conv_layers\.2\.|\.norms\.2\.|\.text_projection$"
 """Parameters that every checkpoint has and no forward pass reads."""
 
@@ -105,8 +108,21 @@ def initialize(model: Sam3i) -> Sam3i:
         decoder.reference_points.weight.copy_(torch.cat([centres, torch.full_like(centres, 0.2)], dim=1).logit())
         for embed in (decoder.boxRPB_embed_x, decoder.boxRPB_embed_y):
             _prefer_the_box(embed)
+        for layer in model.transformer.encoder.modules():
+            if isinstance(layer, EncoderLayer):
+                _compare_directly(layer.cross_attn_image)
+                layer.self_attn.out_proj.weight.mul_(QUIET)
+                layer.linear2.weight.mul_(QUIET)
+        _compare_directly(model.segmentation_head.cross_attend_prompt)
     model.reset_adapters()
     return model
+
+
+def _compare_directly(attention: MultiheadAttention) -> None:
+    """Let image cells attend to the words that are like them: the encoders have learned one space for both."""
+    size = attention.out_proj.in_features
+    for part in (slice(0, size), slice(size, 2 * size)):
+        attention.in_proj_weight[part] = torch.eye(size)
 
 
 def _spread(count: int) -> Tensor:
@@ -125,5 +141,5 @@ def _prefer_the_box(embed: Mlp) -> None:
     heads = second.shape[0]
     first[:2] = torch.tensor([[-1.0, 0.0], [0.0, 1.0]])
     embed.layers[0].get_parameter("bias")[:2] = 0.0
-    second *= 0.1
-    second[:, :2] = -STEEPEST * 0.5 ** torch.arange(heads)[:, None]
+    second.mul_(0.1)
+    second[:, :2] = -STEEPEST * torch.pow(0.5, torch.arange(heads))[:, None]

@@ -30,6 +30,11 @@ class Targets(NamedTuple):
         """(T,) the prompt that each target belongs to."""
         return torch.arange(len(self.counts), device=self.counts.device).repeat_interleave(self.counts)
 
+    def of(self, prompts: Tensor) -> Targets:
+        """The targets of some ``prompts`` (M,), ascending, as those of prompts 0, 1, … M - 1."""
+        mine = torch.isin(self.prompts, prompts)
+        return Targets(self.boxes[mine], self.masks[mine], self.counts[prompts])
+
     def union_masks(self) -> Tensor:
         """(N, H, W) float: each prompt's targets as one mask."""
         union = self.masks.new_zeros(len(self.counts), *self.masks.shape[1:], dtype=torch.float32)
