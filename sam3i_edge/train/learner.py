@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -32,6 +33,15 @@ ONE_TO_MANY_WEIGHT = 2.0
 ENTROPY_WEIGHT = 5.0
 
 Matcher = Callable[[Tensor, Tensor, Targets], Match]
+
+
+class Group(NamedTuple):
+    """Losses of one of the model's several answers to a batch."""
+
+    weight: float
+    parts: Parts
+    is_answer: bool
+    """Of the last layer's one-to-one queries, which alone answer at inference."""
 
 
 class Learner(nn.Module):
@@ -77,13 +87,15 @@ class Learner(nn.Module):
         )
         semantic = self.model.segmentation_head.semantic(found.pixels)
         masks = self.model.masks(found._replace(queries=found.queries[batch.masked]), gates[batch.masked])
-        groups = [(1.0, semantic_losses(semantic, batch.targets.of(batch.masked)))]
+        groups = [Group(1.0, semantic_losses(semantic, batch.targets.of(batch.masked)), is_answer=True)]
         groups += detection_groups(found, masks, batch.masked, batch.targets)
         count = num_processes() * len(tokens)
-        loss = torch.stack([weight * weighted(parts) for weight, parts in groups]).sum() * count**0.5
-        for weight, parts in groups:
-            for name, value in parts.items():
-                log[name] = log[name] + weight * WEIGHTS[name] * value.detach()
+        loss = torch.stack([group.weight * weighted(group.parts) for group in groups]).sum() * count**0.5
+        for group in groups:
+            for name, value in group.parts.items():
+                # The one-to-many queries match more and more targets as they learn: their sums would hide the rest's.
+                shown = name if group.is_answer else "auxiliary"
+                log[shown] = log[shown] + group.weight * WEIGHTS[name] * value.detach()
         return loss, semantic
 
     def _alignment(self, a: Tensor, b: Tensor, texts: list[Tensor], batch: Batch) -> Parts:
@@ -131,8 +143,8 @@ class EncoderLearner(nn.Module):
         return torch.stack([*parts.values()]).sum(), {name: value.detach() for name, value in parts.items()}
 
 
-def detection_groups(found: Detections, masks: Tensor, masked: Tensor, targets: Targets) -> list[tuple[float, Parts]]:
-    """Weights and losses of every layer's answer, for the one-to-one queries and for their one-to-many copies.
+def detection_groups(found: Detections, masks: Tensor, masked: Tensor, targets: Targets) -> list[Group]:
+    """The losses of every layer's answer, for the one-to-one queries and for their one-to-many copies.
 
     Args:
         found: of ``Sam3i.detect(…, for_training=True)``.
@@ -145,19 +157,19 @@ def detection_groups(found: Detections, masks: Tensor, masked: Tensor, targets: 
     half = found.logits.shape[1] // 2
     groups = []
     # The copies of the early layers are matched one to one, as published.
-    for weight, side, last_matcher, has_presence in (
+    for weight, side, last_matcher, is_answer in (
         (1.0, slice(None, half), match_one_to_one, True),
         (ONE_TO_MANY_WEIGHT, slice(half, None), match_one_to_many, False),
     ):
-        last = Answer(found.logits[:, side], found.boxes[:, side], found.presence if has_presence else None)
+        last = Answer(found.logits[:, side], found.boxes[:, side], found.presence if is_answer else None)
         match = last_matcher(last.logits, last.boxes, targets)
-        groups.append((weight, layer_losses(last, targets, match, boxes)))
+        groups.append(Group(weight, layer_losses(last, targets, match, boxes), is_answer))
         has_mask = torch.isin(match.prompts, masked)
         seen = Match(match.prompts[has_mask], match.queries[has_mask], match.targets[has_mask])
         matched = masks[:, side][torch.searchsorted(masked, seen.prompts), seen.queries]
-        groups.append((weight, mask_losses(matched, targets, seen, masked_boxes)))
+        groups.append(Group(weight, mask_losses(matched, targets, seen, masked_boxes), is_answer))
         for layer in found.early:
-            answer = Answer(layer.logits[:, side], layer.boxes[:, side], layer.presence if has_presence else None)
+            answer = Answer(layer.logits[:, side], layer.boxes[:, side], layer.presence if is_answer else None)
             match = match_one_to_one(answer.logits, answer.boxes, targets)
-            groups.append((weight, layer_losses(answer, targets, match, boxes)))
+            groups.append(Group(weight, layer_losses(answer, targets, match, boxes), is_answer=False))
     return groups
