@@ -3,15 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PYTEST_ARGS ?= -m "not slow"
-PHOTO := sam3i_edge/export/coffee.jpg
 
 .PHONY: demo test lint clean
 
 demo: $(VENV)/installed
 	rm -rf demo
-	$(BIN)/sam3i-edge export -o demo/bundle
+	$(BIN)/sam3i-edge demo -o demo
 	$(BIN)/sam3i-edge verify demo/bundle
-	$(BIN)/sam3i-edge segment demo/bundle $(PHOTO) "the spoon to the right of the cup" --threshold 0.3 -o demo/overlay.png
 
 test: $(VENV)/installed
 	$(BIN)/python -m pytest $(PYTEST_ARGS)

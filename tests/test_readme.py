@@ -17,6 +17,7 @@ RUN_ELSEWHERE = {
     "make demo": (".ci/run", "make demo"),
     "make test": (".ci/run", "make test"),
     "pip install '.[export]'": ("Makefile", '".[all,dev]"'),  # all holds export
+    "pip install '.[data,train]'": ("Makefile", '".[all,dev]"'),
     "pip install '.[onnxruntime]'": ("tests/test_device_side.py", "[onnxruntime]"),
 }
 
@@ -44,7 +45,7 @@ def test_what_is_run_elsewhere_is_run_there():
 def test_commands_and_python_work_in_order(tmp_path):
     shutil.copy(PARITY / "checkpoint.pt", tmp_path)
     shutil.copy(PARITY / "config.json", tmp_path)
-    shutil.copy(ROOT / "sam3i_edge/export/coffee.jpg", tmp_path / "photo.jpg")
+    shutil.copy(next((ROOT / "sam3i_edge/shipped/scenes/images").glob("*29.jpg")), tmp_path / "photo.jpg")
     ran = 0
     for command in commands():
         if command not in RUN_ELSEWHERE:
@@ -52,7 +53,7 @@ def test_commands_and_python_work_in_order(tmp_path):
             here = command.replace("sam3i-edge", f"'{sys.executable}' -m sam3i_edge", 1)
             subprocess.run(here, shell=True, check=True, cwd=tmp_path)
             ran += 1
-    assert ran == 5
+    assert ran == 7
     for block in blocks("python"):
         subprocess.run([sys.executable, "-c", block], check=True, cwd=tmp_path)
     assert (tmp_path / "overlay.png").exists()

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import safetensors.torch
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from accelerate.utils import DistributedDataParallelKwargs, set_seed
-from safetensors.torch import save_file
 from torch.utils.data import DataLoader
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
@@ -318,5 +318,5 @@ def save_model(model: Sam3i, path: Path, dtype: torch.dtype = torch.float32) -> 
         name: value.detach().to("cpu", dtype, copy=True).contiguous() for name, value in model.state_dict().items()
     }
     partial = path.with_suffix(".partial")
-    save_file(state, str(partial))
+    partial.write_bytes(safetensors.torch.save(state))  # save_file would make it readable to this user alone
     partial.replace(path)
