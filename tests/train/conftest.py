@@ -39,7 +39,9 @@ def tiny_model(seed: int = 0) -> Sam3i:
 def tiny_recipe(stage="base", **values):
     # Dropout is on: an exact resume has to restore the random state, too.
     short = {"steps": 6, "images": 4, "prompts": 2, "save_every": 1, "dropout": 0.1, "warmup_steps": 2}
-    return load_recipe("tabletop", stage, short | {"cooldown_steps": 2, "mask_size": 28, "workers": 0} | values)
+    return load_recipe(
+        "tabletop", stage, short | {"cooldown_steps": 2, "mask_size": 28, "mask_share": 0.5, "workers": 0} | values
+    )
 
 
 @pytest.fixture(scope="session")
