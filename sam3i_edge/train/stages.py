@@ -10,12 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from sam3i_edge.errors import ConfigError
-from sam3i_edge.model import Sam3i
+from sam3i_edge.model import Sam3i, checkpoint
 from sam3i_edge.model.encoder import EncoderLayer
 from sam3i_edge.model.layers import Mlp, MultiheadAttention
 
-ADAPTER = r"\.adapter(1|12|2)\.|\.mask_predictor_adapter[12]\."
-PROJECTION = r"^(simple_query|complex_query|concept)_proj\."
+ADAPTER, PROJECTION = checkpoint.ADAPTER.pattern, checkpoint.LOSS_ONLY.pattern
 STEEPEST = 16.0
 QUIET = 0.2
 """The fusion encoder's own additions begin small beside the image's features."""
