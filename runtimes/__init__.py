@@ -1,43 +1,164 @@
 """Runtimes: whatever can open a graph file and run it on named tensors.
 
-A runtime knows nothing of images or masks. It is a module with one function ``open_session(graph, device)`` that
-returns a ``Session``, found by name and imported only when used.
+A runtime knows nothing of images or masks. It is a module, imported only when used, with
+
+- ``open_session(graph, options) -> Session``,
+- ``devices() -> dict[str, str]``: the devices that it finds here, and what they are,
+- ``version() -> str``.
+
+``docs/runtimes.md`` says how to add one.
 """
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from types import ModuleType
+from typing import Any, Protocol
 
 import numpy as np
 
-from sam3i_edge.errors import RuntimeUnavailableError, unknown_name
+from sam3i_edge.errors import BundleError, RuntimeUnavailableError, unknown_name
 
-RUNTIMES = {"onnxruntime": "sam3i_edge.runtimes.onnxruntime:open_session"}
+
+@dataclass(frozen=True)
+class Runtime:
+    """Where a runtime's module is, and what it takes to have it."""
+
+    module: str
+    default_device: str
+    """Of a bundle that was made for another runtime."""
+    install: str
+    """The command that installs it."""
+
+
+RUNTIMES = {
+    "onnxruntime": Runtime("sam3i_edge.runtimes.onnxruntime", "cpu", "pip install 'sam3i-edge[onnxruntime]'"),
+    "openvino": Runtime("sam3i_edge.runtimes.openvino", "CPU", "pip install 'sam3i-edge[openvino]'"),
+}
+
+
+class DeviceTensor(Protocol):
+    """A tensor that stays where its runtime computed it; only that runtime's sessions, and NumPy, can read it."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray: ...
+
+
+Tensor = np.ndarray | DeviceTensor
+
+
+@dataclass(frozen=True)
+class SessionOptions:
+    """How a graph is to be run."""
+
+    device: str
+    """A name of the runtime's, such as ``cpu``, ``GPU`` or ``cuda:0``."""
+    precision: str = "fp32"
+    """Of the bundle. A runtime that chooses a precision by itself must choose this one."""
+    threads: int = 0
+    """Processor threads; 0: the runtime's own choice."""
+    max_prompts: int = 16
+    """Most rows of the free dimension."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """The target's, under the runtime's own names."""
+    resident: frozenset[str] = frozenset()
+    """Outputs that may stay on the device, because they only go into another graph."""
+    cache: Path | None = None
+    """A folder to keep what was compiled for this device; None: nothing is kept."""
 
 
 class Session(Protocol):
-    """An open graph."""
+    """An open graph. Threads may share it."""
 
     device: str
     """What really runs it, in the runtime's own words."""
 
-    def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Run the graph on named inputs and return its named outputs."""
+    def run(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Run the graph on named inputs and return its named outputs, which nothing else writes to.
+
+        Raises:
+            BundleError: the graph does not take these inputs, or fails on them.
+        """
         ...
 
 
-def open_session(runtime: str, graph: Path, device: str = "auto") -> Session:
+def find_runtime(name: str) -> ModuleType:
+    """The module of the named runtime. Raises RuntimeUnavailableError if it is unknown or not installed."""
+    return importlib.import_module(_known(name).module)
+
+
+def default_device(name: str) -> str:
+    """The device of the named runtime that a bundle for another runtime gets. Raises RuntimeUnavailableError."""
+    return _known(name).default_device
+
+
+def _known(name: str) -> Runtime:
+    if name not in RUNTIMES:
+        raise RuntimeUnavailableError(unknown_name("runtime", name, RUNTIMES))
+    return RUNTIMES[name]
+
+
+def open_session(runtime: str, graph: Path, options: SessionOptions) -> Session:
     """Open ``graph`` with the named runtime.
 
     Raises:
-        RuntimeUnavailableError: the runtime is unknown or not installed, or has no such device.
+        RuntimeUnavailableError: the runtime is unknown or not installed, or has no such device or precision.
         BundleError: the runtime cannot read the graph.
     """
-    if runtime not in RUNTIMES:
-        raise RuntimeUnavailableError(unknown_name("runtime", runtime, RUNTIMES))
-    module, attribute = RUNTIMES[runtime].split(":")
-    session: Session = getattr(importlib.import_module(module), attribute)(graph, device)
+    session: Session = find_runtime(runtime).open_session(graph, options)
     return session
+
+
+@dataclass(frozen=True)
+class Port:
+    """An input or output of an open graph; a side of None is free."""
+
+    dtype: np.dtype[Any]
+    shape: tuple[int | None, ...]
+
+    def sized(self, rows: int) -> tuple[int, ...]:
+        """The shape when the free side is ``rows`` long."""
+        return tuple(rows if side is None else side for side in self.shape)
+
+
+def check_inputs(ports: Mapping[str, Port], inputs: Mapping[str, Tensor], graph: Path) -> int:
+    """Refuse what a graph does not take, in the same words for every runtime: some would run on stale or cast values.
+
+    Returns:
+        The length of the free side; 1 if there is none.
+
+    Raises:
+        BundleError: an input is missing, unknown, of another type or another shape.
+    """
+    for name in inputs:
+        if name not in ports:
+            raise BundleError(f"{graph}: {unknown_name('input', name, ports)}")
+    rows = None
+    for name, port in ports.items():
+        if name not in inputs:
+            raise BundleError(f"{graph}: the input {name!r} is missing.")
+        value = inputs[name]
+        if value.dtype != port.dtype:
+            raise BundleError(f"{graph}: the input {name!r} is {value.dtype}; it must be {port.dtype}.")
+        if rows is None and None in port.shape and len(value.shape) == len(port.shape):
+            rows = value.shape[port.shape.index(None)]
+        if tuple(value.shape) != port.sized(rows or 1):
+            wanted = " x ".join("N" if side is None else str(side) for side in port.shape)
+            given = " x ".join(map(str, value.shape)) or "a single value"
+            raise BundleError(f"{graph}: the input {name!r} is {given}; it must be {wanted}, N alike for all inputs.")
+    return rows or 1
+
+
+def missing(name: str, error: ImportError) -> RuntimeUnavailableError:
+    """The error of a runtime whose package cannot be imported."""
+    return RuntimeUnavailableError(
+        f"The runtime {name} cannot be imported ({error}). Install it: {_known(name).install}"
+    )

@@ -1,50 +1,141 @@
-"""ONNX Runtime on the CPU."""
+"""ONNX Runtime, on the processor or through another execution provider."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from sam3i_edge.errors import BundleError, RuntimeUnavailableError, unknown_name
+from sam3i_edge.runtimes import Port, SessionOptions, Tensor, check_inputs, missing
 
 try:
     import onnxruntime
 except ImportError as error:
-    raise RuntimeUnavailableError(
-        f"ONNX Runtime cannot be imported ({error}). Install it: pip install 'sam3i-edge[onnxruntime]'"
-    ) from error
+    raise missing("onnxruntime", error) from error
 
-PROVIDERS = {"cpu": "CPUExecutionProvider"}
+PROVIDERS = {
+    "cpu": "CPUExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+    "openvino": "OpenVINOExecutionProvider",
+    "coreml": "CoreMLExecutionProvider",
+    "xnnpack": "XnnpackExecutionProvider",
+    "migraphx": "MIGraphXExecutionProvider",
+    "directml": "DmlExecutionProvider",
+    "qnn": "QNNExecutionProvider",
+}
+"""Devices by our names; a number may follow, as in ``cuda:1``. Which there are depends on the package installed:
+``onnxruntime`` has the processor's, ``onnxruntime-gpu`` CUDA and TensorRT, ``onnxruntime-openvino`` OpenVINO."""
+
+GPU_MEMORY = {"cuda": "cuda", "tensorrt": "cuda", "migraphx": "hip"}
+"""Providers with a memory of their own, and its name; the others compute in the processor's."""
+
+NUMPY_TYPES = {
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+    "tensor(uint8)": np.uint8,
+    "tensor(bool)": np.bool_,
+    "tensor(int32)": np.int32,
+    "tensor(int64)": np.int64,
+}
+
+
+class OrtTensor:
+    """An ``OrtValue`` where the session left it: on the GPU, or in the processor's memory without a copy."""
+
+    def __init__(self, value: Any, port: Port) -> None:
+        self.value = value
+        self.dtype = port.dtype
+        self.shape = tuple(value.shape())
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.asarray(self.value.numpy(), dtype)
 
 
 class OnnxRuntimeSession:
     """A graph in an ``onnxruntime.InferenceSession``."""
 
-    def __init__(self, session: onnxruntime.InferenceSession, graph: Path) -> None:
+    def __init__(self, session: Any, graph: Path, memory: tuple[str, int], resident: frozenset[str]) -> None:
         self._session = session
         self._graph = graph
-        self._outputs = [output.name for output in session.get_outputs()]
-        self.device = session.get_providers()[0]
+        self._memory = memory
+        self._resident = resident
+        self._inputs, self._outputs = _ports(session.get_inputs()), _ports(session.get_outputs())
+        self.device = f"ONNX Runtime {version()} on {session.get_providers()[0]}"
 
-    def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Run the graph on named inputs. Raises BundleError if it does not take them."""
+    def run(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """As ``Session.run``. Resident outputs come as ``OrtTensor``, and go into another session without a copy."""
+        check_inputs(self._inputs, inputs, self._graph)
+        binding = self._session.io_binding()
         try:
-            values = self._session.run(self._outputs, dict(inputs))
-        except Exception as error:
-            raise BundleError(f"ONNX Runtime {onnxruntime.__version__} failed in {self._graph}: {error}") from error
-        return dict(zip(self._outputs, values, strict=True))
+            for name, value in inputs.items():
+                if isinstance(value, OrtTensor):
+                    binding.bind_ortvalue_input(name, value.value)
+                else:
+                    binding.bind_cpu_input(name, np.ascontiguousarray(value))
+            for name in self._outputs:
+                binding.bind_output(name, *(self._memory if name in self._resident else ("cpu", 0)))
+            self._session.run_with_iobinding(binding)
+            values = dict(zip(self._outputs, binding.get_outputs(), strict=True))
+        except Exception as error:  # its exceptions share no base below Exception
+            raise BundleError(f"ONNX Runtime {version()} failed in {self._graph}: {error}") from error
+        return {
+            name: OrtTensor(value, self._outputs[name]) if name in self._resident else value.numpy()
+            for name, value in values.items()
+        }
 
 
-def open_session(graph: Path, device: str = "auto") -> OnnxRuntimeSession:
-    """Open an ONNX file. ``device`` is ``cpu``, or ``auto``, which is the same."""
-    if device not in ("auto", *PROVIDERS):
-        raise RuntimeUnavailableError(unknown_name("device", device, ("auto", *PROVIDERS)))
+def open_session(graph: Path, options: SessionOptions) -> OnnxRuntimeSession:
+    """Open an ONNX file on one of ``PROVIDERS``."""
+    name, _, number = options.device.partition(":")
+    if name not in PROVIDERS or (number and not number.isdecimal()):
+        raise RuntimeUnavailableError(unknown_name("device of ONNX Runtime", options.device, PROVIDERS))
+    provider = PROVIDERS[name]
+    if provider not in onnxruntime.get_available_providers():
+        raise RuntimeUnavailableError(
+            f"This build of ONNX Runtime {version()} has no {provider}, which the device {options.device!r} needs. "
+            f"Devices here: {', '.join(devices())}. Other builds: onnxruntime-gpu, onnxruntime-openvino, …"
+        )
+    settings = dict(options.settings) | ({"device_id": number} if number else {})
+    session = _open(graph, provider, settings, options.threads)
+    if session.get_providers()[0] != provider:
+        raise RuntimeUnavailableError(
+            f"ONNX Runtime {version()} has {provider}, but it does not start here, and {session.get_providers()[0]} "
+            f"would run instead. Its libraries or the driver are missing: sam3i-edge doctor"
+        )
+    memory = (GPU_MEMORY.get(name, "cpu"), int(number or 0) if name in GPU_MEMORY else 0)
+    return OnnxRuntimeSession(session, graph, memory, options.resident)
+
+
+def devices() -> dict[str, str]:
+    """The devices of this build; whether their drivers are there shows only when one is opened."""
+    here = onnxruntime.get_available_providers()
+    return {device: provider for device, provider in PROVIDERS.items() if provider in here}
+
+
+def version() -> str:
+    """ONNX Runtime's version."""
+    return str(onnxruntime.__version__)
+
+
+def _open(graph: Path, provider: str, settings: Mapping[str, str], threads: int) -> Any:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors; what it warns about (unused initializers) is not the user's to act on
-    provider = PROVIDERS["cpu" if device == "auto" else device]
+    options.intra_op_num_threads = threads
     try:
-        return OnnxRuntimeSession(onnxruntime.InferenceSession(str(graph), options, providers=[provider]), graph)
-    except Exception as error:  # here and above: its exceptions share no base below Exception
-        raise BundleError(f"ONNX Runtime {onnxruntime.__version__} cannot open {graph}: {error}") from error
+        return onnxruntime.InferenceSession(str(graph), options, providers=[(provider, dict(settings))])
+    except Exception as error:  # as above
+        raise BundleError(f"ONNX Runtime {version()} cannot open {graph}: {error}") from error
+
+
+def _ports(arguments: list[Any]) -> dict[str, Port]:
+    return {
+        argument.name: Port(
+            np.dtype(NUMPY_TYPES[argument.type]),
+            tuple(side if isinstance(side, int) else None for side in argument.shape),
+        )
+        for argument in arguments
+    }

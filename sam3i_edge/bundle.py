@@ -72,6 +72,9 @@ class Manifest:
     limits: Limits
     graphs: dict[str, GraphSpec]
     accuracy: dict[str, Difference]
+    """At export, against the float model,"""
+    checked_on: str
+    """by this runtime and device, which need not be the target's."""
     files: dict[str, FileRecord]
 
     @property

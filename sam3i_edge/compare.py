@@ -38,8 +38,30 @@ MAX_SQNR_DB = 200.0
 TOLERANCES = {
     "pixels": Tolerance(max_abs=0.0, min_sqnr_db=MAX_SQNR_DB),
     "fp32": Tolerance(max_abs=1e-3, min_sqnr_db=60.0),
+    "fp16": Tolerance(max_abs=0.05, min_sqnr_db=40.0),
+    "bf16": Tolerance(max_abs=0.25, min_sqnr_db=25.0),
 }
 """For the resized image (integer arithmetic: equal everywhere), and per precision for every output of every graph."""
+
+
+@dataclass(frozen=True)
+class AnswerTolerance:
+    """Both must hold for every instance that counts."""
+
+    min_mask_iou: float
+    max_score_change: float
+
+    def allows(self, mask_iou: float, score_change: float) -> bool:
+        """Whether an instance is still the same."""
+        return mask_iou >= self.min_mask_iou and score_change <= self.max_score_change
+
+
+ANSWER_TOLERANCES = {
+    "fp32": AnswerTolerance(0.99, 2e-3),
+    "fp16": AnswerTolerance(0.95, 0.02),
+    "bf16": AnswerTolerance(0.85, 0.1),
+}
+"""Per precision, for masks and scores."""
 
 
 def measure(actual: np.ndarray, reference: np.ndarray) -> Difference:

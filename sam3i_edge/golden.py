@@ -48,8 +48,12 @@ class Golden:
 
 def sample(values: np.ndarray) -> np.ndarray:
     """``values`` flat; every n-th only, if there are more than ``MAX_VALUES``."""
-    flat = values.reshape(-1)
-    return flat[:: max(1, -(-flat.size // MAX_VALUES))]
+    return values.reshape(-1)[sampled_positions(values.size)]
+
+
+def sampled_positions(size: int) -> np.ndarray:
+    """Which of ``size`` values ``sample`` keeps."""
+    return np.arange(0, size, max(1, -(-size // MAX_VALUES)))
 
 
 def write_golden(path: Path, golden: Golden) -> None:

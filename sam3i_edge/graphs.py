@@ -53,16 +53,16 @@ class Limits:
                 raise ConfigError(f"limits.{name} is {value}; it must be between 1 and {MAX_LIMIT}.")
 
 
-def default_limits(config: ModelConfig) -> Limits:
+def default_limits(config: ModelConfig, max_prompts: int = 16, attention_mb: int = 1024) -> Limits:
     """How much one grounding call takes.
 
-    A call holds the encoder's self-attention of every prompt at once, heads x g⁴ floats; ``max_prompts`` keeps that
-    below 1 GiB, which is 1 prompt at full size: there, on a CPU, two prompts in one call took as long as in two calls.
-    More prompts than that run in several calls.
+    A call holds the encoder's self-attention of every prompt at once, heads x g⁴ floats; ``max_prompts`` is lowered to
+    what keeps that below ``attention_mb`` MiB. With 1024 that is 1 prompt at full size: there, on a CPU, two prompts in
+    one call took as long as in two calls. More prompts than that run in several calls.
     """
     attention_bytes = 4 * config.num_heads * config.grid_size**4
     return Limits(
-        max_prompts=max(1, min(16, 2**30 // attention_bytes)),
+        max_prompts=max(1, min(max_prompts, (attention_mb << 20) // attention_bytes)),
         max_boxes=16,
         max_instances=min(32, config.num_queries),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import numbers
+import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -13,19 +14,22 @@ from typing import overload
 import numpy as np
 
 from sam3i_edge.bundle import TOKENIZER_FILE, Bundle, Manifest, open_bundle
-from sam3i_edge.errors import BundleError, PromptError
+from sam3i_edge.cache import cache_folder
+from sam3i_edge.errors import BundleError, PromptError, RuntimeUnavailableError
+from sam3i_edge.graphs import FEATURES
 from sam3i_edge.image import check_image, preprocess
 from sam3i_edge.instances import Instances, postprocess
 from sam3i_edge.prompt import AUTO, Prompt, gates, pack_boxes
 from sam3i_edge.route import ROUTE_FILE, RouteClassifier
-from sam3i_edge.runtimes import Session, open_session
+from sam3i_edge.runtimes import Session, SessionOptions, Tensor, default_device, open_session
 from sam3i_edge.tokenizer import PADDING_ID, Tokenizer
 
 logger = logging.getLogger("sam3i_edge")
 
 TEXT_CACHE_SIZE = 1024
 
-Features = dict[str, np.ndarray]
+Features = dict[str, Tensor]
+Outputs = dict[str, np.ndarray]
 
 
 class Segmenter:
@@ -36,7 +40,7 @@ class Segmenter:
     >>> found = frame.segment("the red mug left of the laptop")
     >>> found.masks, found.boxes, found.scores                # (n, H, W) bool, (n, 4) pixels, (n,) descending
 
-    Not thread-safe: give each thread a Segmenter of its own, or a lock.
+    Threads may share one; a ``Frame``, too. ``close`` it, or use it in a ``with``, to free the device at once.
     """
 
     _threshold: float
@@ -48,6 +52,7 @@ class Segmenter:
         sessions: Mapping[str, Session],
         threshold: float = 0.5,
         classifier: RouteClassifier | None = None,
+        precision: str = "fp32",
     ) -> None:
         """Put a segmenter together: ``load`` does it for a bundle, ``evaluate.segmenter_of`` for a torch model.
 
@@ -57,28 +62,40 @@ class Segmenter:
             sessions: by the graphs' names.
             threshold: in 0..1.
             classifier: chooses for the route ``auto``; None: the built-in one.
+            precision: what the sessions compute in.
         """
+        self.precision = precision
         self._manifest = manifest
         self._sessions = sessions
         self._tokens = lru_cache(TEXT_CACHE_SIZE)(tokenizer.encode)
         self._classifier = classifier or RouteClassifier.default()
         self._text_cache: OrderedDict[tuple[str, str], tuple[np.ndarray, np.ndarray]] = OrderedDict()
+        self._text_lock = threading.Lock()
         self.threshold = threshold
 
     @classmethod
     def load(
-        cls, bundle: str | Path, *, device: str = "auto", threshold: float = 0.5, runtime: str | None = None
+        cls,
+        bundle: str | Path,
+        *,
+        device: str = "auto",
+        threshold: float = 0.5,
+        runtime: str | None = None,
+        verify: bool = False,
     ) -> Segmenter:
         """Check a bundle and open its graphs.
 
         Args:
             bundle: the folder that ``sam3i-edge export`` wrote.
-            device: ``auto``, or a device of the runtime, for example ``cpu``.
+            device: ``auto``: the device of the bundle's target; or a name of the runtime's, for example ``cpu``.
             threshold: instances scoring above this, in 0..1, are returned.
-            runtime: overrides the runtime of the bundle's target.
+            runtime: overrides the runtime of the bundle's target. Its own defaults then stand for the target's device
+                and settings, and it computes in fp32.
+            verify: replay the golden cases on this device first, if that was not done before.
 
         Raises:
-            BundleError: the bundle is damaged, incomplete, or newer than this package.
+            BundleError: the bundle is damaged, incomplete, or newer than this package; or, with ``verify``, its
+                answers on this device are not the float model's.
             RuntimeUnavailableError: the runtime or the device is not to be had here.
             PromptError: the threshold is out of range.
         """
@@ -86,8 +103,24 @@ class Segmenter:
         opened = open_bundle(bundle)
         tokenizer, classifier = _read_tokenizer(opened), RouteClassifier.load(opened.path / ROUTE_FILE)
         name = runtime or opened.manifest.target.runtime
-        sessions = {graph: open_session(name, opened.graph_path(graph), device) for graph in opened.manifest.graphs}
-        return cls(opened.manifest, tokenizer, sessions, threshold, classifier)
+        options = _session_options(opened.manifest, name, device)
+        sessions = {graph: open_session(name, opened.graph_path(graph), options) for graph in opened.manifest.graphs}
+        segmenter = cls(opened.manifest, tokenizer, sessions, threshold, classifier, options.precision)
+        if verify:
+            from sam3i_edge.verify import verify_once  # it is made of what this module defines
+
+            verify_once(segmenter, opened)
+        return segmenter
+
+    def close(self) -> None:
+        """Free the graphs. Whoever encodes or segments afterwards gets a ``RuntimeUnavailableError``."""
+        self._sessions = {}
+
+    def __enter__(self) -> Segmenter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     @property
     def threshold(self) -> float:
@@ -106,12 +139,12 @@ class Segmenter:
     @property
     def device(self) -> str:
         """What really runs the graphs, in the runtime's words."""
-        return self._sessions["vision"].device
+        return self._session("vision").device
 
     def encode(self, image: np.ndarray) -> Frame:
         """Run the vision graph on ``image``, (H, W, 3) uint8 RGB of any size. Raises ImageError."""
         height, width = check_image(image).shape[:2]
-        features = self._sessions["vision"].run({"image": preprocess(image, self.manifest.model.image_size)})
+        features = self._session("vision").run({"image": preprocess(image, self.manifest.model.image_size)})
         return Frame(self, features, width, height)
 
     @overload
@@ -132,22 +165,25 @@ class Segmenter:
 
     def encode_texts(self, texts: Sequence[tuple[str, str]]) -> tuple[np.ndarray, np.ndarray]:
         """Text memory (N, 32, D) float32 and padding (N, 32) bool of N >= 1 (text, route) pairs, cached by pair."""
-        missing = [pair for pair in dict.fromkeys(texts) if pair not in self._text_cache]
-        for start in range(0, len(missing), self.manifest.limits.max_prompts):
-            batch = missing[start : start + self.manifest.limits.max_prompts]
-            tokens = np.stack([self._tokens(text) for text, _ in batch])
-            inputs = {"tokens": tokens, "gates": gates([route for _, route in batch])}
-            memory = self._sessions["text"].run(inputs)["text"]
-            for pair, row, padding in zip(batch, memory, tokens == PADDING_ID, strict=True):
-                self._text_cache[pair] = (row, padding)
-        encoded = [self._text_cache[pair] for pair in texts]
-        for pair in texts:
-            self._text_cache.move_to_end(pair)
-        while len(self._text_cache) > TEXT_CACHE_SIZE:
-            self._text_cache.popitem(last=False)
+        with self._text_lock:
+            missing = [pair for pair in dict.fromkeys(texts) if pair not in self._text_cache]
+            for start in range(0, len(missing), self.manifest.limits.max_prompts):
+                self._encode_new_texts(missing[start : start + self.manifest.limits.max_prompts])
+            encoded = [self._text_cache[pair] for pair in texts]
+            for pair in texts:
+                self._text_cache.move_to_end(pair)
+            while len(self._text_cache) > TEXT_CACHE_SIZE:
+                self._text_cache.popitem(last=False)
         return np.stack([row for row, _ in encoded]), np.stack([padding for _, padding in encoded])
 
-    def ground(self, features: Features, prompts: Sequence[Prompt], width: int, height: int) -> Features:
+    def _encode_new_texts(self, pairs: Sequence[tuple[str, str]]) -> None:
+        tokens = np.stack([self._tokens(text) for text, _ in pairs])
+        inputs = {"tokens": tokens, "gates": gates([route for _, route in pairs])}
+        memory = np.asarray(self._session("text").run(inputs)["text"])
+        for pair, row, padding in zip(pairs, memory, tokens == PADDING_ID, strict=True):
+            self._text_cache[pair] = (row.copy(), padding)  # a view would keep the whole batch
+
+    def ground(self, features: Features, prompts: Sequence[Prompt], width: int, height: int) -> Outputs:
         """Run the grounding graph for N >= 1 ``prompts`` on one image's features.
 
         Returns:
@@ -171,15 +207,23 @@ class Segmenter:
         parts = []
         for start in range(0, len(prompts), limits.max_prompts):
             batch = {name: value[start : start + limits.max_prompts] for name, value in per_prompt.items()}
-            parts.append(self._sessions["grounding"].run({**features, **batch}))
-        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+            parts.append(self._session("grounding").run({**features, **batch}))
+        arrays = {name: [np.asarray(part[name]) for part in parts] for name in parts[0]}
+        return {name: rows[0] if len(rows) == 1 else np.concatenate(rows) for name, rows in arrays.items()}
+
+    def _session(self, graph: str) -> Session:
+        try:
+            return self._sessions[graph]
+        except KeyError:
+            raise RuntimeUnavailableError("This Segmenter is closed. Load the bundle again.") from None
 
 
 class Frame:
     """An encoded image: prompts on it cost only text and grounding.
 
     Attributes:
-        features: the pyramid, by name: (1, D, 4g, 4g), (1, D, 2g, 2g), (1, D, g, g) float32.
+        features: the pyramid, by name: (1, D, 4g, 4g), (1, D, 2g, 2g), (1, D, g, g) float32; where the runtime left
+            them, ``np.asarray`` brings them to the processor.
         width: of the image, in pixels.
         height: of the image, in pixels.
     """
@@ -233,6 +277,19 @@ class Frame:
         queries = self._segmenter.manifest.model.num_queries
         if limit < queries and any(len(instances) == limit for instances in found):
             logger.warning("A prompt found %d instances, the most this bundle returns; there may be more.", limit)
+
+
+def _session_options(manifest: Manifest, runtime: str, device: str) -> SessionOptions:
+    target, is_own = manifest.target, runtime == manifest.target.runtime
+    return SessionOptions(
+        device=device if device != "auto" else target.device if is_own else default_device(runtime),
+        precision=manifest.precision if is_own else "fp32",
+        threads=target.threads,
+        max_prompts=manifest.limits.max_prompts,
+        settings=target.settings if is_own else {},
+        resident=frozenset(FEATURES),
+        cache=cache_folder(runtime),
+    )
 
 
 def _read_tokenizer(bundle: Bundle) -> Tokenizer:

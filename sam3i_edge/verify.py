@@ -1,17 +1,34 @@
-"""``verify``: does this bundle, on this device and runtime, still say what the float model said?"""
+"""The gate: does this bundle, on this device and runtime, still say what the float model said?"""
 
 from __future__ import annotations
 
+import hashlib
+import json
+import logging
+import platform
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from sam3i_edge.compare import TOLERANCES, Difference, Tolerance, measure
+import sam3i_edge
+from sam3i_edge import schema
+from sam3i_edge.bundle import MANIFEST_FILE, Bundle, sha256_of
+from sam3i_edge.cache import cache_folder
+from sam3i_edge.compare import ANSWER_TOLERANCES, TOLERANCES, Difference, measure
 from sam3i_edge.errors import BundleError, unknown_name
-from sam3i_edge.golden import Golden, sample
+from sam3i_edge.golden import Golden, read_golden, sample, sampled_positions
 from sam3i_edge.graphs import FEATURES
 from sam3i_edge.image import preprocess
-from sam3i_edge.segmenter import Features, Segmenter
+from sam3i_edge.instances import sigmoid
+from sam3i_edge.segmenter import Outputs, Segmenter
+
+logger = logging.getLogger("sam3i_edge")
+
+BEST = 5
+"""So many instances of each prompt, by the float model's score, have their masks and scores compared."""
+LEAST_PIXELS = 16
+"""Smaller masks, counted on the pixels that the golden file keeps, are not compared: one pixel would decide."""
 
 
 @dataclass(frozen=True)
@@ -23,43 +40,144 @@ class Check:
     passed: bool
 
 
-def verify(segmenter: Segmenter, golden: Golden) -> list[Check]:
+@dataclass(frozen=True)
+class AnswerCheck:
+    """What a prompt's best instances came to: the least mask IoU and the largest change of a score."""
+
+    prompt: str
+    route: str
+    mask_iou: float
+    score_change: float
+    passed: bool
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """All that was compared, in the order of the stages."""
+
+    device: str
+    precision: str
+    checks: tuple[Check, ...]
+    answers: tuple[AnswerCheck, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether everything is within its tolerance."""
+        return all(item.passed for item in (*self.checks, *self.answers))
+
+    @property
+    def problem(self) -> str:
+        """The first stage that left its tolerance and the worst output; empty if none did."""
+        failed = [check for check in self.checks if not check.passed]
+        if failed:
+            worst = min(failed, key=lambda check: check.difference.sqnr_db)
+            text = f"first at {failed[0].name}, worst {worst.name} (SQNR {worst.difference.sqnr_db:.1f} dB)"
+            return f"{text}; {len(failed)} of {len(self.checks)} outputs are beyond their tolerance"
+        wrong = next((answer for answer in self.answers if not answer.passed), None)
+        if wrong is None:
+            return ""
+        changes = f"mask IoU {wrong.mask_iou:.3f}, score changed by {wrong.score_change:.2g}"
+        return f"the outputs are within their tolerance, but not the instances of {wrong.prompt!r}: {changes}"
+
+
+def verify(segmenter: Segmenter, golden: Golden) -> Verdict:
     """Replay the golden cases stage by stage, each stage on the outputs of the one before.
 
-    All prompts run together, though the float model answered them singly.
-
-    Returns:
-        A check per output, in the order of the stages: the first that failed is where to look.
+    Every prompt runs alone, as it did in the float model, and in calls as full as the bundle allows.
 
     Raises:
         BundleError: the golden cases do not fit the bundle, or a graph fails to run.
     """
-    precision = segmenter.manifest.precision
-    known = [name for name in segmenter.manifest.target.precisions if name in TOLERANCES]
-    if precision not in known:
-        raise BundleError(unknown_name("precision", precision, known))
+    precision = segmenter.precision
+    if precision not in TOLERANCES:
+        raise BundleError(unknown_name("precision", precision, TOLERANCES))
     height, width = golden.image.shape[:2]
-    frame = segmenter.encode(golden.image)
-    texts, _ = segmenter.encode_texts([(prompt.text, segmenter.route_of(prompt)) for prompt in golden.prompts])
-    found = align(
-        segmenter.ground(frame.features, golden.prompts, width, height), golden.expected["grounding/query_index"]
-    )
     pixels = preprocess(golden.image, segmenter.manifest.model.image_size)
-    return [
-        _check(golden, "preprocess/image", pixels, TOLERANCES["pixels"]),
-        *(_check(golden, f"vision/{name}", frame.features[name], TOLERANCES[precision]) for name in FEATURES),
-        _check(golden, "text/text", texts, TOLERANCES[precision]),
-        *(_check(golden, f"grounding/{name}", values, TOLERANCES[precision]) for name, values in found.items()),
-    ]
+    frame = segmenter.encode(golden.image)
+    checks = [_check(golden, "preprocess/image", pixels, "pixels")]
+    checks += [_check(golden, f"vision/{name}", np.asarray(frame.features[name]), precision) for name in FEATURES]
+    texts, _ = segmenter.encode_texts([(prompt.text, segmenter.route_of(prompt)) for prompt in golden.prompts])
+    checks.append(_check(golden, "text/text", texts, precision))
+
+    count, most = len(golden.prompts), segmenter.manifest.limits.max_prompts
+    rows = [segmenter.ground(frame.features, [prompt], width, height) for prompt in golden.prompts]
+    alone = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
+    runs = {"grounding": alone}
+    if most > 1:
+        full = segmenter.ground(frame.features, golden.prompts * -(-most // count), width, height)
+        runs[f"grounding of {most}"] = {name: values[-count:] for name, values in full.items()}
+    for stage, outputs in runs.items():
+        found = align(outputs, golden.expected["grounding/query_index"])
+        checks += [_check(golden, f"{stage}/{name}", values, precision) for name, values in found.items()]
+    answers = _check_answers(golden, align(alone, golden.expected["grounding/query_index"]), precision)
+    return Verdict(segmenter.device, precision, tuple(checks), tuple(answers))
 
 
-def _check(golden: Golden, name: str, actual: np.ndarray, tolerance: Tolerance) -> Check:
-    expected = golden.expected[name]
+def verify_once(segmenter: Segmenter, bundle: Bundle) -> Verdict:
+    """``verify``, unless this bundle passed it before with this device, runtime and package.
+
+    Raises:
+        BundleError: it did not pass.
+    """
+    made_of = [sha256_of(bundle.path / MANIFEST_FILE), segmenter.device, segmenter.precision]
+    made_of += [platform.node(), platform.machine(), sam3i_edge.__version__]
+    folder = cache_folder("verdicts")
+    kept = folder / f"{hashlib.sha256(json.dumps(made_of).encode()).hexdigest()}.json" if folder else None
+    verdict = None
+    if kept and kept.is_file():
+        try:
+            verdict = schema.parse(Verdict, json.loads(kept.read_text(encoding="utf-8")))
+        except (OSError, ValueError):
+            logger.warning("The kept verdict %s cannot be read; verifying again.", kept)
+    if verdict is None:
+        verdict = verify(segmenter, read_golden(bundle.path))
+        if kept and verdict.passed:
+            try:
+                kept.write_text(json.dumps(schema.plain(verdict)), encoding="utf-8")
+            except OSError as error:
+                logger.warning("The verdict could not be kept (%s): the next load verifies again.", error)
+    if not verdict.passed:
+        raise BundleError(
+            f"{bundle.path} on {verdict.device}, {verdict.precision}: {verdict.problem}. Do not use it here; "
+            f"sam3i-edge verify {bundle.path} shows every output."
+        )
+    return verdict
+
+
+def _check(golden: Golden, name: str, actual: np.ndarray, tolerance: str) -> Check:
+    stage, output = name.split("/")
+    expected = golden.expected[f"{stage.partition(' ')[0]}/{output}"]
     difference = measure(sample(actual), expected)
-    return Check(name, difference, tolerance.allows(difference, float(np.abs(expected).max())))
+    return Check(name, difference, TOLERANCES[tolerance].allows(difference, float(np.abs(expected).max())))
 
 
-def align(outputs: Features, query_index: np.ndarray) -> Features:
+def _check_answers(golden: Golden, found: Outputs, precision: str) -> Iterator[AnswerCheck]:
+    count, most = found["logits"].shape
+    wanted = {name: golden.expected[f"grounding/{name}"] for name in ("logits", "presence", "masks")}
+    expected_scores = _scores(wanted["logits"].reshape(count, most), wanted["presence"].reshape(count, 1))
+    changes = np.abs(_scores(found["logits"], found["presence"]) - expected_scores)
+    ious = _mask_ious(found["masks"], wanted["masks"]).reshape(count, most)
+    best = np.argsort(-expected_scores, axis=1)[:, :BEST]
+    for prompt, iou, change, chosen in zip(golden.prompts, ious, changes, best, strict=True):
+        worst_iou, worst_change = float(np.nanmin([1.0, *iou[chosen]])), float(change[chosen].max())
+        passed = ANSWER_TOLERANCES[precision].allows(worst_iou, worst_change)
+        yield AnswerCheck(prompt.text, prompt.route, worst_iou, worst_change, passed)
+
+
+def _scores(logits: np.ndarray, presence: np.ndarray) -> np.ndarray:
+    return sigmoid(logits) * sigmoid(presence)
+
+
+def _mask_ious(found: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    """IoU of each mask (N, K, h, w) with the expected one, of which ``sample`` kept some; NaN for tiny ones."""
+    masks = found.shape[0] * found.shape[1]
+    mask_of = sampled_positions(found.size) // (found.size // masks)
+    a, b = sample(found) > 0, expected > 0
+    both, either = (np.bincount(mask_of, weights=pixels, minlength=masks) for pixels in (a & b, a | b))
+    return np.where(either >= LEAST_PIXELS, both / np.maximum(either, 1), np.nan)
+
+
+def align(outputs: Outputs, query_index: np.ndarray) -> Outputs:
     """Grounding outputs with the instances in the order of the expected ``query_index`` (N x K, flat or not).
 
     Two queries that score alike may come in either order on another device; that is no error. A query that is missing

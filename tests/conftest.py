@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,20 @@ CASES = [
     _case(values, np.load(PARITY / "expected.npz"))
     for values in json.loads((PARITY / "meta.json").read_text(encoding="utf-8"))["cases"]
 ]
+
+
+def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Of each of n masks (n, H, W) with its partner."""
+    return (a & b).sum((1, 2)) / np.maximum((a | b).sum((1, 2)), 1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """What the tests compile stays out of the user's cache."""
+    path = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SAM3I_EDGE_CACHE", str(path))
+        yield path
 
 
 @pytest.fixture(scope="session")

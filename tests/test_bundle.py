@@ -163,7 +163,7 @@ def test_tokenizer_of_another_length(copy):
 def test_graphs_swapped(copy):
     shutil.copy(copy / "graphs/vision.onnx", copy / "graphs/text.onnx")
     rehash(copy)
-    with pytest.raises(BundleError, match=r"ONNX Runtime .* failed in .*text\.onnx"):
+    with pytest.raises(BundleError, match=r"text\.onnx: Unknown input 'tokens'"):
         Segmenter.load(copy).segment(np.zeros((9, 9, 3), np.uint8), "mug")
 
 

@@ -46,4 +46,5 @@ def _export(arguments: argparse.Namespace) -> int:
     worst = min(manifest.accuracy.items(), key=lambda item: item[1].sqnr_db)
     size = manifest.total_bytes / 1e6
     print(f"wrote {arguments.output}, {size:.1f} MB; worst output {worst[0]}, SQNR {worst[1].sqnr_db:.0f} dB")
+    print(f"checked in {manifest.checked_on}; on the device: sam3i-edge verify {arguments.output}")
     return 0

@@ -5,12 +5,21 @@ from __future__ import annotations
 import argparse
 import sys
 
+from sam3i_edge.runtimes import RUNTIMES
 from sam3i_edge.segmenter import Segmenter
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """The arguments that say where a bundle runs."""
+    parser.add_argument("--device", default="auto", metavar="NAME", help="of the runtime; auto: the target's")
+    parser.add_argument("--runtime", metavar="NAME", help=f"{' or '.join(RUNTIMES)}; none: the target's")
 
 
 def load_segmenter(arguments: argparse.Namespace, threshold: float = 0.5) -> Segmenter:
     """The bundle's segmenter; what its manifest has to note goes to stderr."""
-    segmenter = Segmenter.load(arguments.bundle, device=arguments.device, threshold=threshold)
+    segmenter = Segmenter.load(
+        arguments.bundle, device=arguments.device, threshold=threshold, runtime=arguments.runtime
+    )
     if segmenter.manifest.source.note:
         print(f"sam3i-edge: note: {segmenter.manifest.source.note}", file=sys.stderr)
     return segmenter

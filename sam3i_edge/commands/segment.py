@@ -6,7 +6,7 @@ import argparse
 import json
 from typing import Any
 
-from sam3i_edge.commands.loading import load_segmenter
+from sam3i_edge.commands.loading import add_device, load_segmenter
 from sam3i_edge.errors import PromptError
 from sam3i_edge.image import read_image
 from sam3i_edge.overlay import check_writable, draw, write_image
@@ -23,7 +23,7 @@ def add(commands: Any) -> None:
     parser.add_argument("--box", action="append", default=[], metavar="X0,Y0,X1,Y1", help="an example, in pixels")
     parser.add_argument("--negative-box", action="append", default=[], metavar="X0,Y0,X1,Y1", help="a counterexample")
     parser.add_argument("--threshold", type=float, default=0.5, metavar="SCORE", help="least score (%(default)s)")
-    parser.add_argument("--device", default="auto", metavar="NAME", help="device of the runtime (%(default)s)")
+    add_device(parser)
     parser.add_argument("-o", "--output", metavar="FILE", help="write the image with the masks drawn on it")
     parser.add_argument("--json", action="store_true", help="print boxes, scores and masks (COCO RLE) as JSON")
     parser.set_defaults(command=_segment)

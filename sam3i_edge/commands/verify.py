@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 from typing import Any
 
-from sam3i_edge.commands.loading import load_segmenter
+from sam3i_edge import schema
+from sam3i_edge.commands.loading import add_device, load_segmenter
 from sam3i_edge.golden import read_golden
 from sam3i_edge.verify import verify
 
@@ -15,16 +17,26 @@ def add(commands: Any) -> None:
     """Register ``verify`` on an argparse sub-parsers object."""
     parser = commands.add_parser("verify", help="replay the bundle's golden cases on this device")
     parser.add_argument("bundle", metavar="BUNDLE")
-    parser.add_argument("--device", default="auto", metavar="NAME", help="device of the runtime (%(default)s)")
+    add_device(parser)
+    parser.add_argument("--json", metavar="FILE", help="write everything that was compared")
     parser.set_defaults(command=_verify)
 
 
 def _verify(arguments: argparse.Namespace) -> int:
     segmenter = load_segmenter(arguments)
-    checks = verify(segmenter, read_golden(Path(arguments.bundle)))
-    for check in checks:
-        print(f"{check.name:22} {check.difference}  {'ok' if check.passed else 'FAILED'}")
-    failed = [check.name for check in checks if not check.passed]
-    on = f"on {segmenter.device}, {segmenter.manifest.precision}"
-    print(f"FAILED {on}: first at {failed[0]}" if failed else f"passed {on}")
-    return 1 if failed else 0
+    verdict = verify(segmenter, read_golden(Path(arguments.bundle)))
+    for check in verdict.checks:
+        print(f"{check.name:25} {check.difference}  {_word(check.passed)}")
+    for answer in verdict.answers:
+        changes = f"mask IoU >= {answer.mask_iou:.4f}  score change <= {answer.score_change:.1e}"
+        print(f"{answer.prompt!r} ({answer.route})\n{'':25} {changes}  {_word(answer.passed)}")
+    on = f"on {verdict.device}, {verdict.precision}"
+    print(f"passed {on}" if verdict.passed else f"FAILED {on}: {verdict.problem}")
+    if arguments.json:
+        content = schema.plain(verdict) | {"passed": verdict.passed, "problem": verdict.problem}
+        Path(arguments.json).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    return 0 if verdict.passed else 1
+
+
+def _word(passed: bool) -> str:
+    return "ok" if passed else "FAILED"

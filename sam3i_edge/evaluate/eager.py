@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from functools import lru_cache
 
@@ -17,9 +18,9 @@ from sam3i_edge.model import Sam3i
 from sam3i_edge.prompt import ROUTES
 from sam3i_edge.route import RouteClassifier
 from sam3i_edge.segmenter import Segmenter
-from sam3i_edge.targets import Target
+from sam3i_edge.targets import get_target
 
-EAGER = Target("torch", "PyTorch, eagerly", "torch", ("fp32",), opset=0, ir_version=0)
+EAGER = dataclasses.replace(get_target("x86-cpu"), name="torch", description="PyTorch, eagerly", runtime="torch")
 """Not among ``TARGETS``: no bundle can be made for it."""
 
 
@@ -82,6 +83,7 @@ def segmenter_of(
         limits=limits,
         graphs=graphs,
         accuracy={},
+        checked_on="",
         files={},
     )
     sessions = {name: EagerSession(module, graphs[name]) for name, module in modules.items()}

@@ -35,9 +35,11 @@ from sam3i_edge.route import ROUTE_FILE, RouteClassifier
 from sam3i_edge.segmenter import Segmenter
 from sam3i_edge.targets import Target, check_precision, get_target
 from sam3i_edge.tokenizer import Tokenizer
-from sam3i_edge.verify import Check, verify
+from sam3i_edge.verify import Verdict, verify
 
 BASE_NOTE = "base SAM 3 without trained adapters: the routes simple and complex answer as concept does"
+
+STAND_IN = "onnxruntime"
 
 TOOLS = ("sam3i-edge", "torch", "onnx", "onnxscript", "onnxruntime", "numpy", "pillow", "ftfy", "open_clip_torch")
 
@@ -55,8 +57,9 @@ def export(
 ) -> Manifest:
     """Export a checkpoint as a bundle for one target.
 
-    The graphs are replayed on a photograph in the target's runtime, here, and compared with the float model before
-    the bundle appears under its name. If anything fails, or the user interrupts, nothing is left behind.
+    The graphs are replayed on a photograph in the target's runtime (in ONNX Runtime, where that or its device is not
+    here) and compared with the float model before the bundle appears under its name. If anything fails, or the user
+    interrupts, nothing is left behind.
 
     Args:
         checkpoint: see ``sam3i_edge.model.load``; a ``route.json`` beside it becomes the bundle's auto route.
@@ -64,7 +67,7 @@ def export(
         config: the model's sizes: a ``ModelConfig``, a preset's name or a JSON file. None: ``config.json`` beside the
             checkpoint, or else the published full size.
         output: the bundle's folder; it must be empty or not exist.
-        target: a name of ``sam3i_edge.targets.TARGETS``.
+        target: a name of ``sam3i_edge.targets.TARGETS``, or the path of a target of your own.
         precision: one of the target's; None for its default.
         progress: called with a line at each step.
 
@@ -94,8 +97,9 @@ def export(
         del model
         gc.collect()
         progress("verifying the bundle against the float model")
-        checks = verify(Segmenter.load(stage), read_golden(stage))
-        manifest = dataclasses.replace(manifest, accuracy=_accuracy(checks))
+        with _open_here(stage, chosen, progress) as segmenter:
+            verdict = verify(segmenter, read_golden(stage))
+        manifest = dataclasses.replace(manifest, accuracy=_accuracy(verdict), checked_on=verdict.device)
         write_manifest(stage, manifest)
         progress(f"putting the bundle in place: {output}")
     return manifest
@@ -137,7 +141,7 @@ def _write_bundle(
     tool_versions: dict[str, str],
     progress: Progress,
 ) -> Manifest:
-    config, limits = model.config, default_limits(model.config)
+    config, limits = model.config, default_limits(model.config, target.max_prompts, target.attention_mb)
     (stage / TOKENIZER_FILE).write_text(build_tokenizer_json(config.text.context_length), encoding="utf-8")
     modules = {
         "vision": VisionGraph(model),
@@ -166,20 +170,24 @@ def _write_bundle(
         limits=limits,
         graphs=graphs,
         accuracy={},
+        checked_on="",
         files=list_files(stage),
     )
     write_manifest(stage, manifest)
     return manifest
 
 
-def _accuracy(checks: list[Check]) -> dict[str, Difference]:
-    """The measured differences. Raises ExportError at the first that is beyond its tolerance."""
-    failed = [check for check in checks if not check.passed]
-    if failed:
-        first = failed[0]
-        raise ExportError(
-            f"The exported graphs differ from the float model: {first.name} by {first.difference.max_abs:.3g} "
-            f"(SQNR {first.difference.sqnr_db:.1f} dB); {len(failed)} of {len(checks)} outputs are beyond their "
-            f"tolerance. No bundle was written."
-        )
-    return {check.name: check.difference for check in checks}
+def _open_here(bundle: Path, target: Target, progress: Progress) -> Segmenter:
+    """The bundle on its target's device, if that is here; or else in ONNX Runtime, so that its graphs are checked."""
+    try:
+        return Segmenter.load(bundle)
+    except RuntimeUnavailableError as error:
+        progress(f"{target.name} itself is not here, so its graphs run in ONNX Runtime ({error})")
+        return Segmenter.load(bundle, runtime=STAND_IN)
+
+
+def _accuracy(verdict: Verdict) -> dict[str, Difference]:
+    """The measured differences. Raises ExportError if one is beyond its tolerance."""
+    if not verdict.passed:
+        raise ExportError(f"The exported graphs differ from the float model: {verdict.problem}. No bundle was written.")
+    return {check.name: check.difference for check in verdict.checks}

@@ -133,10 +133,11 @@ class EncoderLearner(nn.Module):
         text = (self.model.encode_text(tokens, gates) * used).sum(1) / used.sum(1)
         wanted = batch.targets.union_masks()[:, None]
         some = batch.targets.counts > 0
+        by_image = (text * text.shape[1] ** -0.5).split(batch.image_index.bincount(minlength=len(trunk)).tolist())
         parts: Parts = {}
         for name, level in (("middle", vision.convs[1](trunk)), ("coarse", vision.convs[2](trunk))):
-            similar = torch.einsum("nd,ndhw->nhw", text, level.index_select(0, batch.image_index))
-            found = (similar * text.shape[1] ** -0.5).flatten(1).float()
+            # Image by image: a copy of the map for every prompt would take longer than the products.
+            found = torch.cat([texts @ cells for texts, cells in zip(by_image, level.flatten(2), strict=True)]).float()
             share = F.adaptive_avg_pool2d(wanted, level.shape[-2:]).flatten(1)
             parts[f"{name}_entropy"] = ENTROPY_WEIGHT * F.binary_cross_entropy_with_logits(found, share)
             parts[f"{name}_dice"] = dice_loss(found, share)[some].sum() / some.sum().clamp(min=1)

@@ -26,7 +26,8 @@ def make_optimizer(model: nn.Module, recipe: Recipe, trunk_layers: int) -> torch
             decay = 0.0 if "bias" in name or name in norms else recipe.weight_decay
             groups.setdefault((_rate(name, recipe, trunk_layers), decay), []).append(parameter)
     return torch.optim.AdamW(
-        [{"params": p, "base_rate": rate, "lr": rate, "weight_decay": decay} for (rate, decay), p in groups.items()]
+        [{"params": p, "base_rate": rate, "lr": rate, "weight_decay": decay} for (rate, decay), p in groups.items()],
+        fused=True,  # on the CPU, too, a fourth of the time
     )
 
 

@@ -14,7 +14,7 @@ from sam3i_edge.export import export
 from sam3i_edge.export.pipeline import _accuracy
 from sam3i_edge.golden import MAX_VALUES, read_golden, sample
 from sam3i_edge.model import AdapterConfig, ModelConfig, Sam3i, TextConfig, VisionConfig
-from sam3i_edge.verify import Check, align, verify
+from sam3i_edge.verify import Check, Verdict, align, verify
 from tests.conftest import PARITY
 
 OTHER_SIZES = ModelConfig(
@@ -100,14 +100,14 @@ def test_wrong_vocabulary(tmp_path):
 
 
 def test_a_difference_stops_the_export():
-    checks = [
+    checks = (
         Check("vision/fine", Difference(0.0, MAX_SQNR_DB), passed=True),
         Check("text/text", Difference(0.5, 12.0), passed=False),
         Check("grounding/masks", Difference(9.0, 1.0), passed=False),
-    ]
-    with pytest.raises(ExportError, match=r"text/text by 0.5 \(SQNR 12.0 dB\); 2 of 3 outputs"):
-        _accuracy(checks)
-    assert set(_accuracy(checks[:1])) == {"vision/fine"}
+    )
+    with pytest.raises(ExportError, match=r"first at text/text, worst grounding/masks \(SQNR 1.0 dB\); 2 of 3"):
+        _accuracy(Verdict("here", "fp32", checks, ()))
+    assert set(_accuracy(Verdict("here", "fp32", checks[:1], ()))) == {"vision/fine"}
 
 
 def test_measure_and_tolerance():
@@ -147,11 +147,11 @@ def test_golden_cases_cover_all_routes_boxes_and_stages(bundle):
     golden = read_golden(bundle)
     assert {prompt.route for prompt in golden.prompts} == {"concept", "simple", "complex"}
     assert any(prompt.boxes and prompt.negative_boxes for prompt in golden.prompts)
-    checks = verify(Segmenter.load(bundle), golden)
-    assert all(check.passed for check in checks)
-    assert [check.name.split("/")[0] for check in checks] == ["preprocess"] + ["vision"] * 3 + ["text"] + [
-        "grounding"
-    ] * 4
+    verdict = verify(Segmenter.load(bundle), golden)
+    assert verdict.passed
+    stages = [check.name.split("/")[0] for check in verdict.checks]
+    assert stages == ["preprocess", *["vision"] * 3, "text", *["grounding"] * 4, *["grounding of 16"] * 4]
+    assert len(verdict.answers) == len(golden.prompts)
 
 
 def test_plain_values_survive_json(bundle):

@@ -13,7 +13,7 @@ from sam3i_edge.export.convert import convert
 from sam3i_edge.graphs import FEATURES, TensorSpec, default_limits, graph_specs
 from sam3i_edge.image import preprocess
 from sam3i_edge.prompt import gates
-from sam3i_edge.runtimes import open_session
+from sam3i_edge.runtimes import SessionOptions, open_session
 from sam3i_edge.segmenter import pack_boxes
 from sam3i_edge.targets import get_target
 
@@ -22,9 +22,9 @@ TOLERANCE = 1e-3
 
 @pytest.fixture(scope="module")
 def sessions(bundle):
-    return {
-        name: open_session("onnxruntime", bundle / f"graphs/{name}.onnx") for name in ("vision", "text", "grounding")
-    }
+    options = SessionOptions("cpu")
+    names = ("vision", "text", "grounding")
+    return {name: open_session("onnxruntime", bundle / f"graphs/{name}.onnx", options) for name in names}
 
 
 def pyramid(sessions, recorded, name):
@@ -95,7 +95,7 @@ def test_large_weights_go_beside_the_graph(model, tmp_path, monkeypatch):
     assert (tmp_path / "graphs/vision.onnx.data").stat().st_size > 1_000_000
     assert (tmp_path / spec.file).stat().st_size < 500_000
     pixels = preprocess(np.random.default_rng(0).integers(0, 256, (50, 60, 3), dtype=np.uint8), 224)
-    features = open_session("onnxruntime", tmp_path / spec.file).run({"image": pixels})
+    features = open_session("onnxruntime", tmp_path / spec.file, SessionOptions("cpu")).run({"image": pixels})
     with torch.inference_mode():
         expected = module(torch.tensor(pixels))
     for name, level in zip(FEATURES, expected, strict=True):

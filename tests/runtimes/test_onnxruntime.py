@@ -6,8 +6,22 @@ import sys
 import numpy as np
 import pytest
 
-from sam3i_edge.errors import BundleError, RuntimeUnavailableError
-from sam3i_edge.runtimes import open_session
+from sam3i_edge import Segmenter
+from sam3i_edge.errors import RuntimeUnavailableError
+from sam3i_edge.runtimes import SessionOptions, open_session
+from sam3i_edge.runtimes.onnxruntime import OrtTensor
+from tests.conftest import CASES
+from tests.runtimes.conformance import Conformance
+
+
+class TestOnnxRuntime(Conformance):
+    runtime = "onnxruntime"
+    missing_device = "cuda:1"
+
+    def test_features_stay_with_the_runtime(self, segmenter):
+        features = segmenter.encode(CASES[0].image).features
+        assert all(isinstance(value, OrtTensor) for value in features.values())
+        assert np.asarray(features["coarse"]).shape == features["coarse"].shape
 
 
 def test_not_installed(bundle):
@@ -21,21 +35,13 @@ def test_not_installed(bundle):
     assert "Traceback" not in done.stderr
 
 
-def test_unknown_runtime_and_device(bundle):
-    graph = bundle / "graphs/text.onnx"
+def test_unknown_runtime(bundle):
     with pytest.raises(RuntimeUnavailableError, match=r"Unknown runtime 'onnx'.*Did you mean 'onnxruntime'\?"):
-        open_session("onnx", graph)
-    with pytest.raises(RuntimeUnavailableError, match=r"Unknown device 'CPUU'.*Did you mean 'cpu'\?"):
-        open_session("onnxruntime", graph, "CPUU")
+        open_session("onnx", bundle / "graphs/text.onnx", SessionOptions("cpu"))
+    with pytest.raises(RuntimeUnavailableError, match="Unknown runtime 'openvin'"):
+        Segmenter.load(bundle, runtime="openvin")
 
 
-def test_a_file_that_is_no_graph(tmp_path):
-    (tmp_path / "graph.onnx").write_bytes(b"no graph")
-    with pytest.raises(BundleError, match=r"cannot open .*graph\.onnx"):
-        open_session("onnxruntime", tmp_path / "graph.onnx")
-
-
-def test_inputs_that_do_not_fit(bundle):
-    session = open_session("onnxruntime", bundle / "graphs/text.onnx")
-    with pytest.raises(BundleError, match=r"failed in .*text\.onnx"):
-        session.run({"tokens": np.zeros((1, 5), np.int32), "gates": np.zeros((1, 3), np.float32)})
+def test_a_provider_that_this_build_lacks(bundle):
+    with pytest.raises(RuntimeUnavailableError, match=r"has no CUDAExecutionProvider.*Devices here: cpu"):
+        Segmenter.load(bundle, device="cuda")

@@ -1,0 +1,143 @@
+"""OpenVINO, on Intel's processors, graphics and NPUs, and on other x86-64 and Arm processors.
+
+It reads the bundle's ONNX files itself: in its own format they were no smaller, and compiled no faster.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sam3i_edge.errors import BundleError, RuntimeUnavailableError, unknown_name
+from sam3i_edge.runtimes import Port, SessionOptions, Tensor, check_inputs, missing
+
+try:
+    import openvino
+except ImportError as error:
+    raise missing("openvino", error) from error
+
+logger = logging.getLogger("sam3i_edge")
+
+TYPES = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
+"""Its names of the precisions."""
+
+
+class OpenVinoSession:
+    """A compiled model, with as many infer requests as there are calls at the same time."""
+
+    def __init__(self, model: Any, graph: Path) -> None:
+        self._model = model
+        self._graph = graph
+        self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._inputs, self._outputs = _ports(model.inputs), _ports(model.outputs)
+        self.device = f"OpenVINO {version()} on {', '.join(model.get_property('EXECUTION_DEVICES'))}"
+
+    def run(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """As ``Session.run``. Inputs are read and outputs written in place, in memory of NumPy's."""
+        rows = check_inputs(self._inputs, inputs, self._graph)
+        arrays = {name: np.ascontiguousarray(value) for name, value in inputs.items()}
+        outputs = {name: np.empty(port.sized(rows), port.dtype) for name, port in self._outputs.items()}
+        try:
+            request = self._idle.get_nowait()
+        except queue.Empty:
+            request = self._model.create_infer_request()
+        try:
+            for name, values in outputs.items():
+                request.set_tensor(name, openvino.Tensor(values, shared_memory=True))
+            request.infer(arrays, share_inputs=True)
+        except RuntimeError as error:
+            raise BundleError(f"OpenVINO {version()} failed in {self._graph}: {error}") from error
+        self._idle.put(request)  # one that failed is dropped
+        return dict(outputs)
+
+
+def open_session(graph: Path, options: SessionOptions) -> OpenVinoSession:
+    """Compile an ONNX file for one of ``devices()``, or for ``AUTO``, which chooses among them."""
+    _check_device(options.device)
+    try:
+        model = _core().read_model(graph)
+        if options.max_prompts == 1:  # an NPU takes nothing else
+            model.reshape({port.any_name: _ports([port])[port.any_name].sized(1) for port in model.inputs})
+    except RuntimeError as error:
+        raise BundleError(f"OpenVINO {version()} cannot read {graph}: {error}") from error
+    compiled = _compile(model, graph, options)
+    if "INFERENCE_PRECISION_HINT" in compiled.get_property("SUPPORTED_PROPERTIES"):  # AUTO passes it on, but cannot say
+        got = compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
+        if got != TYPES[options.precision]:
+            raise RuntimeUnavailableError(
+                f"OpenVINO's device {options.device} computes in {got} where the bundle says {options.precision}. "
+                f"Export for this device with another --precision."
+            )
+    return OpenVinoSession(compiled, graph)
+
+
+def devices() -> dict[str, str]:
+    """The devices that OpenVINO finds, by its names, with theirs."""
+    return {name: str(_core().get_property(name, "FULL_DEVICE_NAME")) for name in _core().available_devices}
+
+
+def version() -> str:
+    """OpenVINO's version."""
+    return str(openvino.__version__.split("-")[0])
+
+
+@cache
+def _core() -> Any:
+    return openvino.Core()
+
+
+def _check_device(device: str) -> None:
+    """Raises RuntimeUnavailableError if ``device``, or one of those it may choose, is not here."""
+    chooser, _, listed = device.partition(":")
+    found = devices()
+    wanted = [name for name in listed.split(",") if name] if chooser == "AUTO" else [device]
+    for name in wanted:
+        # "GPU" is the first of "GPU.0" and "GPU.1".
+        if not any(name in (known, known.partition(".")[0]) for known in found):
+            raise RuntimeUnavailableError(unknown_name("device of OpenVINO here", name, ("AUTO", *found)))
+
+
+def _compile(model: Any, graph: Path, options: SessionOptions) -> Any:
+    settings = {**options.settings, "INFERENCE_PRECISION_HINT": TYPES[options.precision]}
+    if options.threads:
+        settings["INFERENCE_NUM_THREADS"] = str(options.threads)
+    _warn_of_emulation(options)
+    try:
+        if options.cache is not None:
+            try:
+                return _core().compile_model(model, options.device, settings | {"CACHE_DIR": str(options.cache)})
+            except RuntimeError as error:
+                logger.warning("OpenVINO's model cache %s is of no use: %s", options.cache, _last_line(error))
+        return _core().compile_model(model, options.device, settings)
+    except RuntimeError as error:
+        raise RuntimeUnavailableError(
+            f"OpenVINO {version()} cannot compile {graph} for {options.device}: {_last_line(error)}"
+        ) from error
+
+
+def _warn_of_emulation(options: SessionOptions) -> None:
+    if options.precision != "bf16" or options.device != "CPU":
+        return
+    if "BF16" not in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        logger.warning("This processor has no bfloat16 instructions: OpenVINO emulates them, slower than fp32.")
+
+
+def _ports(ports: list[Any]) -> dict[str, Port]:
+    return {
+        port.any_name: Port(
+            np.dtype(port.element_type.to_dtype()),
+            tuple(None if side.is_dynamic else side.get_length() for side in port.partial_shape),
+        )
+        for port in ports
+    }
+
+
+def _last_line(error: Exception) -> str:
+    """Its messages begin with source lines of its own; what is the matter comes last."""
+    return str(error).strip().splitlines()[-1]

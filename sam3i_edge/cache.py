@@ -1,0 +1,38 @@
+"""Where this package keeps what it made for this device: compiled graphs, engines, verdicts."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+import platformdirs
+
+logger = logging.getLogger("sam3i_edge")
+
+VARIABLE = "SAM3I_EDGE_CACHE"
+
+
+def cache_folder(name: str) -> Path | None:
+    """A folder of that name in the user's cache, or in ``$SAM3I_EDGE_CACHE``; everything in it can be made anew.
+
+    Returns:
+        The folder, made if need be; None if the variable is empty, or with a warning if it cannot be written.
+    """
+    root = os.environ.get(VARIABLE)
+    if root == "":
+        return None
+    folder = (Path(root) if root else platformdirs.user_cache_path("sam3i-edge")) / name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(None, "no permission to write")
+    except OSError as error:
+        logger.warning(
+            "The cache %s cannot be used (%s): loading takes longer. Set %s to another folder, or to nothing.",
+            folder,
+            error.strerror,
+            VARIABLE,
+        )
+        return None
+    return folder

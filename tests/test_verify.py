@@ -1,0 +1,115 @@
+"""The gate: what changes an answer is found, and its place named."""
+
+import json
+import logging
+import shutil
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+
+from sam3i_edge import Segmenter, verify
+from sam3i_edge.bundle import list_files, read_manifest, write_manifest
+from sam3i_edge.errors import BundleError
+from sam3i_edge.golden import read_golden
+
+RUNTIMES = ("onnxruntime", "openvino")
+
+
+@pytest.fixture
+def copy(bundle, tmp_path):
+    return shutil.copytree(bundle, tmp_path / "copy")
+
+
+def rehash(path):
+    manifest = read_manifest(path)
+    write_manifest(path, type(manifest)(**{**vars(manifest), "files": list_files(path)}))
+
+
+def perturb(path, graph, pick):
+    """Make one weight of a graph 1 % larger, in a bundle whose hashes are all right. Returns its name."""
+    file = path / f"graphs/{graph}.onnx"
+    model = onnx.load(file)
+    weights = sorted(
+        (w for w in model.graph.initializer if len(w.dims) >= 2 and w.data_type == 1), key=lambda w: w.name
+    )
+    weight = weights[int(pick * (len(weights) - 1))]
+    weight.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weight) * np.float32(1.01), weight.name))
+    onnx.save(model, file)
+    rehash(path)
+    return weight.name
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.parametrize("graph", ["vision", "text", "grounding"])
+def test_a_layer_off_by_one_percent(copy, graph, runtime):
+    name = perturb(copy, graph, 0.5)
+    verdict = verify.verify(Segmenter.load(copy, runtime=runtime), read_golden(copy))
+    assert not verdict.passed, name
+    assert verdict.problem.startswith(f"first at {graph}/"), (name, verdict.problem)
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_two_graphs_swapped(copy, runtime):
+    text, vision = copy / "graphs/text.onnx", copy / "graphs/vision.onnx"
+    content = text.read_bytes()
+    text.write_bytes(vision.read_bytes())
+    vision.write_bytes(content)
+    rehash(copy)
+    with pytest.raises(BundleError, match=r"vision\.onnx: Unknown input 'image'"):
+        verify.verify(Segmenter.load(copy, runtime=runtime), read_golden(copy))
+
+
+def test_one_byte_of_a_weight(copy):
+    file = copy / "graphs/vision.onnx"
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 0x40
+    file.write_bytes(content)
+    with pytest.raises(BundleError, match=r"graphs/vision\.onnx was changed"):
+        Segmenter.load(copy)
+
+
+def test_once_per_device(bundle, copy, monkeypatch, caplog):
+    calls = []
+    real = verify.verify
+    monkeypatch.setattr(verify, "verify", lambda *arguments: (calls.append(1), real(*arguments))[1])
+    Segmenter.load(bundle, verify=True).close()
+    Segmenter.load(bundle, verify=True).close()
+    assert len(calls) == 1
+    Segmenter.load(bundle, verify=True, runtime="openvino").close()  # another device
+    assert len(calls) == 2
+    perturb(copy, "text", 0.5)
+    for _ in range(2):  # a failure is not kept: its cause may go away
+        with pytest.raises(BundleError, match=r"first at text/text.*Do not use it here; sam3i-edge verify"):
+            Segmenter.load(copy, verify=True)
+    assert len(calls) == 4
+
+
+def test_a_kept_verdict_that_is_damaged(bundle, cache, caplog):
+    Segmenter.load(bundle, verify=True).close()
+    for kept in (cache / "verdicts").iterdir():
+        kept.write_text("{")
+    with caplog.at_level(logging.WARNING):
+        Segmenter.load(bundle, verify=True).close()
+    assert "cannot be read; verifying again" in caplog.text
+
+
+def test_instances_that_change_are_named_even_where_the_outputs_pass(bundle):
+    from dataclasses import replace
+
+    with Segmenter.load(bundle) as segmenter:
+        verdict = verify.verify(segmenter, read_golden(bundle))
+    wrong = replace(verdict, answers=(replace(verdict.answers[0], mask_iou=0.5, passed=False),))
+    assert not wrong.passed
+    assert "not the instances of 'coffee cup': mask IoU 0.500" in wrong.problem
+
+
+def test_command_writes_json(bundle, tmp_path):
+    from sam3i_edge.cli import main
+
+    assert main(["verify", str(bundle), "--runtime", "openvino", "--json", str(tmp_path / "verdict.json")]) == 0
+    content = json.loads((tmp_path / "verdict.json").read_text(encoding="utf-8"))
+    assert content["passed"] and content["problem"] == ""
+    assert content["device"].startswith("OpenVINO")
+    assert len(content["checks"]) == 13
