@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import logging
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,7 @@ import sam3i_edge
 from sam3i_edge import schema
 from sam3i_edge.bundle import MANIFEST_FILE, Bundle, sha256_of
 from sam3i_edge.cache import cache_folder
-from sam3i_edge.compare import ANSWER_TOLERANCES, TOLERANCES, Difference, measure
+from sam3i_edge.compare import ANSWER_TOLERANCES, REORDERING_DB, TOLERANCES, Difference, Tolerance, measure
 from sam3i_edge.errors import BundleError, unknown_name
 from sam3i_edge.golden import Golden, read_golden, sample, sampled_positions
 from sam3i_edge.graphs import FEATURES
@@ -94,10 +95,11 @@ def verify(segmenter: Segmenter, golden: Golden) -> Verdict:
     height, width = golden.image.shape[:2]
     pixels = preprocess(golden.image, segmenter.manifest.model.image_size)
     frame = segmenter.encode(golden.image)
-    checks = [_check(golden, "preprocess/image", pixels, "pixels")]
-    checks += [_check(golden, f"vision/{name}", np.asarray(frame.features[name]), precision) for name in FEATURES]
+    tolerances = _Tolerances(precision, segmenter.manifest.accuracy)
+    checks = [_check(golden, "preprocess/image", pixels, tolerances)]
+    checks += [_check(golden, f"vision/{name}", np.asarray(frame.features[name]), tolerances) for name in FEATURES]
     texts, _ = segmenter.encode_texts([(prompt.text, segmenter.route_of(prompt)) for prompt in golden.prompts])
-    checks.append(_check(golden, "text/text", texts, precision))
+    checks.append(_check(golden, "text/text", texts, tolerances))
 
     count, most = len(golden.prompts), segmenter.manifest.limits.max_prompts
     rows = [segmenter.ground(frame.features, [prompt], width, height) for prompt in golden.prompts]
@@ -108,7 +110,7 @@ def verify(segmenter: Segmenter, golden: Golden) -> Verdict:
         runs[f"grounding of {most}"] = {name: values[-count:] for name, values in full.items()}
     for stage, outputs in runs.items():
         found = align(outputs, golden.expected["grounding/query_index"])
-        checks += [_check(golden, f"{stage}/{name}", values, precision) for name, values in found.items()]
+        checks += [_check(golden, f"{stage}/{name}", values, tolerances) for name, values in found.items()]
     answers = _check_answers(golden, align(alone, golden.expected["grounding/query_index"]), precision)
     return Verdict(segmenter.device, precision, tuple(checks), tuple(answers))
 
@@ -144,11 +146,28 @@ def verify_once(segmenter: Segmenter, bundle: Bundle) -> Verdict:
     return verdict
 
 
-def _check(golden: Golden, name: str, actual: np.ndarray, tolerance: str) -> Check:
+@dataclass(frozen=True)
+class _Tolerances:
+    """How far each output may be off, by the precision and by what the bundle reached at export."""
+
+    precision: str
+    accuracy: Mapping[str, Difference]
+
+    def of(self, name: str) -> Tolerance:
+        if name.startswith("preprocess/"):
+            return TOLERANCES["pixels"]
+        general = TOLERANCES[self.precision]
+        if self.precision != "fp32" or name not in self.accuracy:
+            return general
+        reached = self.accuracy[name].sqnr_db - REORDERING_DB
+        return dataclasses.replace(general, min_sqnr_db=max(general.min_sqnr_db, reached))
+
+
+def _check(golden: Golden, name: str, actual: np.ndarray, tolerances: _Tolerances) -> Check:
     stage, output = name.split("/")
     expected = golden.expected[f"{stage.partition(' ')[0]}/{output}"]
     difference = measure(sample(actual), expected)
-    return Check(name, difference, TOLERANCES[tolerance].allows(difference, float(np.abs(expected).max())))
+    return Check(name, difference, tolerances.of(name).allows(difference, float(np.abs(expected).max())))
 
 
 def _check_answers(golden: Golden, found: Outputs, precision: str) -> Iterator[AnswerCheck]:
