@@ -37,6 +37,11 @@ class Runtime:
 RUNTIMES = {
     "onnxruntime": Runtime("sam3i_edge.runtimes.onnxruntime", "cpu", "pip install 'sam3i-edge[onnxruntime]'"),
     "openvino": Runtime("sam3i_edge.runtimes.openvino", "CPU", "pip install 'sam3i-edge[openvino]'"),
+    "tensorrt": Runtime(
+        "sam3i_edge.runtimes.tensorrt",
+        "cuda:0",
+        "pip install 'sam3i-edge[tensorrt]', and TensorRT 10 or 11 from NVIDIA; on a Jetson: apt install tensorrt",
+    ),
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import gc
 import importlib.metadata
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from sam3i_edge import shipped
@@ -26,9 +26,12 @@ from sam3i_edge.export.convert import convert
 from sam3i_edge.export.golden_cases import make_golden
 from sam3i_edge.export.modules import GroundingGraph, TextGraph, VisionGraph
 from sam3i_edge.export.staging import staged
+from sam3i_edge.export.tensorrt_lint import lint
 from sam3i_edge.export.tokenizer_json import VOCABULARY_SIZE, build_tokenizer_json
+from sam3i_edge.export.trtexec import FILE as TRTEXEC_FILE
+from sam3i_edge.export.trtexec import trtexec_commands
 from sam3i_edge.golden import read_golden, write_golden
-from sam3i_edge.graphs import default_limits, graph_specs
+from sam3i_edge.graphs import GraphSpec, Limits, default_limits, graph_specs
 from sam3i_edge.model import ModelConfig, Sam3i, load
 from sam3i_edge.prompt import ROUTES
 from sam3i_edge.route import ROUTE_FILE, RouteClassifier
@@ -157,6 +160,8 @@ def _write_bundle(
     for name, module in modules.items():
         progress(f"exporting the {name} graph")
         convert(module, graphs[name], target, stage)
+    if target.runtime == "tensorrt":
+        _prepare_for_tensorrt(stage, graphs, limits, target)
     manifest = Manifest(
         format=FORMAT,
         format_version=FORMAT_VERSION,
@@ -175,6 +180,17 @@ def _write_bundle(
     )
     write_manifest(stage, manifest)
     return manifest
+
+
+def _prepare_for_tensorrt(stage: Path, graphs: Mapping[str, GraphSpec], limits: Limits, target: Target) -> None:
+    """Refuse what TensorRT would, and leave the commands that build the engines by hand. Raises ExportError."""
+    problems = [f"{spec.file}: {problem}" for spec in graphs.values() for problem in lint(stage / spec.file)]
+    if problems:
+        shown = "; ".join(problems[:5])
+        raise ExportError(
+            f"TensorRT would refuse the graphs, in {len(problems)} places: {shown}. No bundle was written."
+        )
+    (stage / TRTEXEC_FILE).write_text(trtexec_commands(graphs, limits, target), encoding="utf-8")
 
 
 def _open_here(bundle: Path, target: Target, progress: Progress) -> Segmenter:

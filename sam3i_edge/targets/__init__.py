@@ -53,6 +53,8 @@ class Target:
     """The reasons for these choices."""
     hardware: str
     """On what it was run: a device, or ``not yet run on hardware``."""
+    machine: tuple[str, ...] = ()
+    """Processors, as ``platform.machine()`` names them, that it is for; none: any."""
     threads: int = 0
     """Processor threads; 0: the runtime's own choice."""
     settings: dict[str, str] = field(default_factory=dict)

@@ -1,0 +1,137 @@
+"""Engines, kept on disk: an engine is built for one GPU and one version of TensorRT, and building takes minutes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+logger = logging.getLogger("sam3i_edge")
+
+EXTERNAL_DATA = ".data"
+"""Weights beyond protobuf's limit lie in a file of the graph's name and this ending."""
+
+
+@dataclass(frozen=True)
+class EngineKey:
+    """All that an engine depends on."""
+
+    graph_sha256: str
+    tensorrt: str
+    gpu: str
+    """Its name and compute capability."""
+    max_prompts: int
+    settings: str
+
+    @property
+    def file(self) -> str:
+        """The name of its file."""
+        return hashlib.sha256(json.dumps(asdict(self)).encode()).hexdigest()[:32] + ".engine"
+
+
+def graph_sha256(graph: Path) -> str:
+    """Of a graph file and the weights beside it."""
+    digest = hashlib.sha256()
+    for file in (graph, graph.with_name(graph.name + EXTERNAL_DATA)):
+        if file.is_file():
+            with file.open("rb") as stream:
+                while chunk := stream.read(1 << 20):
+                    digest.update(chunk)
+    return digest.hexdigest()
+
+
+class EngineCache:
+    """A folder of engines, each with a JSON file that says what it was built for."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
+
+    def get(self, key: EngineKey, build: Callable[[], bytes]) -> bytes:
+        """The kept engine, or else a new one, which is kept.
+
+        An engine whose file is damaged is built anew, and one that cannot be kept is a warning: the next load takes as
+        long. Engines of the same graph for another version of TensorRT are named and removed.
+        """
+        if self._folder is None:
+            logger.warning("Building an engine that is not kept: there is no cache.")
+            return build()
+        kept = self._read(key)
+        if kept is not None:
+            return kept
+        self._remove_stale(key)
+        engine = build()
+        try:
+            self._write(key.file, engine)
+            about = {"key": asdict(key), "sha256": hashlib.sha256(engine).hexdigest()}
+            self._write(f"{key.file}.json", json.dumps(about, indent=1).encode())
+        except OSError as error:
+            logger.warning(
+                "The engine could not be kept in %s (%s): the next load builds it again.", self._folder, error
+            )
+        return engine
+
+    def drop(self, key: EngineKey) -> None:
+        """Forget an engine that TensorRT refuses."""
+        if self._folder is not None:
+            (self._folder / key.file).unlink(missing_ok=True)
+
+    def read_timing(self, key: EngineKey) -> bytes:
+        """Measurements of earlier builds with this GPU and version; empty if there are none."""
+        path = self._timing(key)
+        return path.read_bytes() if path is not None and path.is_file() else b""
+
+    def write_timing(self, key: EngineKey, content: bytes) -> None:
+        """Keep the measurements for the next build."""
+        path = self._timing(key)
+        if path is not None:
+            try:
+                self._write(path.name, content)
+            except OSError as error:
+                logger.warning("The timing cache could not be kept (%s).", error)
+
+    def _timing(self, key: EngineKey) -> Path | None:
+        name = hashlib.sha256(f"{key.gpu} {key.tensorrt}".encode()).hexdigest()[:16]
+        return self._folder / f"{name}.timing" if self._folder is not None else None
+
+    def _read(self, key: EngineKey) -> bytes | None:
+        assert self._folder is not None
+        try:
+            about = json.loads((self._folder / f"{key.file}.json").read_text(encoding="utf-8"))
+            engine = (self._folder / key.file).read_bytes()
+            if about["sha256"] == hashlib.sha256(engine).hexdigest():
+                return engine
+            logger.warning("The kept engine %s is damaged; building it again.", self._folder / key.file)
+        except FileNotFoundError:
+            pass
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            logger.warning("The kept engine %s cannot be read (%s); building it again.", self._folder / key.file, error)
+        return None
+
+    def _remove_stale(self, key: EngineKey) -> None:
+        assert self._folder is not None
+        for path in self._folder.glob("*.engine.json"):
+            try:
+                old = EngineKey(**json.loads(path.read_text(encoding="utf-8"))["key"])
+            except (OSError, ValueError, KeyError, TypeError):
+                continue
+            if (old.graph_sha256, old.gpu) == (key.graph_sha256, key.gpu) and old.tensorrt != key.tensorrt:
+                logger.warning("TensorRT went from %s to %s: building the engine again.", old.tensorrt, key.tensorrt)
+                path.with_suffix("").unlink(missing_ok=True)
+                path.unlink(missing_ok=True)
+
+    def _write(self, name: str, content: bytes) -> None:
+        """Whole or not at all, also when two processes write the same file."""
+        assert self._folder is not None
+        handle, partial = tempfile.mkstemp(prefix=f"{name}.partial-", dir=self._folder)
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(content)
+            Path(partial).replace(self._folder / name)
+        except BaseException:
+            Path(partial).unlink(missing_ok=True)
+            raise

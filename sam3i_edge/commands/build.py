@@ -1,0 +1,29 @@
+"""The command ``build``: compile a bundle for this device ahead of its first use."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from sam3i_edge.commands.loading import add_device, load_segmenter
+from sam3i_edge.commands.stopping import steps
+
+
+def add(commands: Any) -> None:
+    """Register ``build`` on an argparse sub-parsers object."""
+    parser = commands.add_parser(
+        "build",
+        help="compile a bundle for this device, and keep the result",
+        description="Every first load on a device does the same: TensorRT's engines take minutes, others seconds.",
+    )
+    parser.add_argument("bundle", metavar="BUNDLE")
+    add_device(parser)
+    parser.set_defaults(command=_build)
+
+
+def _build(arguments: argparse.Namespace) -> int:
+    step = steps()
+    step(f"compiling {arguments.bundle}")
+    with load_segmenter(arguments) as segmenter:
+        step(f"ready on {segmenter.device}")
+    return 0

@@ -1,0 +1,29 @@
+"""The command ``targets``: the devices a bundle can be made for."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from sam3i_edge.targets import FOLDER, TARGETS, get_target
+
+
+def add(commands: Any) -> None:
+    """Register ``targets`` on an argparse sub-parsers object."""
+    parser = commands.add_parser(
+        "targets",
+        help="list the devices that bundles are made for",
+        description="A target is a file: print one, change it, and give its path to export --target.",
+    )
+    parser.add_argument("name", nargs="?", metavar="NAME", help="print this target's file")
+    parser.set_defaults(command=_targets)
+
+
+def _targets(arguments: argparse.Namespace) -> int:
+    if arguments.name:
+        print((FOLDER / f"{get_target(arguments.name).name}.toml").read_text(encoding="utf-8"), end="")
+        return 0
+    for target in map(get_target, TARGETS):
+        print(f"{target.name:12} {target.description}; {', '.join(target.precisions)}")
+        print(f"{'':12} {target.hardware if target.hardware.startswith('not') else f'run on: {target.hardware}'}")
+    return 0

@@ -1,0 +1,104 @@
+"""Targets are files: those that come with the package, and the user's own."""
+
+import json
+
+import pytest
+
+from sam3i_edge import schema
+from sam3i_edge.cli import main
+from sam3i_edge.doctor import examine
+from sam3i_edge.errors import ExportError
+from sam3i_edge.runtimes import RUNTIMES
+from sam3i_edge.targets import FOLDER, TARGETS, check_precision, get_target
+
+
+def test_the_promised_targets_are_there():
+    promised = {"jetson", "jetson-thor", "nvidia", "intel-cpu", "intel-gpu", "intel-npu", "x86-cpu", "arm-cpu"}
+    assert promised == set(TARGETS)
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_each_has_a_runtime_and_a_reason(name):
+    target = get_target(name)
+    assert target.name == name
+    assert target.runtime in RUNTIMES
+    assert len(target.why) > 60
+    assert check_precision(target, None) == target.precisions[0]
+
+
+@pytest.mark.parametrize("ending", ["toml", "json"])
+def test_a_target_of_ones_own(tmp_path, ending):
+    file = tmp_path / f"my-robot.{ending}"
+    values = schema.plain(get_target("intel-cpu"))
+    del values["name"]
+    if ending == "json":
+        file.write_text(json.dumps(values | {"threads": 4}))
+    else:
+        file.write_text((FOLDER / "intel-cpu.toml").read_text().replace("opset = 20", "opset = 20\nthreads = 4"))
+    target = get_target(file)
+    assert (target.name, target.threads, target.runtime) == ("my-robot", 4, "openvino")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("runtime = ", r"mine\.toml: .*[Ii]nvalid value"),
+        ("runtime = 3", r"mine\.toml: runtime is 3; expected str"),
+        ("runtme = 'openvino'", r"Unknown key 'runtme'.*Did you mean 'runtime'"),
+        ("runtime = 'openvino'", r"mine\.toml: .* is missing"),
+    ],
+)
+def test_a_bad_file(tmp_path, content, message):
+    (tmp_path / "mine.toml").write_text(content)
+    with pytest.raises(ExportError, match=message):
+        get_target(tmp_path / "mine.toml")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("opset = 20", "opset = 0"), "opset is 0; it must be greater than 0"),
+        (('int8 = "symmetric"', 'int8 = "symetric"'), "Did you mean 'symmetric'"),
+        (('precisions = ["fp32", "bf16"]', "precisions = []"), "precisions is empty"),
+        (('precisions = ["fp32", "bf16"]', 'precisions = ["fp31"]'), "Unknown precision 'fp31'"),
+        (("opset = 20", "opset = 20\nthreads = -1"), "threads is -1"),
+    ],
+)
+def test_values_that_make_no_sense(tmp_path, change, message):
+    file = tmp_path / "mine.toml"
+    file.write_text((FOLDER / "intel-cpu.toml").read_text().replace(*change))
+    with pytest.raises(ExportError, match=message):
+        get_target(file)
+
+
+def test_unknown_names():
+    with pytest.raises(ExportError, match=r"Unknown target 'jetsn'.*Did you mean 'jetson'\? Or give the path"):
+        get_target("jetsn")
+    with pytest.raises(ExportError, match=r"Cannot read the target .*gone\.toml: No such file"):
+        get_target("gone.toml")
+    with pytest.raises(ExportError, match=r"precision for target jetson 'fp64'"):
+        check_precision(get_target("jetson"), "fp64")
+
+
+def test_command_lists_and_prints(capsys):
+    assert main(["targets"]) == 0
+    listed = capsys.readouterr().out
+    assert all(name in listed for name in TARGETS)
+    assert "not yet run on hardware" in listed
+    assert main(["targets", "jetson"]) == 0
+    assert capsys.readouterr().out == (FOLDER / "jetson.toml").read_text()
+
+
+def test_doctor_tells_what_is_here_and_what_is_missing(capsys):
+    report = examine()
+    here = {target.name for target in report.targets if not target.problem}
+    assert {"x86-cpu", "intel-cpu"} & here or {"arm-cpu"} & here
+    by_name = {runtime.name: runtime for runtime in report.runtimes}
+    assert by_name["onnxruntime"].version and "cpu" in by_name["onnxruntime"].devices
+    if not by_name["tensorrt"].version:
+        jetson = next(target for target in report.targets if target.name == "jetson")
+        assert "pip install" in jetson.problem
+    assert main(["doctor"]) == 0
+    assert "not yet run on hardware by us" in capsys.readouterr().out
+    assert main(["doctor", "--json"]) == 0
+    assert {"machine", "runtimes", "targets"} == set(json.loads(capsys.readouterr().out))
