@@ -52,7 +52,9 @@ def test_clean_python_310_segments_without_torch_and_onnx(bundle, tmp_path):
     environment = tmp_path / "venv"
     subprocess.run([python, "-m", "venv", environment], check=True)
     device = environment / "bin" / "python"
-    subprocess.run([device, "-m", "pip", "install", "--quiet", f"{ROOT}[onnxruntime]"], check=True, cwd=tmp_path)
+    subprocess.run(
+        [device, "-m", "pip", "install", "--quiet", f"{ROOT}[onnxruntime,openvino]"], check=True, cwd=tmp_path
+    )
 
     check = (
         "import importlib.util as u, sys; print(sys.version_info[:2], [m for m in ('torch', 'onnx') if u.find_spec(m)])"
@@ -68,8 +70,9 @@ def test_clean_python_310_segments_without_torch_and_onnx(bundle, tmp_path):
     scores = [instance["score"] for instance in json.loads(done.stdout)["instances"]]
     assert scores == pytest.approx(here.scores, abs=1e-4)
 
-    verified = subprocess.run([environment / "bin" / "sam3i-edge", "verify", bundle], check=False, cwd=tmp_path)
-    assert verified.returncode == 0
+    for runtime in ("onnxruntime", "openvino"):
+        verify = [environment / "bin" / "sam3i-edge", "verify", bundle, "--runtime", runtime]
+        subprocess.run(verify, check=True, cwd=tmp_path)
     exporting = subprocess.run(
         [environment / "bin" / "sam3i-edge", "export", "-o", "x"],
         capture_output=True,

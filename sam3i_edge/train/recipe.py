@@ -143,11 +143,11 @@ _TABLETOP = Recipe(
     images=4,
     prompts=8,
     mask_share=0.25,
-    rates=LearningRates(vision=4e-4, text=4e-4, detector=6e-4, trunk_decay=1.0),
+    rates=LearningRates(vision=2e-4, text=2e-4, detector=4e-4, trunk_decay=1.0),
     rate_scale=1.0,
-    warmup_steps=150,
-    cooldown_steps=1000,
-    timescale=3000.0,
+    warmup_steps=60,
+    cooldown_steps=4000,  # most of what is learned is learned while the rate falls
+    timescale=4000.0,
     weight_decay=0.02,
     dropout=0.0,
     least_scale=1.0,
@@ -171,11 +171,12 @@ RECIPES = {
     "tabletop": RecipeBook(
         encoders=dataclasses.replace(
             _TABLETOP,
-            steps=2000,
+            steps=2200,
             images=16,
+            prompts=24,  # beside the trunk's work they cost nothing
             rate_scale=2.4,
-            warmup_steps=300,
-            cooldown_steps=300,
+            warmup_steps=40,
+            cooldown_steps=1500,
             timescale=1500.0,
             box_prompts=0.0,
             validate_every=0,

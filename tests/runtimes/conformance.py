@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +17,8 @@ from sam3i_edge.graphs import GraphSpec
 from sam3i_edge.runtimes import SessionOptions, default_device, find_runtime, open_session
 from sam3i_edge.verify import verify
 from tests.conftest import CASES, iou
+
+STATM = Path("/proc/self/statm")
 
 PROMPTS = [Prompt(f"cup {i}", route=("concept", "simple", "complex")[i % 3]) for i in range(16)]
 
@@ -120,6 +123,17 @@ class Conformance:
     @pytest.mark.slow
     def test_threads_share_a_segmenter_for_long(self, segmenter):
         self.hammer(segmenter, threads=2, calls=500)
+
+    @pytest.mark.slow
+    @pytest.mark.skipif(not STATM.exists(), reason="reads this process's memory where only Linux tells it")
+    def test_memory_does_not_grow(self, segmenter):
+        image = CASES[0].image
+        sizes = []
+        for number in range(2000):
+            segmenter.segment(image, f"cup {number % 7}")
+            if number % 500 == 499:
+                sizes.append(int(STATM.read_text().split()[1]) * 4096 / 1e6)
+        assert sizes[-1] - sizes[0] < 10, f"resident MB after every 500 frames: {sizes}"
 
     def hammer(self, segmenter, threads, calls):
         images = [CASES[0].image, CASES[0].image[::-1].copy()]
