@@ -47,21 +47,25 @@ class _Logger(tensorrt.ILogger):  # type: ignore[misc]  # the package has no typ
 
 
 class _Context:
-    """An execution context with its stream and its buffers for ``rows`` rows; one call at a time."""
+    """An execution context with its stream and its buffers; one call at a time."""
 
     def __init__(self, session: TensorRtSession) -> None:
+        self._session = session
+        self._buffers: dict[str, cuda.GpuArray] = {}
         self.stream = cuda.Stream()
         self.context = session.engine.create_execution_context()
         if self.context is None:
             raise RuntimeUnavailableError(
                 f"TensorRT cannot run {session.graph}: {_log().take()}. Often the GPU's memory is full."
             )
-        ports = session.inputs | session.outputs
-        self.buffers = {
-            name: cuda.GpuArray(session.gpu, port.sized(session.max_prompts), port.dtype)
-            for name, port in ports.items()
-            if name not in session.resident
-        }
+
+    def buffer(self, name: str) -> cuda.GpuArray:
+        """GPU memory for an input or output that goes through the host, enough for the fullest call."""
+        if name not in self._buffers:
+            port = (self._session.inputs | self._session.outputs)[name]
+            shape = port.sized(self._session.max_prompts)
+            self._buffers[name] = cuda.GpuArray(self._session.gpu, shape, port.dtype)
+        return self._buffers[name]
 
 
 class TensorRtSession:
@@ -94,14 +98,14 @@ class TensorRtSession:
             if name in self.resident
         }
         for name in self.outputs:
-            context.context.set_tensor_address(name, (resident.get(name) or context.buffers[name]).address)
+            context.context.set_tensor_address(name, (resident.get(name) or context.buffer(name)).address)
         if not context.context.execute_async_v3(context.stream.address):
             raise BundleError(f"TensorRT {version()} failed in {self.graph}: {_log().take()}")
         on_host = {
             name: np.empty(port.sized(rows), port.dtype) for name, port in self.outputs.items() if name not in resident
         }
         for name, values in on_host.items():
-            context.stream.download(values, context.buffers[name])
+            context.stream.download(values, context.buffer(name))
         context.stream.wait()
         del arrays  # they had to live until here
         self._idle.put(context)  # one that failed is dropped
@@ -115,8 +119,8 @@ class TensorRtSession:
                 context.context.set_tensor_address(name, value.address)
                 continue
             arrays.append(np.ascontiguousarray(value))
-            context.stream.upload(arrays[-1], context.buffers[name])
-            context.context.set_tensor_address(name, context.buffers[name].address)
+            context.stream.upload(arrays[-1], context.buffer(name))
+            context.context.set_tensor_address(name, context.buffer(name).address)
         return arrays
 
 

@@ -10,6 +10,13 @@ from sam3i_edge.errors import RuntimeUnavailableError
 from sam3i_edge.runtimes import RUNTIMES, find_runtime
 from sam3i_edge.targets import TARGETS, Target, get_target
 
+DRIVERS = {
+    "onnxruntime": "other devices come with other builds, such as onnxruntime-gpu",
+    "openvino": "graphics need intel-opencl-icd (apt), an NPU Intel's linux-npu-driver",
+    "tensorrt": "it needs NVIDIA's driver; nvidia-smi shows whether it works",
+}
+"""What a runtime's device may lack beside the runtime."""
+
 
 @dataclass(frozen=True)
 class RuntimeReport:
@@ -77,11 +84,3 @@ def _mismatches(target: Target, runtime: RuntimeReport) -> Iterator[str]:
         yield f"{target.runtime} finds no device {target.device!r} here (it finds: {found}): {DRIVERS[target.runtime]}"
     if target.machine and platform.machine() not in target.machine:
         yield f"it is for {' or '.join(target.machine)}; this processor is {platform.machine()}"
-
-
-DRIVERS = {
-    "onnxruntime": "other devices come with other builds, such as onnxruntime-gpu",
-    "openvino": "graphics need intel-opencl-icd (apt), an NPU Intel's linux-npu-driver",
-    "tensorrt": "it needs NVIDIA's driver; nvidia-smi shows whether it works",
-}
-"""What a runtime's device may lack beside the runtime."""

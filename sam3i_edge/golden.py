@@ -48,7 +48,8 @@ class Golden:
 
 def sample(values: np.ndarray) -> np.ndarray:
     """``values`` flat; every n-th only, if there are more than ``MAX_VALUES``."""
-    return values.reshape(-1)[sampled_positions(values.size)]
+    flat: np.ndarray = values.reshape(-1)[sampled_positions(values.size)]
+    return flat
 
 
 def sampled_positions(size: int) -> np.ndarray:

@@ -64,7 +64,7 @@ class Verdict:
     @property
     def passed(self) -> bool:
         """Whether everything is within its tolerance."""
-        return all(item.passed for item in (*self.checks, *self.answers))
+        return all(check.passed for check in self.checks) and all(answer.passed for answer in self.answers)
 
     @property
     def problem(self) -> str:
@@ -184,7 +184,8 @@ def _check_answers(golden: Golden, found: Outputs, precision: str) -> Iterator[A
 
 
 def _scores(logits: np.ndarray, presence: np.ndarray) -> np.ndarray:
-    return sigmoid(logits) * sigmoid(presence)
+    scores: np.ndarray = sigmoid(logits) * sigmoid(presence)
+    return scores
 
 
 def _mask_ious(found: np.ndarray, expected: np.ndarray) -> np.ndarray:

@@ -17,6 +17,7 @@ from sam3i_edge.graphs import GraphSpec, default_limits, graph_specs
 from sam3i_edge.model import Sam3i
 from sam3i_edge.prompt import ROUTES
 from sam3i_edge.route import RouteClassifier
+from sam3i_edge.runtimes import Tensor
 from sam3i_edge.segmenter import Segmenter
 from sam3i_edge.targets import get_target
 
@@ -32,7 +33,7 @@ class EagerSession:
         self._spec = spec
         self.device = str(next(module.parameters()).device)
 
-    def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def run(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Run the module on its inputs by name; what comes out is float32 (or integer) on the CPU."""
         tensors = [torch.as_tensor(np.array(inputs[spec.name])).to(self.device) for spec in self._spec.inputs]
         with torch.inference_mode():
