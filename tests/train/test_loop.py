@@ -148,7 +148,7 @@ def test_what_a_run_writes_is_a_checkpoint_with_its_config(samples, tmp_path):
 def test_a_few_steps_make_the_loss_fall(samples, tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    recipe = {"steps": 80, "dropout": 0.0, "save_every": 80, "rate_scale": 4.0}
+    recipe = {"steps": 80, "dropout": 0.0, "save_every": 80, "rate_scale": 8.0}
     run(tiny_model(), "base", samples, tmp_path, recipe=recipe)
     log = EventAccumulator(str(tmp_path)).Reload()
     for part in ("semantic_dice", "box_giou"):
