@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from sam3i_edge.bundle import sha256_of
+
 logger = logging.getLogger("sam3i_edge")
 
 EXTERNAL_DATA = ".data"
@@ -36,13 +38,8 @@ class EngineKey:
 
 def graph_sha256(graph: Path) -> str:
     """Of a graph file and the weights beside it."""
-    digest = hashlib.sha256()
-    for file in (graph, graph.with_name(graph.name + EXTERNAL_DATA)):
-        if file.is_file():
-            with file.open("rb") as stream:
-                while chunk := stream.read(1 << 20):
-                    digest.update(chunk)
-    return digest.hexdigest()
+    files = (graph, graph.with_name(graph.name + EXTERNAL_DATA))
+    return hashlib.sha256("".join(sha256_of(file) for file in files if file.is_file()).encode()).hexdigest()
 
 
 class EngineCache:
