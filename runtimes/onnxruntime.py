@@ -10,6 +10,7 @@ import numpy as np
 
 from sam3i_edge.errors import BundleError, RuntimeUnavailableError, unknown_name
 from sam3i_edge.runtimes import Port, SessionOptions, Tensor, check_inputs, missing
+from sam3i_edge.targets import is_int8
 
 try:
     import onnxruntime
@@ -32,6 +33,10 @@ PROVIDERS = {
 
 GPU_MEMORY = {"cuda": "cuda", "tensorrt": "cuda", "migraphx": "hip"}
 """Providers with a memory of their own, and its name; the others compute in the processor's."""
+
+INTEGER_HINDRANCES = ["MatMulAddFusion"]
+"""Its own optimizations that keep it from finding integer kernels: a Gemm that was a MatMul and an Add is none of the
+patterns that become MatMulIntegerToFloat, and the layer would run slower than in fp32."""
 
 NUMPY_TYPES = {
     "tensor(float)": np.float32,
@@ -100,7 +105,7 @@ def open_session(graph: Path, options: SessionOptions) -> OnnxRuntimeSession:
             f"Devices here: {', '.join(devices())}. Other builds: onnxruntime-gpu, onnxruntime-openvino, …"
         )
     settings = dict(options.settings) | ({"device_id": number} if number else {})
-    session = _open(graph, provider, settings, options.threads)
+    session = _open(graph, provider, settings, options)
     if session.get_providers()[0] != provider:
         raise RuntimeUnavailableError(
             f"ONNX Runtime {version()} has {provider}, but it does not start here, and {session.get_providers()[0]} "
@@ -121,12 +126,15 @@ def version() -> str:
     return str(onnxruntime.__version__)
 
 
-def _open(graph: Path, provider: str, settings: Mapping[str, str], threads: int) -> Any:
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # errors; what it warns about (unused initializers) is not the user's to act on
-    options.intra_op_num_threads = threads
+def _open(graph: Path, provider: str, settings: Mapping[str, str], options: SessionOptions) -> Any:
+    own = onnxruntime.SessionOptions()
+    own.log_severity_level = 3  # errors; what it warns about (unused initializers) is not the user's to act on
+    own.intra_op_num_threads = options.threads
+    disabled = INTEGER_HINDRANCES if is_int8(options.precision) else []
     try:
-        return onnxruntime.InferenceSession(str(graph), options, providers=[(provider, dict(settings))])
+        return onnxruntime.InferenceSession(
+            str(graph), own, providers=[(provider, dict(settings))], disabled_optimizers=disabled
+        )
     except Exception as error:  # as above
         raise BundleError(f"ONNX Runtime {version()} cannot open {graph}: {error}") from error
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from sam3i_edge.errors import BundleError, RuntimeUnavailableError, unknown_name
 from sam3i_edge.runtimes import Port, SessionOptions, Tensor, check_inputs, missing
+from sam3i_edge.targets import float_type
 
 try:
     import openvino
@@ -25,7 +26,7 @@ except ImportError as error:
 logger = logging.getLogger("sam3i_edge")
 
 TYPES = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
-"""Its names of the precisions."""
+"""Its names of the types that it may choose by itself; integers it takes from the graph."""
 
 
 class OpenVinoSession:
@@ -69,7 +70,7 @@ def open_session(graph: Path, options: SessionOptions) -> OpenVinoSession:
     compiled = _compile(model, graph, options)
     if "INFERENCE_PRECISION_HINT" in compiled.get_property("SUPPORTED_PROPERTIES"):  # AUTO passes it on, but cannot say
         got = compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
-        if got != TYPES[options.precision]:
+        if got != TYPES[float_type(options.precision)]:
             raise RuntimeUnavailableError(
                 f"OpenVINO's device {options.device} computes in {got} where the bundle says {options.precision}. "
                 f"Export for this device with another --precision."
@@ -104,7 +105,7 @@ def _check_device(device: str) -> None:
 
 
 def _compile(model: Any, graph: Path, options: SessionOptions) -> Any:
-    settings = {**options.settings, "INFERENCE_PRECISION_HINT": TYPES[options.precision]}
+    settings = {**options.settings, "INFERENCE_PRECISION_HINT": TYPES[float_type(options.precision)]}
     if options.threads:
         settings["INFERENCE_NUM_THREADS"] = str(options.threads)
     _warn_of_emulation(options)
@@ -122,7 +123,7 @@ def _compile(model: Any, graph: Path, options: SessionOptions) -> Any:
 
 
 def _warn_of_emulation(options: SessionOptions) -> None:
-    if options.precision != "bf16" or options.device != "CPU":
+    if float_type(options.precision) != "bf16" or options.device != "CPU":
         return
     if "BF16" not in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         logger.warning("This processor has no bfloat16 instructions: OpenVINO emulates them, slower than fp32.")

@@ -21,6 +21,7 @@ from sam3i_edge.config import ModelConfig
 from sam3i_edge.errors import BundleError, ConfigError
 from sam3i_edge.graphs import GraphSpec, Limits, graph_specs
 from sam3i_edge.prompt import ROUTES
+from sam3i_edge.quantize.recipe import Recipe
 from sam3i_edge.route import ROUTE_FILE
 from sam3i_edge.targets import Target
 
@@ -57,6 +58,35 @@ class Source:
 
 
 @dataclass(frozen=True)
+class Quantization:
+    """How the integers came about, and what they cost."""
+
+    recipe: Recipe
+    """with a line for every block"""
+    calibration: str
+    """the data's name,"""
+    calibration_sha256: str
+    """and the hash of its pictures and prompts"""
+    calibration_images: int
+    calibration_prompts: dict[str, int]
+    """by route"""
+    scored_on: str
+    """what the scores were measured on; empty if they were not"""
+    scored_images: int
+    float_scores: dict[str, float]
+    """of the float model, in percent, by "<route> gIoU", "<route> P@0.5", "concept cgF1" and "false alarms","""
+    scores: dict[str, float]
+    """and of this bundle, in the runtime that checked it"""
+
+    def table(self) -> str:
+        """What the integers cost, for people."""
+        if not self.scores:
+            return "accuracy was not measured: it needs calibration data that says what its texts mean"
+        rows = [f"{name:15} {before:6.2f} -> {self.scores[name]:6.2f}" for name, before in self.float_scores.items()]
+        return "\n".join([f"float -> int8, on {self.scored_images} images of {self.scored_on}, in percent", *rows])
+
+
+@dataclass(frozen=True)
 class Manifest:
     """The content of ``manifest.json``."""
 
@@ -76,6 +106,8 @@ class Manifest:
     checked_on: str
     """by this runtime and device, which need not be the target's."""
     files: dict[str, FileRecord]
+    quantization: Quantization | None = None
+    """of a bundle with integers"""
 
     @property
     def total_bytes(self) -> int:

@@ -35,18 +35,22 @@ class Tolerance:
 MAX_SQNR_DB = 200.0
 """Stands for "no difference at all"; JSON has no infinity."""
 
+INT8 = ("int8", "int8-bf16", "int8-fp16")
+
 TOLERANCES = {
     "pixels": Tolerance(max_abs=0.0, min_sqnr_db=MAX_SQNR_DB),
     "fp32": Tolerance(max_abs=1e-3, min_sqnr_db=60.0),
     "fp16": Tolerance(max_abs=0.05, min_sqnr_db=40.0),
     "bf16": Tolerance(max_abs=0.25, min_sqnr_db=25.0),
+    **dict.fromkeys(INT8, Tolerance(max_abs=1.0, min_sqnr_db=10.0)),
 }
 """For the resized image (integer arithmetic: equal everywhere), and per precision for every output of every graph."""
 
 
-REORDERING_DB = 25.0
-"""In fp32 a device only sums in another order than the one that checked the bundle at export: it may lose so much of
-the SQNR reached there. A weight that is 1 % off loses more (of 44 in the small model all, but for one of no effect)."""
+LOSS_DB = {"fp32": 25.0, **dict.fromkeys(INT8, 6.0)}
+"""How much of the SQNR reached at export a device may lose. In fp32 it only sums in another order than the one that
+checked the bundle; a weight that is 1 % off loses more (of 44 in the small model all, but for one of no effect). With
+integers the error is the recipe's, and the same everywhere but for roundings."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,7 @@ ANSWER_TOLERANCES = {
     "fp32": AnswerTolerance(0.99, 2e-3),
     "fp16": AnswerTolerance(0.95, 0.02),
     "bf16": AnswerTolerance(0.85, 0.1),
+    **dict.fromkeys(INT8, AnswerTolerance(0.75, 0.2)),
 }
 """Per precision, for masks and scores."""
 

@@ -55,6 +55,8 @@ def _convert(hint: Any, value: Any, name: str) -> Any:
         for option in inner:
             if option is type(value):
                 return value
+            if dataclasses.is_dataclass(option) and isinstance(value, Mapping):
+                return parse(typing.cast(type, option), value, name)
     elif origin in (tuple, Sequence) and isinstance(value, list | tuple):
         return tuple(_convert(inner[0], item, f"{name}[{i}]") for i, item in enumerate(value))
     elif origin is dict and isinstance(value, Mapping):

@@ -22,6 +22,7 @@ from sam3i_edge.instances import Instances, postprocess
 from sam3i_edge.prompt import AUTO, Prompt, gates, pack_boxes
 from sam3i_edge.route import ROUTE_FILE, RouteClassifier
 from sam3i_edge.runtimes import Session, SessionOptions, Tensor, default_device, open_session
+from sam3i_edge.targets import is_int8
 from sam3i_edge.tokenizer import PADDING_ID, Tokenizer
 
 logger = logging.getLogger("sam3i_edge")
@@ -90,7 +91,7 @@ class Segmenter:
             device: ``auto``: the device of the bundle's target; or a name of the runtime's, for example ``cpu``.
             threshold: instances scoring above this, in 0..1, are returned.
             runtime: overrides the runtime of the bundle's target. Its own defaults then stand for the target's device
-                and settings, and it computes in fp32.
+                and settings, and what is not integer in the graphs it computes in fp32.
             verify: replay the golden cases on this device first, if that was not done before.
 
         Raises:
@@ -283,7 +284,7 @@ def _session_options(manifest: Manifest, runtime: str, device: str) -> SessionOp
     target, is_own = manifest.target, runtime == manifest.target.runtime
     return SessionOptions(
         device=device if device != "auto" else target.device if is_own else default_device(runtime),
-        precision=manifest.precision if is_own else "fp32",
+        precision=manifest.precision if is_own else "int8" if is_int8(manifest.precision) else "fp32",
         threads=target.threads,
         max_prompts=manifest.limits.max_prompts,
         settings=target.settings if is_own else {},

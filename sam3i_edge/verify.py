@@ -16,7 +16,7 @@ import sam3i_edge
 from sam3i_edge import schema
 from sam3i_edge.bundle import MANIFEST_FILE, Bundle, sha256_of
 from sam3i_edge.cache import cache_folder
-from sam3i_edge.compare import ANSWER_TOLERANCES, REORDERING_DB, TOLERANCES, Difference, Tolerance, measure
+from sam3i_edge.compare import ANSWER_TOLERANCES, LOSS_DB, TOLERANCES, Difference, Tolerance, measure
 from sam3i_edge.errors import BundleError, unknown_name
 from sam3i_edge.golden import Golden, read_golden, sample, sampled_positions
 from sam3i_edge.graphs import FEATURES
@@ -157,9 +157,9 @@ class _Tolerances:
         if name.startswith("preprocess/"):
             return TOLERANCES["pixels"]
         general = TOLERANCES[self.precision]
-        if self.precision != "fp32" or name not in self.accuracy:
+        if self.precision not in LOSS_DB or name not in self.accuracy:
             return general
-        reached = self.accuracy[name].sqnr_db - REORDERING_DB
+        reached = self.accuracy[name].sqnr_db - LOSS_DB[self.precision]
         return dataclasses.replace(general, min_sqnr_db=max(general.min_sqnr_db, reached))
 
 

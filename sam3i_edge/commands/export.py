@@ -22,8 +22,28 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("--target", default="x86-cpu", metavar="NAME", help="device to export for (%(default)s)")
     parser.add_argument(
-        "--precision", metavar="NAME", help="of the weights and activations; none: the target's default"
+        "--precision", metavar="NAME", help="of the weights and activations, or auto: int8 within --max-drop"
     )
+    parser.add_argument(
+        "--calibration",
+        metavar="DIR",
+        help="for int8: a dataset, or pictures and a prompts.txt; none: the package's six scenes",
+    )
+    parser.add_argument("--recipe", metavar="FILE", help="for int8: what each block computes in, as a bundle holds it")
+    parser.add_argument(
+        "--scored-images",
+        type=int,
+        default=50,
+        metavar="N",
+        help="for int8: measure accuracy before and after on so many images of the data (%(default)s); 0: do not",
+    )
+    parser.add_argument(
+        "--max-drop",
+        type=float,
+        metavar="POINTS",
+        help="for int8: of gIoU per route, and of cgF1, that may be lost there; auto searches by it (1.0)",
+    )
+    parser.add_argument("--force", action="store_true", help="write an int8 bundle that loses more than that")
     parser.add_argument("-o", "--output", required=True, metavar="DIR", help="the bundle's folder, empty or new")
     parser.set_defaults(command=_export)
 
@@ -41,10 +61,17 @@ def _export(arguments: argparse.Namespace) -> int:
         arguments.output,
         target=arguments.target,
         precision=arguments.precision,
+        calibration=arguments.calibration,
+        recipe=arguments.recipe,
+        scored_images=arguments.scored_images,
+        max_drop=arguments.max_drop,
+        force=arguments.force,
         progress=steps(),
     )
     worst = min(manifest.accuracy.items(), key=lambda item: item[1].sqnr_db)
     size = manifest.total_bytes / 1e6
     print(f"wrote {arguments.output}, {size:.1f} MB; worst output {worst[0]}, SQNR {worst[1].sqnr_db:.0f} dB")
+    if manifest.quantization:
+        print(manifest.quantization.table())
     print(f"checked in {manifest.checked_on}; on the device: sam3i-edge verify {arguments.output}")
     return 0

@@ -37,5 +37,8 @@ def _inspect(arguments: argparse.Namespace) -> int:
     print(f"at export, against the float model, in {manifest.checked_on}")
     for output, difference in manifest.accuracy.items():
         print(f"  {output:22} {difference}")
+    if manifest.quantization:
+        print(f"calibrated on {manifest.quantization.calibration}, {manifest.quantization.calibration_images} images")
+        print(manifest.quantization.table())
     print(f"{len(manifest.files)} files, {manifest.total_bytes / 1e6:.1f} MB, all intact")
     return 0

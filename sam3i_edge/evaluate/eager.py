@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 from sam3i_edge.bundle import FORMAT, FORMAT_VERSION, PREPROCESSING, Manifest, Source
-from sam3i_edge.export.modules import GroundingGraph, TextGraph, VisionGraph
+from sam3i_edge.config import ModelConfig
+from sam3i_edge.export.modules import graph_modules
 from sam3i_edge.export.tokenizer_json import clip_tokenizer
 from sam3i_edge.graphs import GraphSpec, default_limits, graph_specs
 from sam3i_edge.model import Sam3i
@@ -64,13 +65,20 @@ def segmenter_of(
         PromptError: the threshold is out of range.
         ExportError: the tokenizer's merges (``open_clip_torch``) are not installed.
     """
-    config, limits = model.config, default_limits(model.config)
+    modules = graph_modules(model, default_limits(model.config))
+    return segmenter_of_modules(modules, model.config, threshold, source, classifier)
+
+
+def segmenter_of_modules(
+    modules: Mapping[str, nn.Module],
+    config: ModelConfig,
+    threshold: float = 0.5,
+    source: Source = Source("", ""),  # noqa: B008  # frozen
+    classifier: RouteClassifier | None = None,
+) -> Segmenter:
+    """``segmenter_of`` for anything that computes what the modules of ``export.modules.graph_modules`` do."""
+    limits = default_limits(config)
     graphs = graph_specs(config, limits)
-    modules = {
-        "vision": VisionGraph(model),
-        "text": TextGraph(model),
-        "grounding": GroundingGraph(model, limits.max_instances),
-    }
     manifest = Manifest(
         format=FORMAT,
         format_version=FORMAT_VERSION,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import onnx_ir
 import torch
@@ -25,16 +26,23 @@ EXTERNAL_DATA_BYTES = 1 << 30
 NO_LIMIT = 1 << 62
 
 
-def convert(module: nn.Module, spec: GraphSpec, target: Target, folder: Path) -> None:
-    """Trace ``module`` and write it as ONNX to ``folder / spec.file``, for the target's operator set."""
-    free = torch.export.Dim(FREE, min=1, max=1 << 16)
-    shapes = tuple({i: free for i, side in enumerate(value.shape) if side == FREE} for value in spec.inputs)
-    with _quiet():
+def convert(
+    module: nn.Module,
+    spec: GraphSpec,
+    target: Target,
+    folder: Path,
+    lower: Callable[[onnx_ir.Model], None] | None = None,
+) -> None:
+    """Trace ``module`` and write it as ONNX to ``folder / spec.file``, for the target's operator set.
+
+    ``lower`` changes the graph before it is written.
+    """
+    with quiet():
         program = torch.onnx.export(
-            module.eval(),
+            module if isinstance(module, torch.fx.GraphModule) else module.eval(),
             tuple(example(value) for value in spec.inputs),
             dynamo=True,
-            dynamic_shapes=shapes,
+            dynamic_shapes=free_shapes(spec),
             input_names=[value.name for value in spec.inputs],
             output_names=[value.name for value in spec.outputs],
             opset_version=target.opset,
@@ -44,8 +52,16 @@ def convert(module: nn.Module, spec: GraphSpec, target: Target, folder: Path) ->
         assert program is not None
         model = program.model
         _simplify(model)
+        if lower is not None:
+            lower(model)
     model.ir_version = target.ir_version
     _save(model, folder / spec.file)
+
+
+def free_shapes(spec: GraphSpec) -> tuple[dict[int, Any], ...]:
+    """Which sides of a graph's inputs are left free when it is traced."""
+    free = torch.export.Dim(FREE, min=1, max=1 << 16)
+    return tuple({i: free for i, side in enumerate(value.shape) if side == FREE} for value in spec.inputs)
 
 
 def _simplify(model: onnx_ir.Model) -> None:
@@ -69,8 +85,8 @@ def _save(model: onnx_ir.Model, path: Path) -> None:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the exporter's notes (missing torchvision, skipped foldings) from burying ours."""
+def quiet() -> Iterator[None]:
+    """Keep the notes of torch, torchao and the exporter (missing torchvision, skipped foldings) from burying ours."""
     previous = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from sam3i_edge.graphs import TensorSpec
+from sam3i_edge.graphs import Limits, TensorSpec
 from sam3i_edge.model import Pyramid, Sam3i
 from sam3i_edge.model.layers import box_cxcywh_to_xyxy
 from sam3i_edge.model.vision import normalize
@@ -62,6 +62,15 @@ class GroundingGraph(nn.Module):
         corners = box_cxcywh_to_xyxy(found.boxes.gather(1, best.expand(-1, -1, 4)))
         masks = self.model.segmentation_head.masks(found.pixels, queries, gates)
         return logits, found.presence, corners, masks, index.int()
+
+
+def graph_modules(model: Sam3i, limits: Limits) -> dict[str, nn.Module]:
+    """The three graphs of a model, by name."""
+    return {
+        "vision": VisionGraph(model),
+        "text": TextGraph(model),
+        "grounding": GroundingGraph(model, limits.max_instances),
+    }
 
 
 def example(spec: TensorSpec) -> Tensor:

@@ -24,7 +24,9 @@ from sam3i_edge.compare import Difference
 from sam3i_edge.errors import ConfigError, ExportError, RuntimeUnavailableError
 from sam3i_edge.export.convert import convert
 from sam3i_edge.export.golden_cases import make_golden
-from sam3i_edge.export.modules import GroundingGraph, TextGraph, VisionGraph
+from sam3i_edge.export.modules import graph_modules
+from sam3i_edge.export.quantized import Plan, check_budget, float_scores, record, scores
+from sam3i_edge.export.quantized import plan as make_plan
 from sam3i_edge.export.staging import staged
 from sam3i_edge.export.tensorrt_lint import lint
 from sam3i_edge.export.tokenizer_json import VOCABULARY_SIZE, build_tokenizer_json
@@ -34,15 +36,23 @@ from sam3i_edge.golden import read_golden, write_golden
 from sam3i_edge.graphs import GraphSpec, Limits, default_limits, graph_specs
 from sam3i_edge.model import ModelConfig, Sam3i, load
 from sam3i_edge.prompt import ROUTES
+from sam3i_edge.quantize.lowering import fold_weight_transposes
+from sam3i_edge.quantize.pipeline import quantize_model
+from sam3i_edge.quantize.recipe import RECIPE_FILE
 from sam3i_edge.route import ROUTE_FILE, RouteClassifier
 from sam3i_edge.segmenter import Segmenter
-from sam3i_edge.targets import Target, check_precision, get_target
+from sam3i_edge.targets import Target, check_precision, get_target, is_int8
 from sam3i_edge.tokenizer import Tokenizer
 from sam3i_edge.verify import Verdict, verify
 
 BASE_NOTE = "base SAM 3 without trained adapters: the routes simple and complex answer as concept does"
 
 STAND_IN = "onnxruntime"
+
+SCORED_IMAGES = 50
+AUTO = "auto"
+"""The precision that asks for int8 with a recipe that is searched for."""
+DEFAULT_MAX_DROP = 1.0
 
 TOOLS = ("sam3i-edge", "torch", "onnx", "onnxscript", "onnxruntime", "numpy", "pillow", "ftfy", "open_clip_torch")
 
@@ -56,6 +66,11 @@ def export(
     *,
     target: str = "x86-cpu",
     precision: str | None = None,
+    calibration: str | Path | None = None,
+    recipe: str | Path | None = None,
+    scored_images: int = SCORED_IMAGES,
+    max_drop: float | None = None,
+    force: bool = False,
     progress: Progress = lambda message: None,
 ) -> Manifest:
     """Export a checkpoint as a bundle for one target.
@@ -72,6 +87,12 @@ def export(
         output: the bundle's folder; it must be empty or not exist.
         target: a name of ``sam3i_edge.targets.TARGETS``, or the path of a target of your own.
         precision: one of the target's; None for its default.
+        calibration: for int8: see ``quantize.calibration.load_calibration``.
+        recipe: for int8: a ``recipe.toml``; None: int8 wherever it is known to be safe.
+        scored_images: for int8: accuracy is measured on so many pictures, before and after; 0: not at all.
+        max_drop: for int8: the points of gIoU on every route, and of cgF1 on concepts, that may be lost on those
+            pictures; with the precision ``auto`` the recipe is searched for by it (None: 1 point).
+        force: write the bundle even if it loses more.
         progress: called with a line at each step.
 
     Returns:
@@ -81,31 +102,58 @@ def export(
         ExportError: unknown target or precision, an output that cannot be written, or a graph that differs from the
             float model.
         CheckpointError, ConfigError: see ``sam3i_edge.model.load``.
+        DataError: the calibration data cannot be used.
         BundleError: the ``route.json`` beside the checkpoint is damaged.
         RuntimeUnavailableError: a package that exporting needs is not installed.
     """
     chosen = get_target(target)
-    chosen_precision = check_precision(chosen, precision)
+    chosen_precision = check_precision(chosen, auto_precision(chosen) if precision == AUTO else precision)
     if checkpoint is None and config is not None:
         raise ConfigError("A config describes a checkpoint: give both, or neither for the model that comes with it.")
     checkpoint = Path(checkpoint or shipped.CHECKPOINT)
     sizes = _sizes(checkpoint, config)
     versions = _tool_versions()
+    plan = None
+    if is_int8(chosen_precision):
+        if precision == AUTO and max_drop is None:
+            max_drop = DEFAULT_MAX_DROP
+        plan = make_plan(calibration, recipe, scored_images, max_drop, search=precision == AUTO)
+    else:
+        _refuse_int8_options(chosen_precision, calibration=calibration, recipe=recipe, max_drop=max_drop)
     classifier = RouteClassifier.of_checkpoint(checkpoint)
     with staged(Path(output)) as stage:
         classifier.save(stage / ROUTE_FILE)
         model, source = _load_model(checkpoint, sizes, progress)
-        manifest = _write_bundle(stage, model, source, chosen, chosen_precision, versions, progress)
+        manifest = _write_bundle(stage, model, source, chosen, chosen_precision, versions, plan, progress)
         # The runtime is about to load the same weights once more; the exporter left cycles that hold the model's.
         del model
         gc.collect()
         progress("verifying the bundle against the float model")
         with _open_here(stage, chosen, progress) as segmenter:
             verdict = verify(segmenter, read_golden(stage))
-        manifest = dataclasses.replace(manifest, accuracy=_accuracy(verdict), checked_on=verdict.device)
+            manifest = dataclasses.replace(manifest, accuracy=_accuracy(verdict), checked_on=verdict.device)
+            if plan and manifest.quantization and plan.samples:
+                progress(f"scoring the bundle on {len(plan.samples)} images")
+                measured = dataclasses.replace(manifest.quantization, scores=scores(segmenter, plan.samples))
+                check_budget(measured, max_drop, force)
+                manifest = dataclasses.replace(manifest, quantization=measured)
         write_manifest(stage, manifest)
         progress(f"putting the bundle in place: {output}")
     return manifest
+
+
+def auto_precision(target: Target) -> str:
+    """The int8 precision of a target, for ``auto``. Raises ExportError if it has none."""
+    found = [precision for precision in target.precisions if is_int8(precision)]
+    if not found:
+        raise ExportError(f"The target {target.name} has no int8; its precisions are {', '.join(target.precisions)}.")
+    return found[0]
+
+
+def _refuse_int8_options(precision: str, **given: object) -> None:
+    for name, value in given.items():
+        if value is not None:
+            raise ExportError(f"{name} is for int8, and the precision is {precision}: add --precision int8.")
 
 
 def _sizes(checkpoint: Path, config: ModelConfig | str | Path | None) -> ModelConfig:
@@ -142,24 +190,30 @@ def _write_bundle(
     target: Target,
     precision: str,
     tool_versions: dict[str, str],
+    plan: Plan | None,
     progress: Progress,
 ) -> Manifest:
     config, limits = model.config, default_limits(model.config, target.max_prompts, target.attention_mb)
     (stage / TOKENIZER_FILE).write_text(build_tokenizer_json(config.text.context_length), encoding="utf-8")
-    modules = {
-        "vision": VisionGraph(model),
-        "text": TextGraph(model),
-        "grounding": GroundingGraph(model, limits.max_instances),
-    }
+    modules = graph_modules(model, limits)
     progress("running the float model on the golden cases")
     tokenizer = Tokenizer.from_file(stage / TOKENIZER_FILE)
     write_golden(stage, make_golden(modules, config, limits, tokenizer))
 
     (stage / "graphs").mkdir()
     graphs = graph_specs(config, limits)
+    quantization = None
+    if plan:
+        if plan.samples:
+            progress(f"scoring the float model on {len(plan.samples)} images")
+        before = float_scores(plan, model)
+        budget = plan.budget(source, target.int8)
+        result = quantize_model(model, graphs, limits, tokenizer, plan.recipe, target.int8, plan.data, budget, progress)
+        modules, quantization = result.modules, record(plan, result.recipe, before)
+        (stage / RECIPE_FILE).write_text(result.recipe.to_toml(result.note), encoding="utf-8")
     for name, module in modules.items():
         progress(f"exporting the {name} graph")
-        convert(module, graphs[name], target, stage)
+        convert(module, graphs[name], target, stage, fold_weight_transposes if plan else None)
     if target.runtime == "tensorrt":
         _prepare_for_tensorrt(stage, graphs, limits, target)
     manifest = Manifest(
@@ -177,6 +231,7 @@ def _write_bundle(
         accuracy={},
         checked_on="",
         files=list_files(stage),
+        quantization=quantization,
     )
     write_manifest(stage, manifest)
     return manifest

@@ -23,7 +23,8 @@ FOLDER = Path(__file__).parent
 TARGETS = tuple(sorted(path.stem for path in FOLDER.glob("*.toml")))
 """The names of those that come with the package."""
 
-PRECISIONS = ("fp32", "bf16", "fp16")
+PRECISIONS = ("fp32", "bf16", "fp16", "int8", "int8-bf16", "int8-fp16")
+"""What a graph computes in. ``int8-bf16``: in int8 where the recipe says so, all else in bf16; ``int8``: in fp32."""
 INT8_SCHEMES = ("symmetric", "affine")
 
 
@@ -73,6 +74,16 @@ class Target:
         for precision in self.precisions:
             if precision not in PRECISIONS:
                 raise ConfigError(unknown_name("precision", precision, PRECISIONS))
+
+
+def is_int8(precision: str) -> bool:
+    """Whether a bundle of this precision was quantized by a recipe."""
+    return precision.startswith("int8")
+
+
+def float_type(precision: str) -> str:
+    """What a bundle of this precision computes in outside its integer layers: ``fp32``, ``bf16`` or ``fp16``."""
+    return precision.removeprefix("int8").lstrip("-") or "fp32"
 
 
 def get_target(name_or_file: str | Path) -> Target:

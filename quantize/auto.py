@@ -1,0 +1,151 @@
+"""The search on a real model: what is tried on which pictures, and how a trial is scored."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from torch import nn
+
+from sam3i_edge.config import ModelConfig
+from sam3i_edge.data.samples import Query, Sample
+from sam3i_edge.evaluate.cgf1 import CgF1
+from sam3i_edge.evaluate.eager import segmenter_of_modules
+from sam3i_edge.evaluate.masks import encode, overlap
+from sam3i_edge.evaluate.run import own_route, read_sample
+from sam3i_edge.graphs import GraphSpec
+from sam3i_edge.prompt import ROUTES
+from sam3i_edge.quantize.inputs import GraphInputs
+from sam3i_edge.quantize.recipe import Recipe
+from sam3i_edge.quantize.search import Drop, Found, Key, load_progress, ordered, save_progress, search
+from sam3i_edge.quantize.sensitivity import Simulation, sensitivities, simulate
+from sam3i_edge.quantize.simulate import SimulatedGraph
+from sam3i_edge.segmenter import Segmenter
+
+SENSITIVITY_CASES = 4
+"""Pictures on which every block is tried alone."""
+TEXTS_PER_ROUTE = 4
+"""Of each picture, when a trial is scored."""
+SEED = 0
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much accuracy may go, and where that is measured."""
+
+    max_drop: float
+    """points of gIoU on every route, and of cgF1 on concepts"""
+    samples: tuple[Sample, ...]
+    """that calibration does not see"""
+    kept: Path | None = None
+    """a file for what was measured, so that an interrupted search goes on"""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Of one model: the IoU of every text that means something, by route, and the concepts' cgF1 in percent."""
+
+    ious: dict[str, np.ndarray]
+    cgf1: float
+
+
+def find_recipe(
+    modules: Mapping[str, nn.Module],
+    config: ModelConfig,
+    specs: Mapping[str, GraphSpec],
+    recipe: Recipe,
+    scheme: str,
+    inputs: GraphInputs,
+    budget: Budget,
+    progress: Callable[[str], None],
+) -> Found:
+    """The recipe with the most int8 that keeps ``budget``; ``modules`` are the float graphs, smoothed.
+
+    Raises:
+        ExportError: there is none.
+    """
+    kept = load_progress(budget.kept)
+    progress("calibrating every block")
+    simulation = simulate(modules, specs, recipe, scheme, inputs.of)
+    progress(f"trying {len(simulation.macs)} blocks alone")
+    found = sensitivities(
+        simulation,
+        islice(inputs.cases(), SENSITIVITY_CASES),
+        known={key: kept.noise[_name(key)] for key in simulation.macs if _name(key) in kept.noise},
+        progress=_every(20, progress),
+    )
+    kept.noise = {_name((s.graph, s.block)): s.noise for s in found}
+    save_progress(budget.kept, kept)
+    samples = [_thinned(sample) for sample in budget.samples]
+    progress(f"scoring the float model on {len(samples)} images")
+    reference = score(_segmenter(simulation, config, ()), samples)
+
+    def keep(count: int, drop: Drop) -> None:
+        kept.drops[str(count)] = drop
+        save_progress(budget.kept, kept)
+
+    return search(
+        ordered(found),
+        recipe,
+        budget.max_drop,
+        trial=lambda int8: drop_of(reference, score(_segmenter(simulation, config, int8), samples)),
+        keep=keep,
+        known={int(count): drop for count, drop in kept.drops.items()},
+        progress=progress,
+    )
+
+
+def score(segmenter: Segmenter, samples: Sequence[Sample]) -> Scored:
+    """Ask all texts of the samples, each on the route of its level."""
+    ious: dict[str, list[float]] = {route: [] for route in ROUTES}
+    cgf1 = CgF1()
+    for sample in samples:
+        image = read_sample(sample)
+        for query, found in zip(sample.queries, own_route(image, segmenter.encode(image), sample.queries), strict=True):
+            masks = encode(found.masks) if len(found) else []
+            targets = [sample.instances[index].rle for index in query.targets]
+            if query.route == "concept":
+                cgf1.add(masks, targets)
+            if targets:
+                intersection, union = overlap(masks, targets)
+                ious[query.route].append(intersection / union)
+    return Scored({route: np.array(values) for route, values in ious.items() if values}, 100 * cgf1.result()["cgF1"])
+
+
+def drop_of(before: Scored, after: Scored) -> Drop:
+    """The worst over the routes of what was lost, text by text, and the concepts' cgF1."""
+    drops = []
+    for route, ious in before.ious.items():
+        lost = 100 * (ious - after.ious[route])
+        drops.append(Drop(float(lost.mean()), float(lost.std() / math.sqrt(len(lost))), f"{route} gIoU"))
+    drops.append(Drop(before.cgf1 - after.cgf1, 0.0, "concept cgF1"))
+    return max(drops, key=lambda drop: drop.pessimistic)
+
+
+def _segmenter(simulation: Simulation, config: ModelConfig, int8: Iterable[Key]) -> Segmenter:
+    """A new one for every trial: it keeps the texts that it has encoded."""
+    simulation.use(int8)
+    return segmenter_of_modules({name: SimulatedGraph(graph) for name, graph in simulation.graphs.items()}, config)
+
+
+def _thinned(sample: Sample) -> Sample:
+    """The sample with a few of its texts of each route, always the same."""
+    rng = np.random.default_rng([SEED, sample.image_id])
+    chosen: list[Query] = []
+    for route in ROUTES:
+        queries = [query for query in sample.queries if query.route == route]
+        chosen += [queries[i] for i in sorted(rng.permutation(len(queries))[:TEXTS_PER_ROUTE])]
+    return dataclasses.replace(sample, queries=tuple(chosen))
+
+
+def _name(key: Key) -> str:
+    return "/".join(key)
+
+
+def _every(count: int, progress: Callable[[str], None]) -> Callable[[int, int], None]:
+    return lambda done, total: progress(f"tried {done} of {total} blocks") if done % count == 0 else None

@@ -1,0 +1,162 @@
+"""Calibration data: pictures and prompts of all three routes, streamed to the graphs one picture at a time."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from sam3i_edge import shipped
+from sam3i_edge.data.hmpl import load_samples
+from sam3i_edge.data.samples import Sample
+from sam3i_edge.errors import DataError
+from sam3i_edge.image import read_image
+from sam3i_edge.prompt import ROUTES, Box, Prompt
+
+logger = logging.getLogger("sam3i_edge")
+
+PROMPTS_FILE = "prompts.txt"
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+MOST_IMAGES = 64
+PROMPTS_PER_IMAGE = 9
+FEW_IMAGES = 16
+"""Fewer images are warned about."""
+BOXED = 4
+"""Every so many prompts with a target come with its box, so that the geometry encoder sees some."""
+SEED = 0
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One picture and what is asked of it."""
+
+    path: Path
+    prompts: tuple[Prompt, ...]
+
+
+@dataclass(frozen=True)
+class CalibrationData:
+    """What quantization looks at: its ranges and its corrections come from here and nowhere else."""
+
+    name: str
+    asked: tuple[Asked, ...]
+    samples: tuple[Sample, ...] = ()
+    """The same pictures with what their texts mean, where that is known: then accuracy can be measured."""
+
+    def __iter__(self) -> Iterator[tuple[np.ndarray, tuple[Prompt, ...]]]:
+        """Each picture, (H, W, 3) uint8 RGB, with its prompts; one picture is held at a time."""
+        for item in self.asked:
+            yield read_image(item.path), item.prompts
+
+    def __len__(self) -> int:
+        return len(self.asked)
+
+    def counts(self) -> dict[str, int]:
+        """Prompts by route."""
+        count = Counter(prompt.route for item in self.asked for prompt in item.prompts)
+        return {route: count[route] for route in ROUTES}
+
+    def sha256(self) -> str:
+        """Of all pictures and prompts, in order."""
+        digest = hashlib.sha256()
+        for item in self.asked:
+            digest.update(hashlib.sha256(item.path.read_bytes()).digest())
+            for prompt in item.prompts:
+                digest.update(repr((prompt.route, prompt.text, prompt.boxes)).encode())
+        return digest.hexdigest()
+
+
+def load_calibration(path: str | Path | None, most_images: int = MOST_IMAGES) -> CalibrationData:
+    """Read calibration data.
+
+    Args:
+        path: a dataset of the HMPL-Instruct layout (its ``train`` split); or a folder of
+            pictures with a ``prompts.txt``, a line ``route: text`` for each prompt, all asked of every picture.
+            None: the six scenes that come with the package.
+        most_images: so many are used, spread evenly over the data.
+
+    Raises:
+        DataError: there is nothing to be read, a picture is unreadable, or a route has no prompt.
+    """
+    if path is None:
+        data = _from_samples("the scenes of the package", load_samples(shipped.SCENES, "demo").samples, most_images)
+    elif (Path(path) / PROMPTS_FILE).is_file():
+        data = _from_folder(Path(path), most_images)
+    else:
+        data = _from_samples(str(path), load_samples(path, "train").samples, most_images)
+    return _checked(data)
+
+
+def _checked(data: CalibrationData) -> CalibrationData:
+    if not data.asked:
+        raise DataError(f"The calibration data {data.name} is empty: give a dataset, or pictures and {PROMPTS_FILE}.")
+    missing = [route for route, count in data.counts().items() if not count]
+    if missing:
+        raise DataError(
+            f"The calibration data {data.name} has no prompt on {' and '.join(missing)}; every route has weights of "
+            f"its own, so each needs some."
+        )
+    if len(data) < FEW_IMAGES:
+        logger.warning(
+            "Only %d calibration images in %s: ranges may be too narrow. Some %d of your own camera are better.",
+            len(data),
+            data.name,
+            MOST_IMAGES,
+        )
+    return data
+
+
+def _spread(items: list[Asked] | list[Sample] | list[Path], most: int) -> list[int]:
+    """The indices of at most ``most`` items, evenly spread."""
+    chosen = np.linspace(0, len(items) - 1, min(most, len(items))).round().astype(int)
+    return [int(index) for index in np.unique(chosen)]
+
+
+def _from_samples(name: str, samples: tuple[Sample, ...], most_images: int) -> CalibrationData:
+    rng = np.random.default_rng(SEED)
+    usable = [sample for sample in samples if sample.queries]
+    chosen = [usable[i] for i in _spread(usable, most_images)]
+    asked = tuple(Asked(sample.path, _prompts_of(sample, rng)) for sample in chosen)
+    return CalibrationData(name, asked, tuple(chosen))
+
+
+def _prompts_of(sample: Sample, rng: np.random.Generator) -> tuple[Prompt, ...]:
+    """As many prompts of each route as there are, up to ``PROMPTS_PER_IMAGE`` in all; some with a box."""
+    prompts = []
+    for route in ROUTES:
+        queries = [query for query in sample.queries if query.route == route]
+        for i in sorted(rng.permutation(len(queries))[: PROMPTS_PER_IMAGE // len(ROUTES)]):
+            query, boxes = queries[i], []
+            if query.targets and rng.integers(BOXED) == 0:
+                boxes = [Box(*sample.instances[query.targets[0]].box)]
+            prompts.append(Prompt(query.text, route, boxes))
+    return tuple(prompts)
+
+
+def _from_folder(folder: Path, most_images: int) -> CalibrationData:
+    prompts = tuple(_read_prompts(folder / PROMPTS_FILE))
+    pictures = sorted(file for file in folder.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES)
+    for picture in pictures:
+        read_image(picture)  # an unreadable one is named before hours of work
+    asked = []
+    for turn, i in enumerate(_spread(pictures, most_images)):
+        first = turn * PROMPTS_PER_IMAGE % max(len(prompts), 1)
+        asked.append(Asked(pictures[i], (prompts[first:] + prompts[:first])[:PROMPTS_PER_IMAGE]))
+    return CalibrationData(str(folder), tuple(asked))
+
+
+def _read_prompts(file: Path) -> Iterator[Prompt]:
+    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        route, colon, text = line.partition(":")
+        if not colon or route.strip() not in ROUTES or not text.strip():
+            raise DataError(
+                f"{file}, line {number}: {line!r} is not of the form ROUTE: TEXT with a route of {', '.join(ROUTES)}."
+            )
+        yield Prompt(text.strip(), route.strip())

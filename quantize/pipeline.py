@@ -1,0 +1,83 @@
+"""A float model and calibration data in, the three graphs with integers out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import nn
+
+from sam3i_edge.export.modules import graph_modules
+from sam3i_edge.graphs import GraphSpec, Limits
+from sam3i_edge.model import Sam3i
+from sam3i_edge.quantize.auto import Budget, find_recipe
+from sam3i_edge.quantize.calibration import CalibrationData
+from sam3i_edge.quantize.embedding import quantize_embedding
+from sam3i_edge.quantize.inputs import GraphInputs
+from sam3i_edge.quantize.ptq import Layer, quantize_graph
+from sam3i_edge.quantize.quantizer import SCHEMES
+from sam3i_edge.quantize.recipe import GRAPHS, Recipe
+from sam3i_edge.quantize.smoothing import smooth
+from sam3i_edge.tokenizer import Tokenizer
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class QuantizedModel:
+    """The three graphs, the recipe with every block's line filled in, and each layer's own error by graph."""
+
+    modules: dict[str, nn.Module]
+    recipe: Recipe
+    layers: dict[str, tuple[Layer, ...]]
+    note: str
+    """How the recipe came about."""
+
+
+@torch.no_grad()
+def quantize_model(
+    model: Sam3i,
+    specs: Mapping[str, GraphSpec],
+    limits: Limits,
+    tokenizer: Tokenizer,
+    recipe: Recipe,
+    scheme: str,
+    data: CalibrationData,
+    budget: Budget | None = None,
+    progress: Progress = lambda message: None,
+) -> QuantizedModel:
+    """Quantize a model, for a runtime that wants activations by ``scheme`` (``targets.INT8_SCHEMES``).
+
+    ``model`` is smoothed in place, which changes nothing in floating point, and its token table becomes int8. The data
+    is read once per step and graph, never held. With a ``budget`` the blocks' lines are searched for.
+
+    Raises:
+        ConfigError: the recipe names a block that there is not.
+        ExportError: no recipe keeps the budget.
+    """
+    modules = graph_modules(model, limits)
+    inputs = GraphInputs(modules, data, tokenizer, limits, model.config.image_size)
+    if recipe.smooth:
+        progress("smoothing: outliers behind LayerNorms move into the weights")
+        smooth(model, recipe.smooth, inputs.run)
+    if recipe.embedding == "int8":
+        quantize_embedding(model)
+    note = f"calibrated on {data.name}, {len(data)} images"
+    if budget:
+        found = find_recipe(modules, model.config, specs, recipe, scheme, inputs, budget, progress)
+        recipe = found.recipe
+        note += f"\nsearched: at most {budget.max_drop} points on {len(budget.samples)} other images; {found.drop}"
+    quantized = {}
+    for name in GRAPHS:
+        progress(f"quantizing the {name} graph on {len(data)} images")
+        quantized[name] = quantize_graph(
+            modules[name], specs[name], name, recipe, SCHEMES[scheme], partial(inputs.of, name)
+        )
+    return QuantizedModel(
+        {name: result.module for name, result in quantized.items()},
+        recipe.with_blocks({name: result.table for name, result in quantized.items()}),
+        {name: result.layers for name, result in quantized.items()},
+        note,
+    )

@@ -1,0 +1,202 @@
+"""Post-training quantization with torchao's PT2E: export, prepare, calibrate, correct, convert."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.fx import GraphModule, Node
+
+from sam3i_edge.export.convert import free_shapes, quiet
+from sam3i_edge.export.modules import example
+from sam3i_edge.graphs import GraphSpec
+from sam3i_edge.quantize.inputs import Inputs
+from sam3i_edge.quantize.quantizer import (
+    OUTPUT_AXIS,
+    BlockQuantizer,
+    Scheme,
+    block_of,
+    quantizable_nodes,
+    weighted_nodes,
+)
+from sam3i_edge.quantize.recipe import Recipe
+from sam3i_edge.quantize.simulate import FakeQuantizers, Simulated, fake_quantizers
+
+Data = Callable[[], Iterable[Inputs]]
+"""A graph's inputs on the calibration data, from the beginning at every call."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """What quantization does to one linear layer or convolution, with the float model's own input."""
+
+    block: str
+    sqnr_db: float
+    macs: int
+    """Multiply-accumulates of one call."""
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """A graph twice: in floating point, and with the observers that have seen the calibration data."""
+
+    traced: GraphModule
+    prepared: GraphModule
+    table: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """A graph with its integers in, the table it was made by, and the error of each layer on its own."""
+
+    module: GraphModule
+    table: dict[str, str]
+    layers: tuple[Layer, ...]
+
+
+def trace(module: nn.Module, spec: GraphSpec) -> GraphModule:
+    """``module`` as PT2E wants it: a graph of core operators, the number of prompts left free."""
+    inputs = tuple(example(value) for value in spec.inputs)
+    with quiet():
+        program = torch.export.export(module.eval(), inputs, dynamic_shapes=free_shapes(spec))
+        return program.module()
+
+
+def blocks(graph: GraphModule) -> list[str]:
+    """The blocks of a traced graph, in order."""
+    return list(dict.fromkeys(block_of(node) for node in quantizable_nodes(graph)))
+
+
+@torch.no_grad()
+def calibrate(
+    module: nn.Module,
+    spec: GraphSpec,
+    table: Callable[[list[str]], dict[str, str]],
+    observer: str,
+    scheme: Scheme,
+    data: Data,
+) -> Calibrated:
+    """Show a graph the calibration data.
+
+    Args:
+        module: the float graph (see ``export.modules``); it is not changed.
+        spec: its inputs and outputs.
+        table: from the names of its blocks to what each computes in.
+        observer: of ``recipe.OBSERVERS``.
+        scheme: the runtime's.
+        data: its inputs.
+    """
+    from torchao.quantization.pt2e.quantize_pt2e import prepare_pt2e
+
+    traced = trace(module, spec)
+    chosen = table(blocks(traced))
+    with quiet():
+        prepared = prepare_pt2e(trace(module, spec), BlockQuantizer(chosen, scheme, observer))
+        for inputs in data():
+            prepared(*inputs)
+    return Calibrated(traced, prepared, chosen)
+
+
+def quantize_graph(
+    module: nn.Module, spec: GraphSpec, name: str, recipe: Recipe, scheme: Scheme, data: Data
+) -> Quantized:
+    """Quantize the graph ``name`` (``vision``, ``text`` or ``grounding``) by a recipe; see ``calibrate``.
+
+    Raises:
+        ConfigError: the recipe names a block that the graph does not have.
+    """
+    from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e
+
+    found = calibrate(module, spec, lambda names: recipe.filled(name, names), recipe.observer, scheme, data)
+    with quiet(), torch.no_grad():
+        errors = LayerErrors(found.traced, fake_quantizers(found.prepared))
+        for inputs in data():
+            errors.run(*inputs)
+        converted = convert_pt2e(found.prepared)
+        if recipe.bias_correction:
+            _correct(converted, errors.means())
+    return Quantized(converted, found.table, errors.layers())
+
+
+class LayerErrors(Simulated):
+    """Runs the float graph, and beside each layer its twin in int8, on the same input."""
+
+    def __init__(self, graph: GraphModule, quantizers: FakeQuantizers) -> None:
+        super().__init__(graph, quantizers)
+        self._nodes: dict[str, Node] = {}
+        self._macs: dict[str, int] = {}
+        self._sums: dict[str, Tensor] = {}
+        self._counts: dict[str, int] = {}
+        self._power: dict[str, tuple[float, float]] = {}
+
+    def run_node(self, n: Node) -> Any:
+        result = super().run_node(n)
+        if n.name in self.blocks:
+            args, kwargs = self.fetch_args_kwargs_from_env(n)
+            if n.name not in self._nodes:
+                self._nodes[n.name], self._macs[n.name] = n, macs(n, args[1], result)
+            self._count(n, self.in_int8(n, args, kwargs) - result, result)
+        return result
+
+    def _count(self, node: Node, error: Tensor, result: Tensor) -> None:
+        by_channel = error.flatten(0, -2).T if node.target is torch.ops.aten.linear.default else error.transpose(0, 1)
+        name, by_channel = node.name, by_channel.flatten(1)
+        self._sums[name] = self._sums.get(name, torch.zeros(len(by_channel))) + by_channel.sum(1)
+        self._counts[name] = self._counts.get(name, 0) + by_channel.shape[1]
+        signal, noise = self._power.get(name, (0.0, 0.0))
+        self._power[name] = signal + float(result.square().sum()), noise + float(error.square().sum())
+
+    def means(self) -> dict[str, Tensor]:
+        """The mean error of each layer's output channels, by the node's name."""
+        return {name: total / self._counts[name] for name, total in self._sums.items()}
+
+    def layers(self) -> tuple[Layer, ...]:
+        """What became of each layer."""
+        return tuple(Layer(self.blocks[name], decibels(*self._power[name]), self._macs[name]) for name in self._power)
+
+
+def macs(node: Node, weight: Tensor, result: Tensor) -> int:
+    """Multiply-accumulates of a layer: every output value sums over one output channel's weights."""
+    if node.target is torch.ops.aten.conv_transpose2d.input:  # its strides equal its kernels
+        return result.numel() * weight.shape[0]
+    return result.numel() * (weight.numel() // weight.shape[OUTPUT_AXIS[node.target]])
+
+
+def decibels(signal: float, noise: float) -> float:
+    """The ratio of two powers in dB."""
+    return 10 * math.log10(max(signal, 1e-30) / max(noise, 1e-30))
+
+
+def _correct(converted: GraphModule, errors: dict[str, Tensor]) -> None:
+    """Take each layer's mean error off its bias. A bias may be a slice of a parameter: it gets one of its own."""
+    for node in list(weighted_nodes(converted)):
+        source = node.args[2] if len(node.args) > 2 else None
+        bias = _constant(converted, source) if isinstance(source, Node) else None
+        if bias is None or node.name not in errors:
+            continue
+        attribute = f"corrected_bias_{node.name}"
+        converted.register_buffer(attribute, bias - errors[node.name])
+        with converted.graph.inserting_before(node):
+            node.update_arg(2, converted.graph.get_attr(attribute))
+    converted.graph.eliminate_dead_code()
+    converted.recompile()
+
+
+def _constant(graph: GraphModule, node: Node) -> Tensor | None:
+    """The value of a node that depends on parameters alone, or None."""
+    if node.op == "get_attr":
+        value: Any = graph
+        for part in str(node.target).split("."):
+            value = getattr(value, part)
+        return value.detach() if isinstance(value, Tensor) else None
+    if node.op != "call_function" or not callable(node.target):
+        return None
+    sources = [_constant(graph, arg) if isinstance(arg, Node) else arg for arg in node.args]
+    if any(isinstance(arg, Node) and source is None for arg, source in zip(node.args, sources, strict=True)):
+        return None
+    result = node.target(*sources, **node.kwargs)
+    return result if isinstance(result, Tensor) else None

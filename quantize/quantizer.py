@@ -1,0 +1,113 @@
+"""Our quantizer for torchao's PT2E: it knows the blocks of SAM3-I and asks int8 of those that a recipe names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.fx import GraphModule, Node
+from torchao.quantization.pt2e import PerChannelMinMaxObserver
+from torchao.quantization.pt2e.quantizer import QuantizationAnnotation, QuantizationSpec, Quantizer
+
+from sam3i_edge.quantize.observers import ACTIVATION_OBSERVERS, LEAST_SCALE
+
+_ATEN = torch.ops.aten
+OUTPUT_AXIS: dict[Any, int] = {_ATEN.linear.default: 0, _ATEN.conv2d.default: 0, _ATEN.conv_transpose2d.input: 1}
+"""The operators that are quantized, and which side of their weight has a scale for each output channel. Never softmax
+or LayerNorm; nor the products of attention, whose int8 was no faster."""
+
+LEAST_WIDTH = 16
+"""Thinner layers (of box coordinates) are left alone: eight bits are too few for a place, and there is no work."""
+
+LAYERS = ("Linear", "Conv2d", "ConvTranspose2d")
+PREFIXES = ("vision_backbone.", "language_backbone.", "model.")
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """How a runtime wants its integers; weights are symmetric int8 for all."""
+
+    activation: torch.dtype
+    lowest: int
+    highest: int
+    qscheme: torch.qscheme
+
+
+SCHEMES = {
+    "symmetric": Scheme(torch.int8, -127, 127, torch.per_tensor_symmetric),
+    "affine": Scheme(torch.uint8, 0, 255, torch.per_tensor_affine),
+}
+"""By the names of ``targets.INT8_SCHEMES``."""
+
+
+def block_of(node: Node) -> str:
+    """The block that a node of an exported graph belongs to: the innermost module that called it and is no mere layer.
+
+    A layer that the graph itself calls, of no module in between, is a block of its own.
+    """
+    called = [(_stripped(name), _type_name(kind)) for name, kind in node.meta["nn_module_stack"].values()]
+    inner = next((name for name, kind in reversed(called) if kind not in LAYERS), "")
+    return inner or called[-1][0]
+
+
+def _stripped(path: str) -> str:
+    for prefix in PREFIXES:
+        path = "" if path + "." == prefix else path.removeprefix(prefix)
+    return path
+
+
+def _type_name(kind: object) -> str:
+    return (kind if isinstance(kind, str) else getattr(kind, "__name__", "")).rpartition(".")[2]
+
+
+def weighted_nodes(graph: GraphModule) -> Iterator[Node]:
+    """The linear layers and convolutions of an exported graph, in order."""
+    return (node for node in graph.graph.nodes if node.target in OUTPUT_AXIS)
+
+
+def quantizable_nodes(graph: GraphModule) -> Iterator[Node]:
+    """Those of a traced graph that are not too thin to gain."""
+    return (node for node in weighted_nodes(graph) if _width(node) >= LEAST_WIDTH)
+
+
+def _width(node: Node) -> int:
+    """How many values each output value is summed over."""
+    shape = node.args[1].meta["val"].shape  # type: ignore[union-attr]
+    return int(shape.numel() // shape[OUTPUT_AXIS[node.target]])
+
+
+class BlockQuantizer(Quantizer):  # type: ignore[misc]
+    """Annotates inputs and weights of the blocks that compute in int8."""
+
+    def __init__(self, table: Mapping[str, str], scheme: Scheme, observer: str) -> None:
+        """Quantize what ``table`` (``Recipe.filled``) gives int8; ``observer`` is one of ``recipe.OBSERVERS``."""
+        super().__init__()
+        self._table = table
+        self._activation = QuantizationSpec(
+            scheme.activation,
+            ACTIVATION_OBSERVERS[observer].with_args(eps=LEAST_SCALE),
+            scheme.lowest,
+            scheme.highest,
+            scheme.qscheme,
+        )
+
+    def annotate(self, model: GraphModule) -> GraphModule:
+        """As torchao calls it."""
+        for node in quantizable_nodes(model):
+            if self._table[block_of(node)] == "int8":
+                weight = QuantizationSpec(
+                    torch.int8,
+                    PerChannelMinMaxObserver.with_args(eps=LEAST_SCALE),
+                    -127,
+                    127,
+                    torch.per_channel_symmetric,
+                    ch_axis=OUTPUT_AXIS[node.target],
+                )
+                inputs = {node.args[0]: self._activation, node.args[1]: weight}
+                node.meta["quantization_annotation"] = QuantizationAnnotation(inputs, _annotated=True)
+        return model
+
+    def validate(self, model: GraphModule) -> None:
+        """Nothing that annotate could have got wrong."""

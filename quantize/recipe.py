@@ -1,0 +1,115 @@
+"""The recipe of a quantized model: what each block computes in. A table that a person can read, edit and run again.
+
+A block is a module that owns linear layers or convolutions: one attention, one MLP, one stage of the pyramid.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from sam3i_edge import schema
+from sam3i_edge.errors import ConfigError, unknown_name
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+RECIPE_FILE = "recipe.toml"
+GRAPHS = ("vision", "text", "grounding")
+OBSERVERS = ("min-max", "percentile", "mse")
+CHOICES = ("int8", "fp32")
+
+DELICATE = (
+    "trunk.patch_embed",  # its input is the picture itself
+    "segmentation_head*",  # masks: every pixel counts, and there is nothing behind to make up for it
+    "dot_prod_scoring*",
+    "transformer.decoder.bbox_embed",
+    "transformer.decoder.presence_token_head",
+    "transformer.decoder.ref_point_head",
+    "transformer.decoder.boxRPB_embed_?",
+)
+"""Blocks that the default recipe leaves in fp32; a search may find others, or none."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to quantize. ``vision``, ``text`` and ``grounding`` give each block one of ``CHOICES``."""
+
+    observer: str = "mse"
+    """How the range of an activation is chosen: ``min-max``, ``percentile`` (99.99 %), or ``mse``, the range of the
+    least squared error."""
+    smooth: float = 0.5
+    """SmoothQuant's α: how much of the activations' outliers moves into the weights behind a LayerNorm; 0: nothing."""
+    bias_correction: bool = True
+    """Take the mean error of every quantized layer, on the calibration data, off its bias."""
+    embedding: str = "int8"
+    """What the token table is stored in, ``int8`` (a scale for each row) or ``fp32``. It is only read, never computed
+    with."""
+    vision: dict[str, str] = field(default_factory=dict)
+    text: dict[str, str] = field(default_factory=dict)
+    grounding: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.observer not in OBSERVERS:
+            raise ConfigError(unknown_name("observer", self.observer, OBSERVERS))
+        if self.embedding not in CHOICES:
+            raise ConfigError(unknown_name("embedding", self.embedding, CHOICES))
+        if not 0 <= self.smooth <= 1:
+            raise ConfigError(f"smooth is {self.smooth}; it must lie between 0 and 1.")
+        for graph in GRAPHS:
+            for block, choice in self.of(graph).items():
+                if choice not in CHOICES:
+                    raise ConfigError(f"{graph}.{block}: {unknown_name('precision', choice, CHOICES)}")
+
+    def of(self, graph: str) -> dict[str, str]:
+        """The table of one graph."""
+        table: dict[str, str] = getattr(self, graph)
+        return table
+
+    def filled(self, graph: str, blocks: Iterable[str]) -> dict[str, str]:
+        """What every block of a graph computes in: its own line, else the last pattern that fits, else the default.
+
+        Raises:
+            ConfigError: a line names no block of the graph.
+        """
+        names = list(blocks)
+        table = dict.fromkeys(names, "int8") | {n: "fp32" for n in names if any(fnmatchcase(n, d) for d in DELICATE)}
+        for pattern, choice in sorted(self.of(graph).items(), key=lambda line: line[0] in table):
+            matched = [name for name in names if name == pattern or fnmatchcase(name, pattern)]
+            if not matched:
+                raise ConfigError(f"recipe: {unknown_name(f'block of the {graph} graph', pattern, names)}")
+            table |= dict.fromkeys(matched, choice)
+        return table
+
+    def with_blocks(self, tables: Mapping[str, Mapping[str, str]]) -> Recipe:
+        """This recipe with the given tables, by graph."""
+        values: dict[str, Any] = {graph: dict(table) for graph, table in tables.items()}
+        return replace(self, **values)
+
+    def to_toml(self, note: str = "") -> str:
+        """As a file to read, edit and run again; ``note`` becomes a comment at its top."""
+        lines = [f"# {line}" for line in note.splitlines()]
+        lines += ["# Use it with: sam3i-edge export --precision int8 --recipe FILE"]
+        values = schema.plain(self)
+        lines += [f"{key} = {json.dumps(value)}" for key, value in values.items() if key not in GRAPHS]
+        for graph in GRAPHS:
+            lines += ["", f"[{graph}]", *(f"{json.dumps(name)} = {json.dumps(v)}" for name, v in values[graph].items())]
+        return "\n".join(lines) + "\n"
+
+
+def read_recipe(path: str | Path) -> Recipe:
+    """Read a ``recipe.toml``. Raises ConfigError naming the file."""
+    try:
+        content: Any = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        return schema.parse(Recipe, content)
+    except OSError as error:
+        raise ConfigError(f"Cannot read the recipe {path}: {error.strerror}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, schema.SchemaError, ConfigError) as error:
+        raise ConfigError(f"{path}: {error}") from error

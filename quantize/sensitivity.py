@@ -1,0 +1,150 @@
+"""How much each block suffers in int8: alone, all others in floating point, by what it does to the answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+
+from sam3i_edge.graphs import GraphSpec
+from sam3i_edge.instances import sigmoid
+from sam3i_edge.quantize.inputs import Inputs
+from sam3i_edge.quantize.ptq import LayerErrors, calibrate, decibels
+from sam3i_edge.quantize.quantizer import SCHEMES
+from sam3i_edge.quantize.recipe import GRAPHS, Recipe
+from sam3i_edge.quantize.simulate import Simulated, fake_quantizers
+from sam3i_edge.verify import align
+
+FEATURES, TEXT = slice(0, 3), 3
+"""Where the grounding graph's inputs hold what the other two graphs put out."""
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """What int8 does to the answers in one block."""
+
+    graph: str
+    block: str
+    noise: float
+    """Noise over signal, in the masks and in the scores, summed. Small ones of several blocks add up."""
+    sqnr_db: float
+    """The worst of its own layers', before anything is passed on."""
+    macs: int
+    """Multiply-accumulates that become integer, per image or per prompt."""
+
+    @property
+    def answer_sqnr_db(self) -> float:
+        """``noise`` in dB."""
+        return decibels(1.0, self.noise)
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """The three graphs with every block's int8 at hand, and nothing quantized yet."""
+
+    graphs: dict[str, Simulated]
+    sqnr_db: dict[tuple[str, str], float]
+    """By graph and block."""
+    macs: dict[tuple[str, str], int]
+
+    def use(self, int8: Iterable[tuple[str, str]]) -> None:
+        """Let these blocks, and no others, compute in int8."""
+        chosen = set(int8)
+        for name, graph in self.graphs.items():
+            graph.int8 = {block for of_graph, block in chosen if of_graph == name}
+
+
+def simulate(
+    modules: Mapping[str, torch.nn.Module],
+    specs: Mapping[str, GraphSpec],
+    recipe: Recipe,
+    scheme: str,
+    inputs: Callable[[str], Iterable[Inputs]],
+) -> Simulation:
+    """Calibrate all blocks of all graphs once; ``inputs`` gives a graph's on the calibration data."""
+    graphs: dict[str, Simulated] = {}
+    sqnr: dict[tuple[str, str], float] = {}
+    macs: dict[tuple[str, str], int] = {}
+    for name in GRAPHS:
+        found = calibrate(
+            modules[name],
+            specs[name],
+            lambda blocks: dict.fromkeys(blocks, "int8"),
+            recipe.observer,
+            SCHEMES[scheme],
+            partial(inputs, name),
+        )
+        quantizers = fake_quantizers(found.prepared)
+        errors = LayerErrors(found.traced, quantizers)
+        with torch.no_grad():
+            errors.run(*next(iter(inputs(name))))
+        for layer in errors.layers():
+            key = (name, layer.block)
+            sqnr[key] = min(sqnr.get(key, layer.sqnr_db), layer.sqnr_db)
+            macs[key] = macs.get(key, 0) + layer.macs
+        graphs[name] = Simulated(found.traced, quantizers)
+    return Simulation(graphs, sqnr, macs)
+
+
+@torch.no_grad()
+def sensitivities(
+    simulation: Simulation,
+    cases: Iterable[tuple[tuple[Inputs, Inputs], Inputs]],
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    known: Mapping[tuple[str, str], float] | None = None,
+) -> list[Sensitivity]:
+    """Try every block alone.
+
+    Args:
+        simulation: its blocks are switched on and off.
+        cases: inputs of the vision and the text graph, and what the grounding graph is given for them.
+        progress: called after every block.
+        known: noise measured before, which is not measured again.
+    """
+    simulation.use(())
+    held = [(before, grounding, _answer(simulation, grounding)) for before, grounding in cases]
+    found = []
+    for number, (graph, block) in enumerate(simulation.macs, 1):
+        noise = (known or {}).get((graph, block))
+        if noise is None:
+            simulation.use([(graph, block)])
+            noise = float(np.mean([_noise(_rerun(simulation, graph, *case[:2]), case[2]) for case in held]))
+        key = (graph, block)
+        found.append(Sensitivity(graph, block, noise, simulation.sqnr_db[key], simulation.macs[key]))
+        progress(number, len(simulation.macs))
+    simulation.use(())
+    return found
+
+
+def _rerun(
+    simulation: Simulation, graph: str, before: tuple[Inputs, Inputs], grounding: Inputs
+) -> dict[str, np.ndarray]:
+    """The answer with the current blocks in int8; only what lies behind ``graph`` runs again."""
+    if graph == "vision":
+        grounding = (*simulation.graphs["vision"].run(*before[0]), *grounding[FEATURES.stop :])
+    elif graph == "text":
+        text = simulation.graphs["text"].run(*before[1])
+        grounding = (*grounding[:TEXT], text, *grounding[TEXT + 1 :])
+    return _answer(simulation, grounding)
+
+
+def _answer(simulation: Simulation, grounding: Inputs) -> dict[str, np.ndarray]:
+    names = ("logits", "presence", "boxes", "masks", "query_index")
+    return dict(zip(names, (value.numpy() for value in simulation.graphs["grounding"].run(*grounding)), strict=True))
+
+
+def _noise(found: dict[str, np.ndarray], wanted: dict[str, np.ndarray]) -> float:
+    aligned = align(found, wanted["query_index"])
+    total = 0.0
+    for pair in ((aligned["masks"], wanted["masks"]), (_scores(aligned), _scores(wanted))):
+        actual, reference = (values.astype(np.float64) for values in pair)
+        total += float(np.square(actual - reference).sum() / max(np.square(reference).sum(), 1e-12))
+    return total
+
+
+def _scores(answer: dict[str, np.ndarray]) -> np.ndarray:
+    scores: np.ndarray = sigmoid(answer["logits"]) * sigmoid(answer["presence"])
+    return scores

@@ -1,0 +1,82 @@
+"""An int8 bundle: its integers run in integer kernels, and it says what it was made by."""
+
+import numpy as np
+import onnx
+import onnxruntime
+import openvino
+import pytest
+
+from sam3i_edge import Segmenter
+from sam3i_edge.bundle import open_bundle
+from sam3i_edge.golden import read_golden
+from sam3i_edge.quantize.recipe import read_recipe
+from sam3i_edge.verify import verify
+from tests.conftest import CASES
+
+GRAPHS = ("vision", "text", "grounding")
+
+
+def quantized_layers(file):
+    """How many linear layers and convolutions of a graph read an int8 weight."""
+    graph = onnx.load(file).graph
+    int8 = {w.name for w in graph.initializer if w.data_type == onnx.TensorProto.INT8}
+    dequantized = {n.output[0] for n in graph.node if n.op_type == "DequantizeLinear" and n.input[0] in int8}
+    layers = [n for n in graph.node if n.op_type in ("MatMul", "Gemm", "Conv", "ConvTranspose")]
+    return sum(n.input[1] in dequantized for n in layers)
+
+
+@pytest.mark.parametrize("graph", GRAPHS)
+def test_openvino_runs_every_quantized_layer_in_an_integer_kernel(int8_bundles, graph):
+    file = int8_bundles / "intel-cpu/graphs" / f"{graph}.onnx"
+    compiled = openvino.Core().compile_model(str(file), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    info = [dict(op.get_rt_info()) for op in compiled.get_runtime_model().get_ordered_ops()]
+    layers = [i for i in info if i["layerType"] in ("FullyConnected", "MatMul", "Convolution", "Deconvolution")]
+    integer = [i for i in layers if i["runtimePrecision"] in ("i8", "u8")]
+    wanted = quantized_layers(file)
+    assert wanted > 0
+    assert len(integer) >= wanted, [(i["layerType"], i["runtimePrecision"], i["originalLayersNames"]) for i in layers]
+
+
+@pytest.mark.parametrize("graph", GRAPHS)
+def test_onnx_runtime_runs_every_quantized_layer_in_an_integer_kernel(int8_bundles, graph, tmp_path):
+    file = int8_bundles / "x86-cpu/graphs" / f"{graph}.onnx"
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "optimized.onnx")
+    onnxruntime.InferenceSession(str(file), options, ["CPUExecutionProvider"], disabled_optimizers=["MatMulAddFusion"])
+    kernels = [node.op_type for node in onnx.load(tmp_path / "optimized.onnx").graph.node]
+    integer = sum(kernel in ("MatMulIntegerToFloat", "QLinearMatMul", "QLinearConv", "QGemm") for kernel in kernels)
+    assert integer >= quantized_layers(file) > 0, sorted(set(kernels))
+
+
+@pytest.mark.parametrize("target", ["intel-cpu", "x86-cpu"])
+def test_it_answers_within_its_tolerance_and_says_what_it_was_made_by(int8_bundles, target):
+    manifest = open_bundle(int8_bundles / target).manifest
+    assert manifest.precision == "int8"
+    made_by = manifest.quantization
+    assert made_by.calibration_images == 6
+    assert min(made_by.calibration_prompts.values()) >= 6
+    assert made_by.recipe == read_recipe(int8_bundles / target / "recipe.toml")
+    assert made_by.recipe.vision["trunk.blocks.0.attn"] == "int8"
+    assert made_by.recipe.vision["trunk.patch_embed"] == "fp32"
+    with Segmenter.load(int8_bundles / target) as segmenter:
+        verdict = verify(segmenter, read_golden(int8_bundles / target))
+    assert verdict.passed, verdict.problem
+    assert verdict.precision == "int8"
+
+
+def test_it_is_much_smaller(bundle, int8_bundles):
+    def weights(path):
+        return sum(file.stat().st_size for file in (path / "graphs").iterdir())
+
+    assert weights(int8_bundles / "intel-cpu") < 0.4 * weights(bundle)  # the small model is mostly its token table
+
+
+def test_it_answers_alike_in_both_runtimes(int8_bundles):
+    found = []
+    for target in ("intel-cpu", "x86-cpu"):
+        with Segmenter.load(int8_bundles / target, threshold=0.0) as segmenter:
+            outputs = segmenter.encode(CASES[0].image).features
+            found.append({name: np.asarray(value) for name, value in outputs.items()})
+    for name, value in found[0].items():
+        noise, signal = np.square(value - found[1][name]).sum(), np.square(value).sum()
+        assert 10 * np.log10(signal / noise) > 20, name
