@@ -18,6 +18,7 @@ def fold_weight_transposes(model: onnx_ir.Model) -> None:
     The exporter leaves the transpose of a linear layer's weight behind the dequantization, where no runtime looks for
     an integer kernel's weight.
     """
+    done: dict[str, onnx_ir.Value] = {}  # a module that is called several times has several transposes of one weight
     for node in list(model.graph):
         dequantize = node.inputs[0].producer() if node.op_type == "Transpose" and node.inputs[0] is not None else None
         if dequantize is None or dequantize.op_type != "DequantizeLinear":
@@ -26,11 +27,15 @@ def fold_weight_transposes(model: onnx_ir.Model) -> None:
         if weight is None or weight.const_value is None or weight.const_value.numpy().ndim != 2:
             continue
         name = f"{weight.name}_transposed"
-        values = onnx_ir.tensor(np.ascontiguousarray(weight.const_value.numpy().T), name=name)
-        transposed = onnx_ir.Value(name=name, const_value=values, shape=onnx_ir.Shape(values.shape), type=weight.type)
-        model.graph.initializers[name] = transposed
-        replacement = onnx_ir.node("DequantizeLinear", [transposed, *dequantize.inputs[1:]], attributes={"axis": 1})
-        replacement.outputs[0].name = f"{name}_dequantized"
-        model.graph.insert_before(node, replacement)
-        onnx_ir.convenience.replace_all_uses_with(node.outputs[0], replacement.outputs[0])
+        if name not in done:
+            values = onnx_ir.tensor(np.ascontiguousarray(weight.const_value.numpy().T), name=name)
+            transposed = onnx_ir.Value(
+                name=name, const_value=values, shape=onnx_ir.Shape(values.shape), type=weight.type
+            )
+            model.graph.initializers[name] = transposed
+            replacement = onnx_ir.node("DequantizeLinear", [transposed, *dequantize.inputs[1:]], attributes={"axis": 1})
+            done[name] = replacement.outputs[0]
+            done[name].name = f"{name}_dequantized"
+            model.graph.insert_before(node, replacement)
+        onnx_ir.convenience.replace_all_uses_with(node.outputs[0], done[name])
     passes.RemoveUnusedNodesPass()(model)

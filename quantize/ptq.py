@@ -16,7 +16,7 @@ from sam3i_edge.export.modules import example
 from sam3i_edge.graphs import GraphSpec
 from sam3i_edge.quantize.inputs import Inputs
 from sam3i_edge.quantize.quantizer import (
-    OUTPUT_AXIS,
+    LINEAR,
     BlockQuantizer,
     Scheme,
     block_of,
@@ -138,12 +138,12 @@ class LayerErrors(Simulated):
         if n.name in self.blocks:
             args, kwargs = self.fetch_args_kwargs_from_env(n)
             if n.name not in self._nodes:
-                self._nodes[n.name], self._macs[n.name] = n, macs(n, args[1], result)
+                self._nodes[n.name], self._macs[n.name] = n, macs(args[1], result)
             self._count(n, self.in_int8(n, args, kwargs) - result, result)
         return result
 
     def _count(self, node: Node, error: Tensor, result: Tensor) -> None:
-        by_channel = error.flatten(0, -2).T if node.target is torch.ops.aten.linear.default else error.transpose(0, 1)
+        by_channel = error.flatten(0, -2).T if node.target is LINEAR else error.transpose(0, 1)
         name, by_channel = node.name, by_channel.flatten(1)
         self._sums[name] = self._sums.get(name, torch.zeros(len(by_channel))) + by_channel.sum(1)
         self._counts[name] = self._counts.get(name, 0) + by_channel.shape[1]
@@ -159,11 +159,9 @@ class LayerErrors(Simulated):
         return tuple(Layer(self.blocks[name], decibels(*self._power[name]), self._macs[name]) for name in self._power)
 
 
-def macs(node: Node, weight: Tensor, result: Tensor) -> int:
+def macs(weight: Tensor, result: Tensor) -> int:
     """Multiply-accumulates of a layer: every output value sums over one output channel's weights."""
-    if node.target is torch.ops.aten.conv_transpose2d.input:  # its strides equal its kernels
-        return result.numel() * weight.shape[0]
-    return result.numel() * (weight.numel() // weight.shape[OUTPUT_AXIS[node.target]])
+    return result.numel() * weight[0].numel()
 
 
 def decibels(signal: float, noise: float) -> float:

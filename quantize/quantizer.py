@@ -14,14 +14,16 @@ from torchao.quantization.pt2e.quantizer import QuantizationAnnotation, Quantiza
 from sam3i_edge.quantize.observers import ACTIVATION_OBSERVERS, LEAST_SCALE
 
 _ATEN = torch.ops.aten
-OUTPUT_AXIS: dict[Any, int] = {_ATEN.linear.default: 0, _ATEN.conv2d.default: 0, _ATEN.conv_transpose2d.input: 1}
-"""The operators that are quantized, and which side of their weight has a scale for each output channel. Never softmax
-or LayerNorm; nor the products of attention, whose int8 was no faster."""
+LINEAR, CONV = _ATEN.linear.default, _ATEN.conv2d.default
+QUANTIZED: tuple[Any, ...] = (LINEAR, CONV)
+"""The operators that are quantized; the first side of their weight has a scale for each output channel. Never softmax,
+LayerNorm or the products of attention. Nor transposed convolutions: ONNX Runtime has no integer kernel for them, and
+OpenVINO took it for one of three."""
 
 LEAST_WIDTH = 16
 """Thinner layers (of box coordinates) are left alone: eight bits are too few for a place, and there is no work."""
 
-LAYERS = ("Linear", "Conv2d", "ConvTranspose2d")
+LAYERS = ("Linear", "Conv2d")
 PREFIXES = ("vision_backbone.", "language_backbone.", "model.")
 
 
@@ -33,11 +35,13 @@ class Scheme:
     lowest: int
     highest: int
     qscheme: torch.qscheme
+    conv_outputs: bool
+    """Whether an integer convolution must put out integers, too, to be one."""
 
 
 SCHEMES = {
-    "symmetric": Scheme(torch.int8, -127, 127, torch.per_tensor_symmetric),
-    "affine": Scheme(torch.uint8, 0, 255, torch.per_tensor_affine),
+    "symmetric": Scheme(torch.int8, -127, 127, torch.per_tensor_symmetric, conv_outputs=False),
+    "affine": Scheme(torch.uint8, 0, 255, torch.per_tensor_affine, conv_outputs=True),
 }
 """By the names of ``targets.INT8_SCHEMES``."""
 
@@ -64,18 +68,18 @@ def _type_name(kind: object) -> str:
 
 def weighted_nodes(graph: GraphModule) -> Iterator[Node]:
     """The linear layers and convolutions of an exported graph, in order."""
-    return (node for node in graph.graph.nodes if node.target in OUTPUT_AXIS)
+    return (node for node in graph.graph.nodes if node.target in QUANTIZED)
 
 
 def quantizable_nodes(graph: GraphModule) -> Iterator[Node]:
-    """Those of a traced graph that are not too thin to gain."""
-    return (node for node in weighted_nodes(graph) if _width(node) >= LEAST_WIDTH)
+    """Those of a traced graph that have work in them."""
+    return (node for node in weighted_nodes(graph) if _has_work(node))
 
 
-def _width(node: Node) -> int:
-    """How many values each output value is summed over."""
-    shape = node.args[1].meta["val"].shape  # type: ignore[union-attr]
-    return int(shape.numel() // shape[OUTPUT_AXIS[node.target]])
+def _has_work(node: Node) -> bool:
+    """Neither too thin, nor a linear layer on a single row per prompt (a Gemm, which has no integer kernel alone)."""
+    values, weight = (source.meta["val"] for source in node.args[:2] if isinstance(source, Node))
+    return int(weight.shape[1:].numel()) >= LEAST_WIDTH and values.dim() > 2
 
 
 class BlockQuantizer(Quantizer):  # type: ignore[misc]
@@ -85,6 +89,7 @@ class BlockQuantizer(Quantizer):  # type: ignore[misc]
         """Quantize what ``table`` (``Recipe.filled``) gives int8; ``observer`` is one of ``recipe.OBSERVERS``."""
         super().__init__()
         self._table = table
+        self._conv_outputs = scheme.conv_outputs
         self._activation = QuantizationSpec(
             scheme.activation,
             ACTIVATION_OBSERVERS[observer].with_args(eps=LEAST_SCALE),
@@ -103,10 +108,11 @@ class BlockQuantizer(Quantizer):  # type: ignore[misc]
                     -127,
                     127,
                     torch.per_channel_symmetric,
-                    ch_axis=OUTPUT_AXIS[node.target],
+                    ch_axis=0,
                 )
                 inputs = {node.args[0]: self._activation, node.args[1]: weight}
-                node.meta["quantization_annotation"] = QuantizationAnnotation(inputs, _annotated=True)
+                output = self._activation if node.target is CONV and self._conv_outputs else None
+                node.meta["quantization_annotation"] = QuantizationAnnotation(inputs, output, _annotated=True)
         return model
 
     def validate(self, model: GraphModule) -> None:

@@ -6,6 +6,9 @@ import pytest
 
 from sam3i_edge.export import export
 from tests.conftest import PARITY
+from tests.train.conftest import shapes
+
+__all__ = ["shapes"]  # a fixture that the training's tests have, too
 
 
 @pytest.fixture(scope="session")

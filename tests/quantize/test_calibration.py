@@ -1,0 +1,88 @@
+"""Calibration data from a dataset, a folder or the package; what is wrong with it is said before any work."""
+
+import json
+import logging
+
+import pytest
+from PIL import Image
+
+from sam3i_edge.errors import DataError, ImageError
+from sam3i_edge.prompt import ROUTES
+from sam3i_edge.quantize.calibration import load_calibration
+
+LINES = [
+    "# what the robot is asked",
+    "concept: mug",
+    "simple: the mug on the left",
+    "complex: what you would drink from",
+]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for number in range(3):
+        Image.new("RGB", (40, 30), (number * 40, 90, 120)).save(tmp_path / f"{number}.png")
+    (tmp_path / "prompts.txt").write_text("\n".join(LINES))
+    return tmp_path
+
+
+def test_the_scenes_of_the_package(caplog):
+    with caplog.at_level(logging.WARNING):
+        data = load_calibration(None)
+    assert len(data) == len(data.samples) == 6
+    assert data.counts() == dict.fromkeys(ROUTES, 6)
+    assert "Only 6 calibration images" in caplog.text
+
+
+def test_a_folder_of_pictures_and_a_text_file(folder):
+    data = load_calibration(folder)
+    assert data.counts() == dict.fromkeys(ROUTES, 3)
+    shapes = [(image.shape, [prompt.text for prompt in prompts]) for image, prompts in data]
+    assert [shape for shape, _ in shapes] == [(30, 40, 3)] * 3
+    assert {text for _, texts in shapes for text in texts} == {line.split(": ")[1] for line in LINES[1:]}
+
+
+def test_a_dataset(shapes):
+    data = load_calibration(shapes)
+    assert min(data.counts().values()) > 0
+    assert all(prompt.text for item in data.asked for prompt in item.prompts)
+
+
+def test_the_hash_is_of_pictures_and_prompts(folder):
+    before = load_calibration(folder).sha256()
+    assert load_calibration(folder).sha256() == before
+    (folder / "prompts.txt").write_text("\n".join([*LINES, "concept: cup"]))
+    with_prompt = load_calibration(folder).sha256()
+    Image.new("RGB", (40, 30), (1, 2, 3)).save(folder / "0.png")
+    assert len({before, with_prompt, load_calibration(folder).sha256()}) == 3
+
+
+def test_a_route_without_prompts(folder):
+    (folder / "prompts.txt").write_text("\n".join(LINES[:2]))
+    with pytest.raises(DataError, match="has no prompt on simple and complex; every route has weights of its own"):
+        load_calibration(folder)
+
+
+def test_an_unreadable_picture(folder):
+    (folder / "2.png").write_bytes(b"no picture")
+    with pytest.raises(ImageError, match=r"2\.png"):
+        load_calibration(folder)
+
+
+def test_no_pictures(folder):
+    for picture in folder.glob("*.png"):
+        picture.unlink()
+    with pytest.raises(DataError, match="is empty: give a dataset, or pictures and prompts.txt"):
+        load_calibration(folder)
+
+
+def test_a_dataset_without_images(tmp_path):
+    (tmp_path / "sam3i_train.json").write_text(json.dumps({"images": [], "annotations": []}))
+    with pytest.raises(DataError):
+        load_calibration(tmp_path)
+
+
+def test_a_line_that_is_no_prompt(folder):
+    (folder / "prompts.txt").write_text("concept: mug\nsimpel: the mug")
+    with pytest.raises(DataError, match=r"prompts.txt, line 2: 'simpel: the mug' is not of the form ROUTE: TEXT"):
+        load_calibration(folder)

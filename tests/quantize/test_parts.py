@@ -1,0 +1,98 @@
+"""What quantization does to single layers: smoothing, the token table, observers, the bias."""
+
+import pytest
+import torch
+from torch import nn
+
+from sam3i_edge.export.modules import graph_modules
+from sam3i_edge.graphs import GraphSpec, TensorSpec, default_limits, graph_specs
+from sam3i_edge.quantize.embedding import Int8Embedding
+from sam3i_edge.quantize.observers import ACTIVATION_OBSERVERS
+from sam3i_edge.quantize.ptq import quantize_graph
+from sam3i_edge.quantize.quantizer import SCHEMES
+from sam3i_edge.quantize.recipe import Recipe
+from sam3i_edge.quantize.smoothing import pairs, smooth
+from tests.train.conftest import TINY, tiny_model
+
+IMAGE = torch.randint(0, 255, (1, 56, 56, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+
+
+def test_smoothing_changes_nothing_in_floating_point_and_evens_out_channels():
+    model = tiny_model().eval()
+    with torch.no_grad():
+        model.backbone.vision_backbone.trunk.blocks[0].norm1.weight[3] = 50.0  # an outlier
+    vision = graph_modules(model, default_limits(TINY))["vision"]
+    with torch.no_grad():
+        before = vision(IMAGE)
+        smooth(model, 0.5, lambda: vision(IMAGE) and None)
+        after = vision(IMAGE)
+    for a, b in zip(before, after, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
+    norm = model.backbone.vision_backbone.trunk.blocks[0].norm1.weight.detach().abs()
+    assert norm.max() / norm.median() < 25
+
+
+def test_every_norm_of_a_pair_is_read_by_its_weights():
+    for pair in pairs(tiny_model()):
+        assert all(weight.shape[1] == pair.norm.normalized_shape[0] for weight in pair.weights)
+
+
+def test_the_token_table_keeps_its_rows():
+    table = torch.randn(50, 16, generator=torch.Generator().manual_seed(0)) * torch.logspace(-3, 1, 50)[:, None]
+    tokens = torch.arange(50)[None]
+    found = Int8Embedding(table)(tokens)[0]
+    assert ((found - table).abs().amax(1) <= table.abs().amax(1) / 254 * 1.001).all()
+    assert Int8Embedding(torch.zeros(3, 4))(torch.tensor([[1]])).eq(0).all()
+
+
+@pytest.mark.parametrize(("name", "reach"), [("min-max", (99, 101)), ("percentile", (3, 30)), ("mse", (3, 99.9))])
+def test_observers_deal_with_an_outlier(name, reach):
+    values = torch.randn(200_000, generator=torch.Generator().manual_seed(0))
+    values[0] = 100.0
+    observer = ACTIVATION_OBSERVERS[name](
+        dtype=torch.int8, quant_min=-127, quant_max=127, qscheme=torch.per_tensor_symmetric
+    )
+    observer(values)
+    scale, _ = observer.calculate_qparams()
+    assert reach[0] <= float(scale) * 127 <= reach[1]
+
+
+class Linear(nn.Module):
+    """One block with one layer, for inputs that are all positive: rounding has a mean."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.body = nn.Sequential(nn.Linear(64, 32))
+
+    def forward(self, x):
+        return self.body(x)
+
+
+@pytest.mark.parametrize("scheme", sorted(SCHEMES))
+def test_bias_correction_takes_the_mean_error_away(scheme):
+    spec = GraphSpec("", (TensorSpec("x", "float32", (1, 200, 64)),), ())
+    module = Linear().eval()
+    x = torch.rand(1, 200, 64, generator=torch.Generator().manual_seed(1)) ** 4
+    errors = {}
+    with torch.no_grad():
+        for corrected in (False, True):
+            recipe = Recipe(observer="min-max", bias_correction=corrected)
+            found = quantize_graph(module, spec, "vision", recipe, SCHEMES[scheme], lambda: [(x,)])
+            errors[corrected] = (found.module(x) - module(x)).mean((0, 1)).abs().max()
+    assert errors[True] < errors[False] / 20
+    (layer,) = found.layers
+    assert (layer.block, layer.macs) == ("body", 200 * 64 * 32)
+    assert layer.sqnr_db > 30
+
+
+def test_a_quantized_graph_is_near_the_float_one_and_the_float_one_is_untouched():
+    limits = default_limits(TINY)
+    module, spec = graph_modules(tiny_model().eval(), limits)["vision"], graph_specs(TINY, limits)["vision"]
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    with torch.no_grad():
+        found = quantize_graph(module, spec, "vision", Recipe(), SCHEMES["symmetric"], lambda: [(IMAGE,)])
+        for value, wanted in zip(found.module(IMAGE), module(IMAGE), strict=True):
+            assert 10 * torch.log10(wanted.square().sum() / (value - wanted).square().sum()) > 20
+    assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
+    assert found.table["trunk.patch_embed"] == "fp32"

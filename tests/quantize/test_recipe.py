@@ -1,0 +1,53 @@
+"""A recipe is a table that a person can edit: what is wrong with it is named."""
+
+import pytest
+
+from sam3i_edge.errors import ConfigError
+from sam3i_edge.quantize.recipe import Recipe, read_recipe
+
+BLOCKS = ["trunk.patch_embed", "trunk.blocks.0.attn", "trunk.blocks.0.mlp", "trunk.blocks.1.attn"]
+
+
+def test_the_default_leaves_delicate_blocks_in_floating_point():
+    assert Recipe().filled("vision", BLOCKS) == dict.fromkeys(BLOCKS, "int8") | {"trunk.patch_embed": "fp32"}
+
+
+def test_patterns_count_less_than_lines_of_a_blocks_own():
+    recipe = Recipe(vision={"trunk.blocks.0.attn": "int8", "trunk.*": "fp32"})
+    table = recipe.filled("vision", BLOCKS)
+    assert [name for name, choice in table.items() if choice == "int8"] == ["trunk.blocks.0.attn"]
+
+
+def test_written_and_read_again(tmp_path):
+    recipe = Recipe(observer="percentile", smooth=0.0, vision=dict.fromkeys(BLOCKS, "int8"), text={"resizer": "fp32"})
+    (tmp_path / "recipe.toml").write_text(recipe.to_toml("a note\nof two lines"))
+    assert read_recipe(tmp_path / "recipe.toml") == recipe
+    assert (tmp_path / "recipe.toml").read_text().startswith("# a note\n# of two lines\n")
+
+
+def test_an_unknown_block_names_the_closest():
+    with pytest.raises(
+        ConfigError, match=r"Unknown block of the vision graph 'trunk.block.0.attn'.*Did you mean 'trunk"
+    ):
+        Recipe(vision={"trunk.block.0.attn": "int8"}).filled("vision", BLOCKS)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('observer = "mxe"', "Unknown observer 'mxe'.*Did you mean 'mse'"),
+        ("smooth = 2.0", "smooth is 2.0; it must lie between 0 and 1"),
+        ('[vision]\n"a" = "int4"', "vision.a: Unknown precision 'int4'. Known: int8, fp32"),
+        ('embeding = "int8"', "Unknown key 'embeding'"),
+        ("[vision", "recipe.toml"),
+    ],
+)
+def test_bad_recipes(tmp_path, text, message):
+    (tmp_path / "recipe.toml").write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        read_recipe(tmp_path / "recipe.toml")
+
+
+def test_no_such_file(tmp_path):
+    with pytest.raises(ConfigError, match=r"Cannot read the recipe .*nowhere\.toml"):
+        read_recipe(tmp_path / "nowhere.toml")
