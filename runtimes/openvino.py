@@ -5,6 +5,7 @@ It reads the bundle's ONNX files itself: in its own format they were no smaller,
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 from collections.abc import Mapping
@@ -111,7 +112,7 @@ def _compile(model: Any, graph: Path, options: SessionOptions) -> Any:
     try:
         if options.cache is not None:
             try:
-                return _core().compile_model(model, options.device, settings | {"CACHE_DIR": str(options.cache)})
+                return _compile_and_keep(model, options.device, settings, options.cache)
             except RuntimeError as error:
                 logger.warning("OpenVINO's model cache %s is of no use: %s", options.cache, _last_line(error))
         return _core().compile_model(model, options.device, settings)
@@ -119,6 +120,27 @@ def _compile(model: Any, graph: Path, options: SessionOptions) -> Any:
         raise RuntimeUnavailableError(
             f"OpenVINO {version()} cannot compile {graph} for {options.device}: {_last_line(error)}"
         ) from error
+
+
+def _compile_and_keep(model: Any, device: str, settings: Mapping[str, str], folder: Path) -> Any:
+    before = _blobs(folder)
+    compiled = _core().compile_model(model, device, {**settings, "CACHE_DIR": str(folder)})
+    # On a full disk OpenVINO goes on without a word, and leaves nothing behind.
+    if not compiled.get_property("LOADED_FROM_CACHE") and not _blobs(folder) - before:
+        logger.warning(
+            "OpenVINO could not keep what it compiled in %s; the disk may be full. The next load compiles it again.",
+            folder,
+        )
+    return compiled
+
+
+def _blobs(folder: Path) -> set[tuple[str, int]]:
+    """What OpenVINO keeps in a folder, and when it was written."""
+    found = set()
+    for path in folder.glob("*.blob"):
+        with contextlib.suppress(FileNotFoundError):  # another process replaces it just now
+            found.add((path.name, path.stat().st_mtime_ns))
+    return found
 
 
 def _warn_of_emulation(options: SessionOptions) -> None:

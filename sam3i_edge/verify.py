@@ -15,7 +15,7 @@ import numpy as np
 import sam3i_edge
 from sam3i_edge import schema
 from sam3i_edge.bundle import MANIFEST_FILE, Bundle, sha256_of
-from sam3i_edge.cache import cache_folder
+from sam3i_edge.cache import cache_folder, write_whole
 from sam3i_edge.compare import ANSWER_TOLERANCES, REORDERING_DB, TOLERANCES, Difference, Tolerance, measure
 from sam3i_edge.errors import BundleError, unknown_name
 from sam3i_edge.golden import Golden, read_golden, sample, sampled_positions
@@ -135,7 +135,7 @@ def verify_once(segmenter: Segmenter, bundle: Bundle) -> Verdict:
         verdict = verify(segmenter, read_golden(bundle.path))
         if kept and verdict.passed:
             try:
-                kept.write_text(json.dumps(schema.plain(verdict)), encoding="utf-8")
+                write_whole(kept, json.dumps(schema.plain(verdict)).encode())
             except OSError as error:
                 logger.warning("The verdict could not be kept (%s): the next load verifies again.", error)
     if not verdict.passed:

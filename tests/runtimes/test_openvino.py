@@ -64,13 +64,23 @@ def test_one_prompt_per_call_is_compiled_with_fixed_shapes(bundle):
     assert not any(port.partial_shape.is_dynamic for port in session._model.inputs)
 
 
-def test_model_cache(bundle, tmp_path):
+def test_model_cache(bundle, tmp_path, caplog):
     graph, options = bundle / "graphs/text.onnx", SessionOptions("CPU", cache=tmp_path / "cache")
     assert not open_session("openvino", graph, options)._model.get_property("LOADED_FROM_CACHE")
     assert open_session("openvino", graph, options)._model.get_property("LOADED_FROM_CACHE")
+    assert not caplog.text
     for blob in (tmp_path / "cache").rglob("*.blob"):
         blob.write_bytes(blob.read_bytes()[:1000])
     assert not open_session("openvino", graph, options)._model.get_property("LOADED_FROM_CACHE")
+
+
+@pytest.mark.parametrize("device", ["CPU", "AUTO"])
+def test_a_full_cache_disk_is_a_warning_and_leaves_nothing(bundle, tmp_path, caplog, full_disk, device):
+    graph, options = bundle / "graphs/text.onnx", SessionOptions(device, cache=tmp_path)
+    with caplog.at_level(logging.WARNING):
+        open_session("openvino", graph, options)
+    assert f"OpenVINO could not keep what it compiled in {tmp_path}" in caplog.text
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_cache_that_cannot_be_written_is_a_warning(bundle, tmp_path, caplog):
