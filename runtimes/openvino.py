@@ -17,6 +17,7 @@ import numpy as np
 
 from sam3i_edge.errors import BundleError, RuntimeUnavailableError, unknown_name
 from sam3i_edge.runtimes import Port, SessionOptions, Tensor, check_inputs, missing
+from sam3i_edge.runtimes.memory import Memory
 
 try:
     import openvino
@@ -36,6 +37,7 @@ class OpenVinoSession:
         self._model = model
         self._graph = graph
         self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._memory = Memory()
         self._inputs, self._outputs = _ports(model.inputs), _ports(model.outputs)
         self.device = f"OpenVINO {version()} on {', '.join(model.get_property('EXECUTION_DEVICES'))}"
 
@@ -43,7 +45,7 @@ class OpenVinoSession:
         """As ``Session.run``. Inputs are read and outputs written in place, in memory of NumPy's."""
         rows = check_inputs(self._inputs, inputs, self._graph)
         arrays = {name: np.ascontiguousarray(value) for name, value in inputs.items()}
-        outputs = {name: np.empty(port.sized(rows), port.dtype) for name, port in self._outputs.items()}
+        outputs = {name: self._memory.empty(name, port.sized(rows), port.dtype) for name, port in self._outputs.items()}
         try:
             request = self._idle.get_nowait()
         except queue.Empty:
