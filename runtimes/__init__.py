@@ -40,7 +40,8 @@ RUNTIMES = {
     "tensorrt": Runtime(
         "sam3i_edge.runtimes.tensorrt",
         "cuda:0",
-        "pip install 'sam3i-edge[tensorrt]', and TensorRT 10 or 11 from NVIDIA; on a Jetson: apt install tensorrt",
+        "pip install 'sam3i-edge[tensorrt]' tensorrt --extra-index-url https://pypi.nvidia.com; "
+        "on a Jetson: apt install tensorrt, then pip install 'sam3i-edge[tensorrt]'",
     ),
 }
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
-import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from sam3i_edge.bundle import sha256_of
+from sam3i_edge.cache import write_whole
 
 logger = logging.getLogger("sam3i_edge")
 
@@ -63,10 +62,11 @@ class EngineCache:
         self._remove_stale(key)
         engine = build()
         try:
-            self._write(key.file, engine)
+            write_whole(self._folder / key.file, engine)
             about = {"key": asdict(key), "sha256": hashlib.sha256(engine).hexdigest()}
-            self._write(f"{key.file}.json", json.dumps(about, indent=1).encode())
+            write_whole(self._folder / f"{key.file}.json", json.dumps(about, indent=1).encode())
         except OSError as error:
+            self.drop(key)  # an engine without its JSON file is never read, and would fill the disk further
             logger.warning(
                 "The engine could not be kept in %s (%s): the next load builds it again.", self._folder, error
             )
@@ -87,7 +87,7 @@ class EngineCache:
         path = self._timing(key)
         if path is not None:
             try:
-                self._write(path.name, content)
+                write_whole(path, content)
             except OSError as error:
                 logger.warning("The timing cache could not be kept (%s).", error)
 
@@ -120,15 +120,3 @@ class EngineCache:
                 logger.warning("TensorRT went from %s to %s: building the engine again.", old.tensorrt, key.tensorrt)
                 path.with_suffix("").unlink(missing_ok=True)
                 path.unlink(missing_ok=True)
-
-    def _write(self, name: str, content: bytes) -> None:
-        """Whole or not at all, also when two processes write the same file."""
-        assert self._folder is not None
-        handle, partial = tempfile.mkstemp(prefix=f"{name}.partial-", dir=self._folder)
-        try:
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(content)
-            Path(partial).replace(self._folder / name)
-        except BaseException:
-            Path(partial).unlink(missing_ok=True)
-            raise

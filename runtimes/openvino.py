@@ -5,6 +5,7 @@ It reads the bundle's ONNX files itself: in its own format they were no smaller,
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ import numpy as np
 
 from sam3i_edge.errors import BundleError, RuntimeUnavailableError, unknown_name
 from sam3i_edge.runtimes import Port, SessionOptions, Tensor, check_inputs, missing
+from sam3i_edge.runtimes.memory import Memory
 from sam3i_edge.targets import float_type
 
 try:
@@ -36,6 +38,7 @@ class OpenVinoSession:
         self._model = model
         self._graph = graph
         self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._memory = Memory()
         self._inputs, self._outputs = _ports(model.inputs), _ports(model.outputs)
         self.device = f"OpenVINO {version()} on {', '.join(model.get_property('EXECUTION_DEVICES'))}"
 
@@ -43,7 +46,7 @@ class OpenVinoSession:
         """As ``Session.run``. Inputs are read and outputs written in place, in memory of NumPy's."""
         rows = check_inputs(self._inputs, inputs, self._graph)
         arrays = {name: np.ascontiguousarray(value) for name, value in inputs.items()}
-        outputs = {name: np.empty(port.sized(rows), port.dtype) for name, port in self._outputs.items()}
+        outputs = {name: self._memory.empty(name, port.sized(rows), port.dtype) for name, port in self._outputs.items()}
         try:
             request = self._idle.get_nowait()
         except queue.Empty:
@@ -112,7 +115,7 @@ def _compile(model: Any, graph: Path, options: SessionOptions) -> Any:
     try:
         if options.cache is not None:
             try:
-                return _core().compile_model(model, options.device, settings | {"CACHE_DIR": str(options.cache)})
+                return _compile_and_keep(model, options.device, settings, options.cache)
             except RuntimeError as error:
                 logger.warning("OpenVINO's model cache %s is of no use: %s", options.cache, _last_line(error))
         return _core().compile_model(model, options.device, settings)
@@ -120,6 +123,27 @@ def _compile(model: Any, graph: Path, options: SessionOptions) -> Any:
         raise RuntimeUnavailableError(
             f"OpenVINO {version()} cannot compile {graph} for {options.device}: {_last_line(error)}"
         ) from error
+
+
+def _compile_and_keep(model: Any, device: str, settings: Mapping[str, str], folder: Path) -> Any:
+    before = _blobs(folder)
+    compiled = _core().compile_model(model, device, {**settings, "CACHE_DIR": str(folder)})
+    # On a full disk OpenVINO goes on without a word, and leaves nothing behind.
+    if not compiled.get_property("LOADED_FROM_CACHE") and not _blobs(folder) - before:
+        logger.warning(
+            "OpenVINO could not keep what it compiled in %s; the disk may be full. The next load compiles it again.",
+            folder,
+        )
+    return compiled
+
+
+def _blobs(folder: Path) -> set[tuple[str, int]]:
+    """What OpenVINO keeps in a folder, and when it was written."""
+    found = set()
+    for path in folder.glob("*.blob"):
+        with contextlib.suppress(FileNotFoundError):  # another process replaces it just now
+            found.add((path.name, path.stat().st_mtime_ns))
+    return found
 
 
 def _warn_of_emulation(options: SessionOptions) -> None:

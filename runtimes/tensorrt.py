@@ -169,7 +169,7 @@ def _runtime() -> Any:
 def _build(graph: Path, options: SessionOptions, key: EngineKey, kept: EngineCache) -> bytes:
     logger.warning("Building the TensorRT engine of %s for %s; it is kept for the next time.", graph, key.gpu)
     builder = tensorrt.Builder(_log())
-    network = builder.create_network(1 << int(tensorrt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
+    network = builder.create_network(_strongly_typed())
     parser = tensorrt.OnnxParser(network, _log())
     if not parser.parse_from_file(str(graph)):
         problems = "; ".join(str(parser.get_error(i).desc()) for i in range(parser.num_errors))
@@ -187,6 +187,12 @@ def _build(graph: Path, options: SessionOptions, key: EngineKey, kept: EngineCac
         raise BundleError(f"TensorRT {version()} cannot build an engine of {graph}: {_log().take()}")
     kept.write_timing(key, bytes(config.get_timing_cache().serialize()))
     return bytes(engine)
+
+
+def _strongly_typed() -> int:
+    """The flag of 10, where networks may be weakly typed, too; a version that has no such flag has no such networks."""
+    flag = getattr(tensorrt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None)
+    return 0 if flag is None else 1 << int(flag)
 
 
 def _add_profile(builder: Any, config: Any, network: Any, max_prompts: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import tempfile
 from pathlib import Path
 
 import platformdirs
@@ -36,3 +37,15 @@ def cache_folder(name: str) -> Path | None:
         )
         return None
     return folder
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all, also on a full disk or when two processes write it. Raises OSError."""
+    handle, partial = tempfile.mkstemp(prefix=f"{path.name}.partial-", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+        Path(partial).replace(path)
+    except BaseException:
+        Path(partial).unlink(missing_ok=True)
+        raise

@@ -5,17 +5,30 @@ from __future__ import annotations
 import platform
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from sam3i_edge.errors import RuntimeUnavailableError
 from sam3i_edge.runtimes import RUNTIMES, find_runtime
 from sam3i_edge.targets import TARGETS, Target, get_target
 
-DRIVERS = {
-    "onnxruntime": "other devices come with other builds, such as onnxruntime-gpu",
-    "openvino": "graphics need intel-opencl-icd (apt), an NPU Intel's linux-npu-driver",
-    "tensorrt": "it needs NVIDIA's driver; nvidia-smi shows whether it works",
+DEVICES = {
+    ("openvino", "GPU"): "apt install intel-opencl-icd",
+    ("openvino", "NPU"): "install the packages of github.com/intel/linux-npu-driver/releases: apt install ./*npu*.deb",
+    ("onnxruntime", "cuda"): "pip install onnxruntime-gpu",
+    ("onnxruntime", "openvino"): "pip install onnxruntime-openvino",
 }
-"""What a runtime's device may lack beside the runtime."""
+"""What brings a runtime's device, beside the hardware."""
+
+NVIDIA_DRIVER = (
+    "NVIDIA's driver is missing: ubuntu-drivers install, or your system's package of it; a Jetson's is part of JetPack"
+)
+
+DRIVERS = {
+    "nvidia": ("/proc/driver/nvidia/version", "/etc/nv_tegra_release"),
+    "opencl": ("/etc/OpenCL/vendors/*.icd",),
+    "npu": ("/dev/accel/accel*",),
+}
+"""Files by which Linux shows that a driver is there."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +58,8 @@ class Report:
     """All that ``doctor`` finds."""
 
     machine: dict[str, str]
+    drivers: dict[str, str]
+    """Those of ``DRIVERS``, and what tells of them: empty where one is missing. On Linux only."""
     runtimes: tuple[RuntimeReport, ...]
     targets: tuple[TargetReport, ...]
 
@@ -57,8 +72,21 @@ def examine() -> Report:
         "python": platform.python_version(),
     }
     runtimes = {name: _runtime(name) for name in RUNTIMES}
-    targets = tuple(_target(get_target(name), runtimes) for name in TARGETS)
-    return Report(machine, tuple(runtimes.values()), targets)
+    drivers = find_drivers(Path("/")) if platform.system() == "Linux" else {}
+    targets = tuple(_target(get_target(name), runtimes, drivers) for name in TARGETS)
+    return Report(machine, drivers, tuple(runtimes.values()), targets)
+
+
+def find_drivers(root: Path) -> dict[str, str]:
+    """Look for the files of ``DRIVERS`` in a file system. NVIDIA's give a line, others names."""
+    found = {}
+    for name, patterns in DRIVERS.items():
+        paths = [path for pattern in patterns for path in sorted(root.glob(pattern.lstrip("/")))]
+        about = (
+            path.read_text(errors="replace").partition("\n")[0] if name == "nvidia" else path.name for path in paths
+        )
+        found[name] = ", ".join(about)
+    return found
 
 
 def _runtime(name: str) -> RuntimeReport:
@@ -72,15 +100,21 @@ def _runtime(name: str) -> RuntimeReport:
         return RuntimeReport(name, module.version(), {}, str(error))
 
 
-def _target(target: Target, runtimes: dict[str, RuntimeReport]) -> TargetReport:
-    runtime = runtimes[target.runtime]
-    problem = runtime.problem or next(_mismatches(target, runtime), "")
-    return TargetReport(target.name, target.hardware, problem)
-
-
-def _mismatches(target: Target, runtime: RuntimeReport) -> Iterator[str]:
-    if not any(target.device in (known, known.partition(".")[0]) for known in runtime.devices):
-        found = ", ".join(runtime.devices) or "none"
-        yield f"{target.runtime} finds no device {target.device!r} here (it finds: {found}): {DRIVERS[target.runtime]}"
+def _target(target: Target, runtimes: dict[str, RuntimeReport], drivers: dict[str, str]) -> TargetReport:
     if target.machine and platform.machine() not in target.machine:
-        yield f"it is for {' or '.join(target.machine)}; this processor is {platform.machine()}"
+        wanted = " or ".join(target.machine)
+        return TargetReport(target.name, target.hardware, f"it is for {wanted}; this processor is {platform.machine()}")
+    problems = _missing(target, runtimes[target.runtime], drivers)
+    return TargetReport(target.name, target.hardware, "; ".join(problems))
+
+
+def _missing(target: Target, runtime: RuntimeReport, drivers: dict[str, str]) -> Iterator[str]:
+    """What the target lacks, each with the command that brings it, so that one look is enough."""
+    if target.runtime == "tensorrt" and drivers.get("nvidia") == "":
+        yield NVIDIA_DRIVER
+    if runtime.problem:
+        yield runtime.problem
+    elif not any(target.device in (known, known.partition(".")[0]) for known in runtime.devices):
+        found = ", ".join(runtime.devices) or "none"
+        how = DEVICES.get((target.runtime, target.device), "see docs/runtimes.md")
+        yield f"{target.runtime} finds no device {target.device!r} here (only: {found}). If there is one: {how}"

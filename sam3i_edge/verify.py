@@ -15,8 +15,8 @@ import numpy as np
 import sam3i_edge
 from sam3i_edge import schema
 from sam3i_edge.bundle import MANIFEST_FILE, Bundle, sha256_of
-from sam3i_edge.cache import cache_folder
-from sam3i_edge.compare import ANSWER_TOLERANCES, LOSS_DB, TOLERANCES, Difference, Tolerance, measure
+from sam3i_edge.cache import cache_folder, write_whole
+from sam3i_edge.compare import ANSWER_TOLERANCES, LOSS_DB, MAX_SQNR_DB, TOLERANCES, Difference, Tolerance, measure
 from sam3i_edge.errors import BundleError, unknown_name
 from sam3i_edge.golden import Golden, read_golden, sample, sampled_positions
 from sam3i_edge.graphs import FEATURES
@@ -30,6 +30,11 @@ BEST = 5
 """So many instances of each prompt, by the float model's score, have their masks and scores compared."""
 LEAST_PIXELS = 16
 """Smaller masks, counted on the pixels that the golden file keeps, are not compared: one pixel would decide."""
+
+
+SINGLE = "/presence"
+"""One logit for each prompt. A few values near 0 have no signal to hold the noise against: below fp32 the worst value
+and the scores, which it is a factor of, decide alone. (0.007 off in bf16 was 24 dB in a model that is unsure.)"""
 
 
 @dataclass(frozen=True)
@@ -135,7 +140,7 @@ def verify_once(segmenter: Segmenter, bundle: Bundle) -> Verdict:
         verdict = verify(segmenter, read_golden(bundle.path))
         if kept and verdict.passed:
             try:
-                kept.write_text(json.dumps(schema.plain(verdict)), encoding="utf-8")
+                write_whole(kept, json.dumps(schema.plain(verdict)).encode())
             except OSError as error:
                 logger.warning("The verdict could not be kept (%s): the next load verifies again.", error)
     if not verdict.passed:
@@ -157,6 +162,8 @@ class _Tolerances:
         if name.startswith("preprocess/"):
             return TOLERANCES["pixels"]
         general = TOLERANCES[self.precision]
+        if self.precision != "fp32" and name.endswith(SINGLE):
+            return dataclasses.replace(general, min_sqnr_db=-MAX_SQNR_DB)
         if self.precision not in LOSS_DB or name not in self.accuracy:
             return general
         reached = self.accuracy[name].sqnr_db - LOSS_DB[self.precision]

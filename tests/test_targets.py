@@ -6,7 +6,7 @@ import pytest
 
 from sam3i_edge import schema
 from sam3i_edge.cli import main
-from sam3i_edge.doctor import examine
+from sam3i_edge.doctor import RuntimeReport, _missing, examine, find_drivers
 from sam3i_edge.errors import ExportError
 from sam3i_edge.runtimes import RUNTIMES
 from sam3i_edge.targets import FOLDER, TARGETS, check_precision, get_target
@@ -95,10 +95,40 @@ def test_doctor_tells_what_is_here_and_what_is_missing(capsys):
     assert {"x86-cpu", "intel-cpu"} & here or {"arm-cpu"} & here
     by_name = {runtime.name: runtime for runtime in report.runtimes}
     assert by_name["onnxruntime"].version and "cpu" in by_name["onnxruntime"].devices
+    nvidia = next(target for target in report.targets if target.name == "nvidia")
     if not by_name["tensorrt"].version:
-        jetson = next(target for target in report.targets if target.name == "jetson")
-        assert "pip install" in jetson.problem
+        assert "pip install 'sam3i-edge[tensorrt]'" in nvidia.problem
     assert main(["doctor"]) == 0
     assert "not yet run on hardware by us" in capsys.readouterr().out
     assert main(["doctor", "--json"]) == 0
-    assert {"machine", "runtimes", "targets"} == set(json.loads(capsys.readouterr().out))
+    assert {"machine", "drivers", "runtimes", "targets"} == set(json.loads(capsys.readouterr().out))
+
+
+def test_drivers_are_found_by_their_files(tmp_path):
+    assert find_drivers(tmp_path) == {"nvidia": "", "opencl": "", "npu": ""}
+    for file, text in {"proc/driver/nvidia/version": "NVRM 570\nGCC", "etc/OpenCL/vendors/intel.icd": "lib"}.items():
+        (tmp_path / file).parent.mkdir(parents=True)
+        (tmp_path / file).write_text(text)
+    assert find_drivers(tmp_path) == {"nvidia": "NVRM 570", "opencl": "intel.icd", "npu": ""}
+
+
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        ("intel-gpu", "apt install intel-opencl-icd"),
+        ("intel-npu", "linux-npu-driver/releases: apt install"),
+        ("nvidia", "ubuntu-drivers install"),
+        ("jetson", "part of JetPack"),
+    ],
+)
+def test_doctor_names_the_command_that_brings_a_device(name, command):
+    target = get_target(name)
+    without = RuntimeReport(target.runtime, "1.0", {"CPU": "a processor"}, "")
+    assert command in "; ".join(_missing(target, without, {"nvidia": "", "opencl": "", "npu": ""}))
+
+
+def test_doctor_finds_nothing_missing():
+    here = RuntimeReport("openvino", "1.0", {"GPU.0": "Arc", "GPU.1": "Arc"}, "")
+    assert list(_missing(get_target("intel-gpu"), here, {"nvidia": ""})) == []
+    thor = RuntimeReport("tensorrt", "11.4", {"cuda:0": "Thor"}, "")
+    assert list(_missing(get_target("jetson-thor"), thor, {"nvidia": "NVRM 580"})) == []

@@ -95,6 +95,15 @@ def test_a_kept_verdict_that_is_damaged(bundle, cache, caplog):
     assert "cannot be read; verifying again" in caplog.text
 
 
+def test_a_verdict_on_a_full_disk(bundle, tmp_path, monkeypatch, caplog, full_disk):
+    monkeypatch.setenv("SAM3I_EDGE_CACHE", str(tmp_path))
+    monkeypatch.setattr(verify.schema, "plain", lambda verdict: "x" * 200_000)
+    with caplog.at_level(logging.WARNING):
+        Segmenter.load(bundle, verify=True).close()
+    assert "The verdict could not be kept" in caplog.text
+    assert not list((tmp_path / "verdicts").iterdir())
+
+
 def test_instances_that_change_are_named_even_where_the_outputs_pass(bundle):
     from dataclasses import replace
 

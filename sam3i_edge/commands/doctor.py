@@ -23,6 +23,9 @@ def _doctor(arguments: argparse.Namespace) -> int:
         print(json.dumps(schema.plain(report), indent=1))
         return 0
     print(", ".join(report.machine.values()))
+    print("\ndrivers")
+    for name, about in report.drivers.items():
+        print(f"  {name:12} {about or 'none'}")
     print("\nruntimes")
     for runtime in report.runtimes:
         print(f"  {runtime.name:12} {runtime.version or 'not installed'}")

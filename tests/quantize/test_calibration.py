@@ -72,7 +72,7 @@ def test_an_unreadable_picture(folder):
 def test_no_pictures(folder):
     for picture in folder.glob("*.png"):
         picture.unlink()
-    with pytest.raises(DataError, match="is empty: give a dataset, or pictures and prompts.txt"):
+    with pytest.raises(DataError, match=r"is empty: give a dataset, or pictures and prompts\.txt"):
         load_calibration(folder)
 
 

@@ -118,11 +118,20 @@ class Conformance:
             self.open(bundle / "graphs/text.onnx", device=self.missing_device)
 
     def test_threads_share_a_segmenter(self, segmenter):
-        self.hammer(segmenter, threads=4, calls=5)
+        self.hammer([segmenter] * 4, calls=5)
 
     @pytest.mark.slow
     def test_threads_share_a_segmenter_for_long(self, segmenter):
-        self.hammer(segmenter, threads=2, calls=500)
+        self.hammer([segmenter] * 2, calls=500)
+
+    def test_two_segmenters_in_two_threads(self, bundle, segmenter):
+        with Segmenter.load(bundle, runtime=self.runtime, threshold=0.0) as other:
+            self.hammer([segmenter, other], calls=5)
+
+    @pytest.mark.slow
+    def test_two_segmenters_in_two_threads_for_long(self, bundle, segmenter):
+        with Segmenter.load(bundle, runtime=self.runtime, threshold=0.0) as other:
+            self.hammer([segmenter, other], calls=500)
 
     @pytest.mark.slow
     @pytest.mark.skipif(not STATM.exists(), reason="reads this process's memory where only Linux tells it")
@@ -135,19 +144,22 @@ class Conformance:
                 sizes.append(int(STATM.read_text().split()[1]) * 4096 / 1e6)
         assert sizes[-1] - sizes[0] < 10, f"resident MB after every 500 frames: {sizes}"
 
-    def hammer(self, segmenter, threads, calls):
+    def hammer(self, segmenters, calls):
+        """One thread for each, which may be the same ones; all must say what the first says alone."""
         images = [CASES[0].image, CASES[0].image[::-1].copy()]
-        expected = [segmenter.segment(image, PROMPTS[:3]) for image in images]
+        expected = [segmenters[0].segment(image, PROMPTS[:3]) for image in images]
         wrong = []
 
         def work(number):
             for call in range(calls):
                 which = (number + call) % 2
-                for found, right in zip(segmenter.segment(images[which], PROMPTS[:3]), expected[which], strict=True):
+                for found, right in zip(
+                    segmenters[number].segment(images[which], PROMPTS[:3]), expected[which], strict=True
+                ):
                     if not np.allclose(found.scores, right.scores, atol=1e-6):
                         wrong.append((number, call))
 
-        workers = [threading.Thread(target=work, args=(number,)) for number in range(threads)]
+        workers = [threading.Thread(target=work, args=(number,)) for number in range(len(segmenters))]
         for worker in workers:
             worker.start()
         for worker in workers:

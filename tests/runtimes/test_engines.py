@@ -87,6 +87,22 @@ def test_nowhere_to_keep_it(tmp_path, caplog):
     assert "the next load builds it again" in caplog.text
 
 
+def test_a_full_disk_leaves_nothing(tmp_path, caplog, full_disk):
+    with caplog.at_level(logging.WARNING):
+        assert EngineCache(tmp_path).get(KEY, lambda: bytes(200_000)) == bytes(200_000)
+        EngineCache(tmp_path).write_timing(KEY, bytes(200_000))
+    assert "could not be kept" in caplog.text
+    assert "the next load builds it again" in caplog.text
+    assert "The timing cache could not be kept" in caplog.text
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_engine_whose_description_cannot_be_kept_is_not_kept_either(tmp_path):
+    (tmp_path / f"{KEY.file}.json").mkdir()
+    EngineCache(tmp_path).get(KEY, Builds())
+    assert [path.name for path in tmp_path.iterdir()] == [f"{KEY.file}.json"]
+
+
 def test_a_build_that_fails_leaves_nothing(tmp_path):
     def fail():
         raise RuntimeError

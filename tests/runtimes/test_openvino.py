@@ -4,15 +4,19 @@ import logging
 import shutil
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
 from sam3i_edge import Segmenter
+from sam3i_edge.bundle import read_manifest
+from sam3i_edge.cli import main
 from sam3i_edge.errors import RuntimeUnavailableError
 from sam3i_edge.golden import read_golden
 from sam3i_edge.runtimes import SessionOptions, open_session
+from sam3i_edge.runtimes.openvino import _core, _warn_of_emulation
 from sam3i_edge.verify import verify
-from tests.conftest import CASES
+from tests.conftest import CASES, PARITY
 from tests.runtimes.conformance import Conformance
 
 
@@ -43,7 +47,7 @@ def test_precision_is_pinned_or_refused(bundle, caplog):
     graph = bundle / "graphs/text.onnx"
     bf16 = open_session("openvino", graph, SessionOptions("CPU", precision="bf16"))
     assert bf16._model.get_property("INFERENCE_PRECISION_HINT").to_string() == "bf16"
-    with pytest.raises(RuntimeUnavailableError, match="computes in f32 where the bundle says fp16"):
+    with pytest.raises(RuntimeUnavailableError, match="computes in b?f(32|16) where the bundle says fp16"):
         open_session("openvino", graph, SessionOptions("CPU", precision="fp16"))
 
 
@@ -59,18 +63,58 @@ def test_bf16_stays_within_its_tolerance(bundle):
         assert not verify(segmenter, read_golden(bundle)).passed
 
 
+def test_a_bundle_in_bf16(tmp_path):
+    """Where the processor has no such instructions, OpenVINO either emulates them or has no bf16 at all."""
+    if "BF16" not in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        pytest.skip("this processor has no bfloat16")
+    checkpoint = ["--checkpoint", PARITY / "checkpoint.pt", "--config", PARITY / "config.json"]
+    output = tmp_path / "bundle"
+    command = ["export", *checkpoint, "--target", "intel-cpu", "--precision", "bf16", "-o", output]
+    assert main([str(part) for part in command]) == 0
+    manifest = read_manifest(output)
+    assert manifest.precision == "bf16"
+    assert manifest.checked_on.startswith("OpenVINO")
+    assert max(difference.sqnr_db for difference in manifest.accuracy.values() if difference.max_abs) < 60  # no fp32
+    with Segmenter.load(output, verify=True) as segmenter:
+        assert segmenter.precision == "bf16"
+        precisions = {
+            session._model.get_property("INFERENCE_PRECISION_HINT") for session in segmenter._sessions.values()
+        }
+        assert {precision.to_string() for precision in precisions} == {"bf16"}
+        assert segmenter.segment(CASES[0].image, "mug").route == "concept"
+
+
+@pytest.mark.parametrize(("precision", "warned"), [("bf16", True), ("fp32", False)])
+def test_a_processor_without_bf16(monkeypatch, caplog, precision, warned):
+    core = SimpleNamespace(get_property=lambda device, name: ["FP32", "INT8"])
+    monkeypatch.setattr("sam3i_edge.runtimes.openvino._core", lambda: core)
+    with caplog.at_level(logging.WARNING):
+        _warn_of_emulation(SessionOptions("CPU", precision=precision))
+    assert ("This processor has no bfloat16 instructions" in caplog.text) == warned
+
+
 def test_one_prompt_per_call_is_compiled_with_fixed_shapes(bundle):
     session = open_session("openvino", bundle / "graphs/grounding.onnx", SessionOptions("CPU", max_prompts=1))
     assert not any(port.partial_shape.is_dynamic for port in session._model.inputs)
 
 
-def test_model_cache(bundle, tmp_path):
+def test_model_cache(bundle, tmp_path, caplog):
     graph, options = bundle / "graphs/text.onnx", SessionOptions("CPU", cache=tmp_path / "cache")
     assert not open_session("openvino", graph, options)._model.get_property("LOADED_FROM_CACHE")
     assert open_session("openvino", graph, options)._model.get_property("LOADED_FROM_CACHE")
+    assert not caplog.text
     for blob in (tmp_path / "cache").rglob("*.blob"):
         blob.write_bytes(blob.read_bytes()[:1000])
     assert not open_session("openvino", graph, options)._model.get_property("LOADED_FROM_CACHE")
+
+
+@pytest.mark.parametrize("device", ["CPU", "AUTO"])
+def test_a_full_cache_disk_is_a_warning_and_leaves_nothing(bundle, tmp_path, caplog, full_disk, device):
+    graph, options = bundle / "graphs/text.onnx", SessionOptions(device, cache=tmp_path)
+    with caplog.at_level(logging.WARNING):
+        open_session("openvino", graph, options)
+    assert f"OpenVINO could not keep what it compiled in {tmp_path}" in caplog.text
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_cache_that_cannot_be_written_is_a_warning(bundle, tmp_path, caplog):
