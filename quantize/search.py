@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sam3i_edge import schema
+from sam3i_edge.cache import write_whole
 from sam3i_edge.errors import ExportError
 from sam3i_edge.quantize.recipe import GRAPHS, Recipe
 from sam3i_edge.quantize.sensitivity import Sensitivity
@@ -136,9 +137,6 @@ def save_progress(file: Path | None, progress: Progress) -> None:
     if file is None:
         return
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        partial = file.with_suffix(".partial")
-        partial.write_text(json.dumps(schema.plain(progress)), encoding="utf-8")
-        partial.replace(file)
+        write_whole(file, json.dumps(schema.plain(progress)).encode())
     except OSError as error:
         logger.warning("The search could not be kept (%s); interrupted, it would begin anew.", error)

@@ -117,7 +117,7 @@ def export(
     if is_int8(chosen_precision):
         if precision == AUTO and max_drop is None:
             max_drop = DEFAULT_MAX_DROP
-        plan = make_plan(calibration, recipe, scored_images, max_drop, search=precision == AUTO)
+        plan = make_plan(calibration, recipe, scored_images, max_drop, precision == AUTO, chosen.runtime)
     else:
         _refuse_int8_options(chosen_precision, calibration=calibration, recipe=recipe, max_drop=max_drop)
     classifier = RouteClassifier.of_checkpoint(checkpoint)

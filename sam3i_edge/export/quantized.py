@@ -56,6 +56,7 @@ def plan(
     scored_images: int,
     max_drop: float | None = None,
     search: bool = False,
+    runtime: str = "",
 ) -> Plan:
     """Read recipe and data.
 
@@ -69,7 +70,8 @@ def plan(
     """
     if max_drop is not None and not max_drop >= 0:
         raise ExportError(f"max_drop is {max_drop}; it must be 0 or more points.")
-    chosen = read_recipe(recipe) if recipe else Recipe()
+    # TensorRT takes an int8 tensor only between a quantize and a dequantize, so its token table stays as it is.
+    chosen = read_recipe(recipe) if recipe else Recipe(embedding="fp32" if runtime == "tensorrt" else "int8")
     data = load_calibration(calibration)
     held_out = _held_out(calibration) if scored_images else ()
     if search and len(held_out) < 2:

@@ -108,10 +108,18 @@ def _check_node(node: onnx_ir.Node) -> Iterator[str]:
         zero = _constant(node, 2)
         if zero is not None and (zero.dtype != np.int8 or zero.any()):
             yield f"{where}: int8 must be symmetric: a zero point of 0, of type int8"
+    if node.op_type != "DequantizeLinear":
+        for value in node.inputs:
+            if value is not None and value.dtype == onnx_ir.DataType.INT8 and not _is_zero_point(node, value):
+                yield f'{where}: the int8 tensor {value.name} may only go into a DequantizeLinear (embedding = "fp32"?)'
     if node.op_type == "Cast" and node.attributes["to"].as_int() == onnx_ir.DataType.FLOAT16.value:
         values = _constant(node, 0)
         if values is not None and np.abs(values).max(initial=0) > MAX_FP16:
             yield f"{where}: a constant of {np.abs(values).max():.3g} does not fit FP16"
+
+
+def _is_zero_point(node: onnx_ir.Node, value: onnx_ir.Value) -> bool:
+    return node.op_type == "QuantizeLinear" and value is node.inputs[2]
 
 
 def _constant(node: onnx_ir.Node, i: int) -> np.ndarray | None:

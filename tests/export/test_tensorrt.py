@@ -55,6 +55,11 @@ def test_a_clean_graph(tmp_path):
             "c: constants of type DOUBLE are not taken",
         ),
         (
+            [helper.make_node("Gather", ["c", "i"], ["g"]), helper.make_node("Cast", ["g"], ["y"], to=1)],
+            {"c": np.ones((3, 4), np.int8), "i": np.array([1])},
+            r"Gather g: the int8 tensor c may only go into a DequantizeLinear \(embedding = \"fp32\"\?\)",
+        ),
+        (
             [helper.make_node("Cast", ["c"], ["y"], to=TensorProto.FLOAT16)],
             {"c": np.array([1e6], np.float32)},
             "Cast y: a constant of 1e.06 does not fit FP16",

@@ -1,0 +1,70 @@
+"""What is asked of an int8 export is checked before any work, and a promise that is not kept writes nothing."""
+
+import dataclasses
+
+import pytest
+
+from sam3i_edge.bundle import Quantization
+from sam3i_edge.errors import ExportError
+from sam3i_edge.export import export
+from sam3i_edge.export.quantized import check_budget, plan
+from sam3i_edge.quantize.recipe import Recipe
+from tests.train.shapes import write_shapes
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"recipe": "r.toml"}, "recipe is for int8, and the precision is fp32: add --precision int8"),
+        ({"max_drop": 1.0}, "max_drop is for int8"),
+        ({"precision": "int9"}, "Unknown precision for target x86-cpu 'int9'. Known: fp32, int8.*Did you mean 'int8'"),
+        ({"precision": "int8", "max_drop": -1.0}, "max_drop is -1.0; it must be 0 or more points"),
+        ({"precision": "auto"}, "A search needs pictures that calibration does not see"),
+        (
+            {"precision": "int8", "max_drop": 1.0, "scored_images": 0},
+            "A drop can only be measured on data that says what its texts mean",
+        ),
+    ],
+)
+def test_refused_before_any_work(tmp_path, arguments, message):
+    with pytest.raises(ExportError, match=message):
+        export(output=tmp_path / "bundle", **arguments)
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_a_search_is_scored_on_other_pictures_than_the_bundle(tmp_path):
+    write_shapes(tmp_path, count=10)
+    (tmp_path / "sam3i_val.json").write_bytes((tmp_path / "sam3i_train.json").read_bytes())
+    made = plan(tmp_path, None, 3, max_drop=1.0, search=True)
+    assert len(made.samples) == len(made.searched_on) == 3
+    assert not {s.image_id for s in made.samples} & {s.image_id for s in made.searched_on}
+    assert not plan(tmp_path, None, 3, max_drop=1.0).searched_on
+
+
+MEASURED = Quantization(
+    recipe=Recipe(),
+    calibration="data",
+    calibration_sha256="",
+    calibration_images=64,
+    calibration_prompts={},
+    scored_on="data, val",
+    scored_images=50,
+    float_scores={"concept gIoU": 80.0, "simple gIoU": 70.0, "concept cgF1": 50.0, "false alarms": 5.0},
+    scores={"concept gIoU": 79.5, "simple gIoU": 68.5, "concept cgF1": 49.9, "false alarms": 9.0},
+)
+
+
+def test_a_broken_promise_names_the_worst():
+    with pytest.raises(ExportError, match=r"lose 1\.50 points of simple gIoU on 50 images of data, val.*No bundle was"):
+        check_budget(MEASURED, 1.0, force=False)
+
+
+def test_a_promise_that_is_kept_forced_or_not_given():
+    check_budget(MEASURED, 2.0, force=False)
+    check_budget(MEASURED, 1.0, force=True)
+    check_budget(MEASURED, None, force=False)
+
+
+def test_the_table_says_what_it_cost():
+    assert "simple gIoU      70.00 ->  68.50" in MEASURED.table()
+    assert "was not measured" in dataclasses.replace(MEASURED, scores={}).table()
