@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -72,15 +73,13 @@ def make_graphs(folder: Path, depth: int) -> None:
 
     write("fp32", lambda: module)
     image = torch.from_numpy(picture())
-    for scheme in ("symmetric", "affine"):
+
+    def quantized(scheme: str) -> Any:
         recipe = Recipe(observer="min-max")
-        write(
-            scheme,
-            lambda scheme=scheme, recipe=recipe: (
-                quantize_graph(module, spec, "vision", recipe, SCHEMES[scheme], lambda: [(image,)]).module
-            ),
-            fold_weight_transposes,
-        )
+        return quantize_graph(module, spec, "vision", recipe, SCHEMES[scheme], lambda: [(image,)]).module
+
+    for scheme in ("symmetric", "affine"):
+        write(scheme, partial(quantized, scheme), fold_weight_transposes)
     if not (folder / "static.onnx").is_file():
         _quantize_static(folder)
     if not (folder / "nncf.xml").is_file():
