@@ -22,7 +22,7 @@ logger = logging.getLogger("sam3i_edge")
 
 PROMPTS_FILE = "prompts.txt"
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
-MOST_IMAGES = 64
+MOST_IMAGES = 32
 PROMPTS_PER_IMAGE = 9
 FEW_IMAGES = 16
 """Fewer images are warned about."""

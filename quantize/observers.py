@@ -6,7 +6,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torchao.quantization.pt2e import HistogramObserver, MinMaxObserver
+
+from sam3i_edge.export.convert import quiet
+
+with quiet():  # torchao names the CUDA kernels that it cannot load
+    from torchao.quantization.pt2e import HistogramObserver, MinMaxObserver
 
 LEAST_SCALE = 2.0**-20
 """A channel that is always zero must not end in a division by zero."""

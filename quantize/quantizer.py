@@ -8,10 +8,13 @@ from typing import Any
 
 import torch
 from torch.fx import GraphModule, Node
-from torchao.quantization.pt2e import PerChannelMinMaxObserver
-from torchao.quantization.pt2e.quantizer import QuantizationAnnotation, QuantizationSpec, Quantizer
 
+from sam3i_edge.export.convert import quiet
 from sam3i_edge.quantize.observers import ACTIVATION_OBSERVERS, LEAST_SCALE
+
+with quiet():
+    from torchao.quantization.pt2e import PerChannelMinMaxObserver
+    from torchao.quantization.pt2e.quantizer import QuantizationAnnotation, QuantizationSpec, Quantizer
 
 _ATEN = torch.ops.aten
 LINEAR, CONV = _ATEN.linear.default, _ATEN.conv2d.default
