@@ -48,6 +48,8 @@ def add(commands: Any) -> None:
 
 def _train(arguments: argparse.Namespace) -> int:
     try:
+        from accelerate import PartialState
+
         from sam3i_edge.train.loop import BEST, LAST, train
         from sam3i_edge.train.recipe import load_recipe
         from sam3i_edge.train.stages import STAGES
@@ -78,6 +80,8 @@ def _train(arguments: argparse.Namespace) -> int:
     if stop:
         print(f"sam3i-edge: stopped after step {progress.step}; go on with --resume.", file=sys.stderr)
         return 130
+    if not PartialState().is_main_process:
+        return 0
     best = f"; best on the validation set: {BEST}, step {progress.best_step}" if progress.best_step else ""
     print(f"trained {progress.step} steps: {Path(arguments.output) / LAST}{best}")
     return 0

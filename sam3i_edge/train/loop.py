@@ -98,7 +98,8 @@ def train(
     if len(dataset) == 0:
         raise TrainingError(f"No image has what stage {stage} needs: texts on {' and '.join(routes)} level.")
     total = recipe.total_steps(len(dataset))
-    run = {"stage": stage, "recipe": schema.plain(recipe), "images": len(dataset), "steps": total, **about}
+    run = {"stage": stage, "recipe": schema.plain(recipe), "images": len(dataset), "steps": total}
+    run |= {"processes": accelerator.num_processes, **about}
     if accelerator.is_main_process:
         _claim(output, run, model, resume)
     accelerator.wait_for_everyone()

@@ -1,5 +1,8 @@
 """An int8 bundle: its integers run in integer kernels, and it says what it was made by."""
 
+import dataclasses
+import shutil
+
 import numpy as np
 import onnx
 import onnxruntime
@@ -7,11 +10,13 @@ import openvino
 import pytest
 
 from sam3i_edge import Segmenter
-from sam3i_edge.bundle import open_bundle
+from sam3i_edge.bundle import open_bundle, read_manifest, write_manifest
 from sam3i_edge.golden import read_golden
 from sam3i_edge.quantize.recipe import read_recipe
 from sam3i_edge.verify import verify
 from tests.conftest import CASES
+
+pytestmark = pytest.mark.slow  # two exports with calibration
 
 GRAPHS = ("vision", "text", "grounding")
 
@@ -61,6 +66,16 @@ def test_it_answers_within_its_tolerance_and_says_what_it_was_made_by(int8_bundl
         verdict = verify(segmenter, read_golden(int8_bundles / target))
     assert verdict.passed, verdict.problem
     assert verdict.precision == "int8"
+
+
+def test_what_is_not_integer_may_compute_in_bf16(int8_bundles, tmp_path):
+    path = shutil.copytree(int8_bundles / "intel-cpu", tmp_path / "bundle")
+    write_manifest(path, dataclasses.replace(read_manifest(path), precision="int8-bf16"))
+    with Segmenter.load(path) as segmenter:
+        hint = segmenter._sessions["vision"]._model.get_property("INFERENCE_PRECISION_HINT")
+        verdict = verify(segmenter, read_golden(path))
+    assert hint.to_string() == "bf16"
+    assert verdict.passed, verdict.problem
 
 
 def test_it_is_much_smaller(bundle, int8_bundles):
