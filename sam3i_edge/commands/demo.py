@@ -33,7 +33,7 @@ def add(commands: Any) -> None:
 
 def _demo(arguments: argparse.Namespace) -> int:
     try:
-        from sam3i_edge.export import export
+        from sam3i_edge.export import Int8Options, export
     except ModuleNotFoundError as error:
         raise RuntimeUnavailableError(
             f"The demo needs {error.name}, which is not installed: pip install 'sam3i-edge[export]'"
@@ -48,7 +48,8 @@ def _demo(arguments: argparse.Namespace) -> int:
     bundles = {"fp32": output / "bundle", "int8": output / "bundle-int8"}
     for precision, bundle in bundles.items():
         step(f"exporting the model that comes with the package, {precision}")
-        export(output=bundle, target=TARGET, precision=precision, scored_images=0, progress=step)
+        options = Int8Options(scored_images=0) if precision == "int8" else None
+        export(output=bundle, target=TARGET, precision=precision, int8=options, progress=step)
     step("looking at the scenes that come with the package")
     samples = load_samples(SCENES, "demo").samples
     segmenters = {precision: Segmenter.load(bundle) for precision, bundle in bundles.items()}

@@ -50,7 +50,7 @@ def add(commands: Any) -> None:
 
 def _export(arguments: argparse.Namespace) -> int:
     try:
-        from sam3i_edge.export import export
+        from sam3i_edge.export import Int8Options, export
     except ModuleNotFoundError as error:
         raise RuntimeUnavailableError(
             f"Exporting needs {error.name}, which is not installed: pip install 'sam3i-edge[export]'"
@@ -61,11 +61,9 @@ def _export(arguments: argparse.Namespace) -> int:
         arguments.output,
         target=arguments.target,
         precision=arguments.precision,
-        calibration=arguments.calibration,
-        recipe=arguments.recipe,
-        scored_images=arguments.scored_images,
-        max_drop=arguments.max_drop,
-        force=arguments.force,
+        int8=Int8Options(
+            arguments.calibration, arguments.recipe, arguments.scored_images, arguments.max_drop, arguments.force
+        ),
         progress=steps(),
     )
     worst = min(manifest.accuracy.items(), key=lambda item: item[1].sqnr_db)

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sam3i_edge.export.pipeline import export
+    from sam3i_edge.export.quantized import Int8Options
 
-__all__ = ["export"]
+__all__ = ["Int8Options", "export"]
 
 
 def __getattr__(name: str) -> Any:
@@ -16,4 +17,8 @@ def __getattr__(name: str) -> Any:
         from sam3i_edge.export.pipeline import export
 
         return export
+    if name == "Int8Options":
+        from sam3i_edge.export.quantized import Int8Options
+
+        return Int8Options
     raise AttributeError(name)

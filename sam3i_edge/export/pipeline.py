@@ -8,6 +8,8 @@ import importlib.metadata
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from torch import nn
+
 from sam3i_edge import shipped
 from sam3i_edge.bundle import (
     FORMAT,
@@ -15,6 +17,7 @@ from sam3i_edge.bundle import (
     PREPROCESSING,
     TOKENIZER_FILE,
     Manifest,
+    Quantization,
     Source,
     list_files,
     sha256_of,
@@ -25,8 +28,7 @@ from sam3i_edge.errors import ConfigError, ExportError, RuntimeUnavailableError
 from sam3i_edge.export.convert import convert
 from sam3i_edge.export.golden_cases import make_golden
 from sam3i_edge.export.modules import graph_modules
-from sam3i_edge.export.quantized import Plan, check_budget, float_scores, record, scores
-from sam3i_edge.export.quantized import plan as make_plan
+from sam3i_edge.export.quantized import Int8Options, Plan, float_scores, make_plan, measured, record
 from sam3i_edge.export.staging import staged
 from sam3i_edge.export.tensorrt_lint import lint
 from sam3i_edge.export.tokenizer_json import VOCABULARY_SIZE, build_tokenizer_json
@@ -49,10 +51,7 @@ BASE_NOTE = "base SAM 3 without trained adapters: the routes simple and complex 
 
 STAND_IN = "onnxruntime"
 
-SCORED_IMAGES = 50
 AUTO = "auto"
-"""The precision that asks for int8 with a recipe that is searched for."""
-DEFAULT_MAX_DROP = 1.0
 
 TOOLS = ("sam3i-edge", "torch", "onnx", "onnxscript", "onnxruntime", "numpy", "pillow", "ftfy", "open_clip_torch")
 
@@ -66,11 +65,7 @@ def export(
     *,
     target: str = "x86-cpu",
     precision: str | None = None,
-    calibration: str | Path | None = None,
-    recipe: str | Path | None = None,
-    scored_images: int = SCORED_IMAGES,
-    max_drop: float | None = None,
-    force: bool = False,
+    int8: Int8Options | None = None,
     progress: Progress = lambda message: None,
 ) -> Manifest:
     """Export a checkpoint as a bundle for one target.
@@ -86,13 +81,8 @@ def export(
             checkpoint, or else the published full size.
         output: the bundle's folder; it must be empty or not exist.
         target: a name of ``sam3i_edge.targets.TARGETS``, or the path of a target of your own.
-        precision: one of the target's; None for its default.
-        calibration: for int8: see ``quantize.calibration.load_calibration``.
-        recipe: for int8: a ``recipe.toml``; None: int8 wherever it is known to be safe.
-        scored_images: for int8: accuracy is measured on so many pictures, before and after; 0: not at all.
-        max_drop: for int8: the points of gIoU on every route, and of cgF1 on concepts, that may be lost on those
-            pictures; with the precision ``auto`` the recipe is searched for by it (None: 1 point).
-        force: write the bundle even if it loses more.
+        precision: one of the target's; None for its default; ``auto`` for its int8 with a recipe that is searched for.
+        int8: how it is calibrated and what it may cost; None: the package's scenes, and no limit.
         progress: called with a line at each step.
 
     Returns:
@@ -113,13 +103,7 @@ def export(
     checkpoint = Path(checkpoint or shipped.CHECKPOINT)
     sizes = _sizes(checkpoint, config)
     versions = _tool_versions()
-    plan = None
-    if is_int8(chosen_precision):
-        if precision == AUTO and max_drop is None:
-            max_drop = DEFAULT_MAX_DROP
-        plan = make_plan(calibration, recipe, scored_images, max_drop, precision == AUTO, chosen.runtime)
-    else:
-        _refuse_int8_options(chosen_precision, calibration=calibration, recipe=recipe, max_drop=max_drop)
+    plan = make_plan(chosen_precision, chosen, int8 or Int8Options(), search=precision == AUTO)
     classifier = RouteClassifier.of_checkpoint(checkpoint)
     with staged(Path(output)) as stage:
         classifier.save(stage / ROUTE_FILE)
@@ -134,9 +118,7 @@ def export(
             manifest = dataclasses.replace(manifest, accuracy=_accuracy(verdict), checked_on=verdict.device)
             if plan and manifest.quantization and plan.samples:
                 progress(f"scoring the bundle on {len(plan.samples)} images")
-                measured = dataclasses.replace(manifest.quantization, scores=scores(segmenter, plan.samples))
-                check_budget(measured, max_drop, force)
-                manifest = dataclasses.replace(manifest, quantization=measured)
+                manifest = dataclasses.replace(manifest, quantization=measured(plan, manifest.quantization, segmenter))
         write_manifest(stage, manifest)
         progress(f"putting the bundle in place: {output}")
     return manifest
@@ -148,12 +130,6 @@ def auto_precision(target: Target) -> str:
     if not found:
         raise ExportError(f"The target {target.name} has no int8; its precisions are {', '.join(target.precisions)}.")
     return found[0]
-
-
-def _refuse_int8_options(precision: str, **given: object) -> None:
-    for name, value in given.items():
-        if value is not None:
-            raise ExportError(f"{name} is for int8, and the precision is {precision}: add --precision int8.")
 
 
 def _sizes(checkpoint: Path, config: ModelConfig | str | Path | None) -> ModelConfig:
@@ -204,13 +180,7 @@ def _write_bundle(
     graphs = graph_specs(config, limits)
     quantization = None
     if plan:
-        if plan.samples:
-            progress(f"scoring the float model on {len(plan.samples)} images")
-        before = float_scores(plan, model)
-        budget = plan.budget(source, target.int8)
-        result = quantize_model(model, graphs, limits, tokenizer, plan.recipe, target.int8, plan.data, budget, progress)
-        modules, quantization = result.modules, record(plan, result.recipe, before)
-        (stage / RECIPE_FILE).write_text(result.recipe.to_toml(result.note), encoding="utf-8")
+        modules, quantization = _quantize(stage, model, graphs, limits, tokenizer, source, target, plan, progress)
     for name, module in modules.items():
         progress(f"exporting the {name} graph")
         convert(module, graphs[name], target, stage, fold_weight_transposes if plan else None)
@@ -235,6 +205,27 @@ def _write_bundle(
     )
     write_manifest(stage, manifest)
     return manifest
+
+
+def _quantize(
+    stage: Path,
+    model: Sam3i,
+    graphs: Mapping[str, GraphSpec],
+    limits: Limits,
+    tokenizer: Tokenizer,
+    source: Source,
+    target: Target,
+    plan: Plan,
+    progress: Progress,
+) -> tuple[dict[str, nn.Module], Quantization]:
+    """The graphs with integers, and what the manifest says of them; the recipe goes into the bundle."""
+    if plan.samples:
+        progress(f"scoring the float model on {len(plan.samples)} images")
+    before = float_scores(plan, model)
+    budget = plan.budget(source, target.int8)
+    made = quantize_model(model, graphs, limits, tokenizer, plan.recipe, target.int8, plan.data, budget, progress)
+    (stage / RECIPE_FILE).write_text(made.recipe.to_toml(made.note), encoding="utf-8")
+    return made.modules, record(plan, made.recipe, before)
 
 
 def _prepare_for_tensorrt(stage: Path, graphs: Mapping[str, GraphSpec], limits: Limits, target: Target) -> None:

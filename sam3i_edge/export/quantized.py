@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import sam3i_edge
@@ -22,8 +22,33 @@ from sam3i_edge.quantize.auto import Budget
 from sam3i_edge.quantize.calibration import CalibrationData, load_calibration
 from sam3i_edge.quantize.recipe import Recipe, read_recipe
 from sam3i_edge.segmenter import Segmenter
+from sam3i_edge.targets import Target, is_int8
 
 SCORED_SPLIT = "val"
+DEFAULT_MAX_DROP = 1.0
+"""Of a search that is given none."""
+
+
+@dataclass(frozen=True)
+class Int8Options:
+    """How an int8 export is calibrated, and what it may cost."""
+
+    calibration: str | Path | None = None
+    """See ``quantize.calibration.load_calibration``."""
+    recipe: str | Path | None = None
+    """A ``recipe.toml``; None: int8 wherever it is known to be safe."""
+    scored_images: int = 50
+    """Accuracy is measured on so many pictures, before and after; 0: not at all."""
+    max_drop: float | None = None
+    """Points of gIoU on every route, and of cgF1 on concepts, that may be lost there; a search goes by it."""
+    force: bool = False
+    """Write the bundle even if it loses more."""
+
+    def __post_init__(self) -> None:
+        if self.max_drop is not None and not self.max_drop >= 0:
+            raise ExportError(f"max_drop is {self.max_drop}; it must be 0 or more points.")
+        if self.scored_images < 0:
+            raise ExportError(f"scored_images is {self.scored_images}; it must be 0 or more.")
 
 
 @dataclass(frozen=True)
@@ -32,10 +57,11 @@ class Plan:
 
     recipe: Recipe
     data: CalibrationData
-    scored_on: str
-    samples: tuple[Sample, ...]
+    scored_on: str = ""
+    samples: tuple[Sample, ...] = ()
     """What accuracy is measured on, before and after; empty: it is not."""
-    max_drop: float | None
+    max_drop: float | None = None
+    force: bool = False
     searched_on: tuple[Sample, ...] = ()
     """What trials of a search are scored on; empty: the recipe is as it is."""
 
@@ -50,62 +76,77 @@ class Plan:
         return Budget(self.max_drop, self.searched_on, folder / f"{name}.json" if folder else None)
 
 
-def plan(
-    calibration: str | Path | None,
-    recipe: str | Path | None,
-    scored_images: int,
-    max_drop: float | None = None,
-    search: bool = False,
-    runtime: str = "",
-) -> Plan:
-    """Read recipe and data.
+def make_plan(precision: str, target: Target, options: Int8Options, search: bool) -> Plan | None:
+    """Read recipe and data, if ``precision`` has integers; None if it has not.
 
-    Accuracy is measured on ``scored_images`` pictures of the data's ``val`` split, which calibration does not see; on
-    the calibration pictures themselves where there is no such split. A search is scored on as many others.
+    Accuracy is measured on pictures of the data's ``val`` split, which calibration does not see; on the calibration
+    pictures themselves where there is no such split. A search is scored on as many others.
 
     Raises:
         ConfigError: the recipe cannot be read.
         DataError: see ``load_calibration``.
-        ExportError: a budget is given, and nothing to measure it on.
+        ExportError: a budget is given, and nothing to measure it on; or options for int8, and another precision.
     """
-    if max_drop is not None and not max_drop >= 0:
-        raise ExportError(f"max_drop is {max_drop}; it must be 0 or more points.")
+    if not is_int8(precision):
+        given = [field.name for field in fields(options) if getattr(options, field.name) != field.default]
+        if given:
+            raise ExportError(
+                f"{' and '.join(given)} is for int8, and the precision is {precision}: add --precision int8."
+            )
+        return None
     # TensorRT takes an int8 tensor only between a quantize and a dequantize, so its token table stays as it is.
-    chosen = read_recipe(recipe) if recipe else Recipe(embedding="fp32" if runtime == "tensorrt" else "int8")
-    data = load_calibration(calibration)
-    held_out = _held_out(calibration) if scored_images else ()
+    default = Recipe(embedding="fp32" if target.runtime == "tensorrt" else "int8")
+    plan = Plan(
+        read_recipe(options.recipe) if options.recipe else default,
+        load_calibration(options.calibration),
+        max_drop=DEFAULT_MAX_DROP if search and options.max_drop is None else options.max_drop,
+        force=options.force,
+    )
+    return _with_samples(plan, options, search)
+
+
+def _with_samples(plan: Plan, options: Int8Options, search: bool) -> Plan:
+    """``plan`` with the pictures that accuracy is measured on."""
+    count = options.scored_images
+    held_out = _held_out(options.calibration) if count else ()
     if search and len(held_out) < 2:
         raise ExportError(
             f"A search needs pictures that calibration does not see: give --calibration a dataset with a "
             f"{SCORED_SPLIT} split, and --scored-images greater than 0."
         )
-    if max_drop is not None and not (scored_images and data.samples):
-        raise ExportError(
-            "A drop can only be measured on data that says what its texts mean: give --calibration a dataset, and "
-            "--scored-images greater than 0."
-        )
-    if not scored_images or not data.samples:
-        return Plan(chosen, data, "", (), None)
+    if not count or not plan.data.samples:
+        if plan.max_drop is not None:
+            raise ExportError(
+                "A drop can only be measured on data that says what its texts mean: give --calibration a dataset, and "
+                "--scored-images greater than 0."
+            )
+        return plan
     if not held_out:
-        return Plan(chosen, data, data.name, data.samples[:scored_images], max_drop)
-    half = min(scored_images, len(held_out) // 2) if search else scored_images
-    samples, others = tuple(held_out[:half]), tuple(held_out[half : 2 * half])
-    return Plan(chosen, data, f"{calibration}, {SCORED_SPLIT}", samples, max_drop, others if search else ())
+        return dataclasses.replace(plan, scored_on=plan.data.name, samples=plan.data.samples[:count])
+    half = min(count, len(held_out) // 2) if search else count
+    return dataclasses.replace(
+        plan,
+        scored_on=f"{options.calibration}, {SCORED_SPLIT}",
+        samples=tuple(held_out[:half]),
+        searched_on=tuple(held_out[half : 2 * half]) if search else (),
+    )
 
 
-def check_budget(measured: Quantization, max_drop: float | None, force: bool) -> None:
-    """Raises ExportError if a bundle lost more than ``max_drop`` points, unless forced."""
-    if max_drop is None or force:
-        return
-    promised = [name for name in measured.float_scores if name.endswith((" gIoU", " cgF1"))]
-    drops = {name: measured.float_scores[name] - measured.scores[name] for name in promised}
+def measured(plan: Plan, quantization: Quantization, segmenter: Segmenter) -> Quantization:
+    """``quantization`` with the bundle's scores. Raises ExportError if it lost more than the plan allows."""
+    found = dataclasses.replace(quantization, scores=scores(segmenter, plan.samples))
+    if plan.max_drop is None or plan.force:
+        return found
+    promised = [name for name in found.float_scores if name.endswith((" gIoU", " cgF1"))]
+    drops = {name: found.float_scores[name] - found.scores[name] for name in promised}
     worst = max(drops, key=lambda name: drops[name])
-    if drops[worst] > max_drop:
+    if drops[worst] > plan.max_drop:
         raise ExportError(
-            f"The int8 graphs lose {drops[worst]:.2f} points of {worst} on {measured.scored_images} images of "
-            f"{measured.scored_on}, and --max-drop allows {max_drop}. No bundle was written. Use --precision auto, a "
-            f"recipe with more fp32, a larger --max-drop, or --force."
+            f"The int8 graphs lose {drops[worst]:.2f} points of {worst} on {found.scored_images} images of "
+            f"{found.scored_on}, and --max-drop allows {plan.max_drop}. No bundle was written. Use --precision auto, "
+            f"a recipe with more fp32, a larger --max-drop, or --force."
         )
+    return found
 
 
 def _held_out(calibration: str | Path | None) -> Sequence[Sample]:

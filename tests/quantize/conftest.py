@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sam3i_edge.export import export
+from sam3i_edge.export import Int8Options, export
 from tests.conftest import PARITY
 from tests.train.conftest import shapes
 
@@ -22,6 +22,6 @@ def int8_bundles(tmp_path_factory):
             folder / target,
             target=target,
             precision="int8",
-            scored_images=0,
+            int8=Int8Options(scored_images=0),
         )
     return folder

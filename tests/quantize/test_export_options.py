@@ -6,39 +6,45 @@ import pytest
 
 from sam3i_edge.bundle import Quantization
 from sam3i_edge.errors import ExportError
-from sam3i_edge.export import export
-from sam3i_edge.export.quantized import check_budget, plan
+from sam3i_edge.export import Int8Options, export, quantized
+from sam3i_edge.export.quantized import Plan, make_plan, measured
+from sam3i_edge.quantize.calibration import load_calibration
 from sam3i_edge.quantize.recipe import Recipe
+from sam3i_edge.targets import get_target
 from tests.train.shapes import write_shapes
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("precision", "options", "message"),
     [
-        ({"recipe": "r.toml"}, "recipe is for int8, and the precision is fp32: add --precision int8"),
-        ({"max_drop": 1.0}, "max_drop is for int8"),
-        ({"precision": "int9"}, "Unknown precision for target x86-cpu 'int9'. Known: fp32, int8.*Did you mean 'int8'"),
-        ({"precision": "int8", "max_drop": -1.0}, "max_drop is -1.0; it must be 0 or more points"),
-        ({"precision": "auto"}, "A search needs pictures that calibration does not see"),
-        (
-            {"precision": "int8", "max_drop": 1.0, "scored_images": 0},
-            "A drop can only be measured on data that says what its texts mean",
-        ),
+        ("fp32", {"recipe": "r.toml"}, "recipe is for int8, and the precision is fp32: add --precision int8"),
+        ("fp32", {"max_drop": 1.0, "force": True}, "max_drop and force is for int8"),
+        ("int9", {}, "Unknown precision for target x86-cpu 'int9'. Known: fp32, int8.*Did you mean 'int8'"),
+        ("auto", {}, "A search needs pictures that calibration does not see"),
+        ("int8", {"max_drop": 1.0, "scored_images": 0}, "A drop can only be measured on data that says what its texts"),
     ],
 )
-def test_refused_before_any_work(tmp_path, arguments, message):
+def test_refused_before_any_work(tmp_path, precision, options, message):
     with pytest.raises(ExportError, match=message):
-        export(output=tmp_path / "bundle", **arguments)
+        export(output=tmp_path / "bundle", precision=precision, int8=Int8Options(**options))
     assert not (tmp_path / "bundle").exists()
+
+
+@pytest.mark.parametrize("options", [{"max_drop": -1.0}, {"scored_images": -1}])
+def test_options_out_of_range(options):
+    with pytest.raises(ExportError, match=r"is -1(\.0)?; it must be 0 or more"):
+        Int8Options(**options)
 
 
 def test_a_search_is_scored_on_other_pictures_than_the_bundle(tmp_path):
     write_shapes(tmp_path, count=10)
     (tmp_path / "sam3i_val.json").write_bytes((tmp_path / "sam3i_train.json").read_bytes())
-    made = plan(tmp_path, None, 3, max_drop=1.0, search=True)
+    target = get_target("intel-cpu")
+    made = make_plan("int8", target, Int8Options(tmp_path, scored_images=3), search=True)
+    assert made.max_drop == 1.0
     assert len(made.samples) == len(made.searched_on) == 3
     assert not {s.image_id for s in made.samples} & {s.image_id for s in made.searched_on}
-    assert not plan(tmp_path, None, 3, max_drop=1.0).searched_on
+    assert not make_plan("int8", target, Int8Options(tmp_path), search=False).searched_on
 
 
 MEASURED = Quantization(
@@ -54,15 +60,24 @@ MEASURED = Quantization(
 )
 
 
-def test_a_broken_promise_names_the_worst():
+@pytest.fixture
+def after(monkeypatch):
+    """Stands for the evaluation of the bundle."""
+    monkeypatch.setattr(quantized, "scores", lambda segmenter, samples: MEASURED.scores)
+
+
+def plan(max_drop, force=False):
+    return Plan(Recipe(), load_calibration(None), max_drop=max_drop, force=force)
+
+
+def test_a_broken_promise_names_the_worst(after):
     with pytest.raises(ExportError, match=r"lose 1\.50 points of simple gIoU on 50 images of data, val.*No bundle was"):
-        check_budget(MEASURED, 1.0, force=False)
+        measured(plan(1.0), MEASURED, None)
 
 
-def test_a_promise_that_is_kept_forced_or_not_given():
-    check_budget(MEASURED, 2.0, force=False)
-    check_budget(MEASURED, 1.0, force=True)
-    check_budget(MEASURED, None, force=False)
+@pytest.mark.parametrize("kept", [plan(2.0), plan(1.0, force=True), plan(None)])
+def test_a_promise_that_is_kept_forced_or_not_given(after, kept):
+    assert measured(kept, MEASURED, None) == MEASURED
 
 
 def test_the_table_says_what_it_cost():
