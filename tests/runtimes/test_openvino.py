@@ -47,7 +47,7 @@ def test_precision_is_pinned_or_refused(bundle, caplog):
     graph = bundle / "graphs/text.onnx"
     bf16 = open_session("openvino", graph, SessionOptions("CPU", precision="bf16"))
     assert bf16._model.get_property("INFERENCE_PRECISION_HINT").to_string() == "bf16"
-    with pytest.raises(RuntimeUnavailableError, match="computes in b?f(32|16) where the bundle says fp16"):
+    with pytest.raises(RuntimeUnavailableError, match=r"computes in b?f(32|16) where the bundle says fp16"):
         open_session("openvino", graph, SessionOptions("CPU", precision="fp16"))
 
 
