@@ -54,7 +54,7 @@ class OpenVinoSession:
         try:
             for name, values in outputs.items():
                 request.set_tensor(name, openvino.Tensor(values, shared_memory=True))
-            request.infer(arrays, share_inputs=True)
+            request.infer(arrays, share_inputs=True, share_outputs=True)  # or it returns copies that nobody reads
         except RuntimeError as error:
             raise BundleError(f"OpenVINO {version()} failed in {self._graph}: {error}") from error
         self._idle.put(request)  # one that failed is dropped
