@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sam3i_edge.benchmarks import machine, power
+from sam3i_edge.benchmarks.accuracy import with_drops
 from sam3i_edge.benchmarks.report import (
     SCHEMA,
     SCHEMA_VERSION,
@@ -25,6 +26,7 @@ from sam3i_edge.benchmarks.report import (
     Sustained,
     Window,
 )
+from sam3i_edge.benchmarks.roofline import roofline
 from sam3i_edge.benchmarks.scenarios import FRAME, SCENARIOS, Item
 from sam3i_edge.benchmarks.statistics import RESAMPLES, paired_ratio, rounded, summarize
 from sam3i_edge.bundle import MANIFEST_FILE, sha256_of
@@ -45,7 +47,7 @@ METHOD = (
 def report(session: Session) -> Report:
     """Everything that was measured so far."""
     place = replace(session.machine, load_after=machine.load())
-    runs = tuple(_run(session, one) for one in session.measured)
+    runs = with_drops([_run(session, one) for one in session.measured])
     notes = [machine.busy_note(place), *session.notes, *_sustained_notes(runs)]
     return Report(
         schema=SCHEMA,
@@ -97,6 +99,7 @@ def _run(session: Session, one: Measured) -> Run:
         peak_rss_mb=_rounded(one.memory.get("peak_rss_mb")),
         gpu_memory_mb=_rounded(one.memory.get("gpu_memory_mb")),
         energy=_energy(one),
+        roofline=roofline(**one.roofline, stages=stages) if one.roofline else None,
         sustained=_sustained(session, one),
         **one.extra,
     )

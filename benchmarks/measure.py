@@ -10,10 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sam3i_edge import schema
 from sam3i_edge.benchmarks import assemble, machine, rounds
 from sam3i_edge.benchmarks.items import Data, items
+from sam3i_edge.benchmarks.macs import GraphCount
 from sam3i_edge.benchmarks.process import Process
-from sam3i_edge.benchmarks.report import Report, Skipped
+from sam3i_edge.benchmarks.report import Accuracy, Layer, Picture, Report, Skipped
+from sam3i_edge.benchmarks.roofline import Peak
 from sam3i_edge.benchmarks.scenarios import SCENARIOS, Item
 from sam3i_edge.benchmarks.subjects import Subject, foreign
 from sam3i_edge.benchmarks.worker import ItemFile, save_item
@@ -64,6 +67,8 @@ class Measured:
     memory: dict[str, float | None] = field(default_factory=dict)
     sustained: list[tuple[float, float]] = field(default_factory=list)
     """Seconds since the beginning, and milliseconds."""
+    roofline: dict[str, Any] = field(default_factory=dict)
+    """What ``roofline.roofline`` takes but the stages' times."""
     extra: dict[str, Any] = field(default_factory=dict)
     """Of ``report.Run``: what the worker measured once."""
 
@@ -157,6 +162,19 @@ def _steps(session: Session, files: Sequence[ItemFile]) -> Iterator[str]:
         yield f"cold start {number + 1} of {plan.cold_starts}"
         for one in measured:
             _cold_start(one, files)
+    yield "what the answers look like"
+    _once(session, "pictures", "pictures", Picture)
+    if plan.roofline:
+        yield "counting work, measuring what the machine can do"
+        _rooflines(session)
+        yield "where the time goes, operator by operator"
+        _once(session, "layers", "layers", Layer)
+    if plan.data:
+        for one in measured:
+            yield f"accuracy of {one.subject.label}"
+            answer = ask_or_note(session, one, "accuracy", data=schema.plain(plan.data))
+            if answer is not None:
+                one.extra["accuracy"] = schema.parse(Accuracy, answer)
     if plan.duration_s:
         yield f"sustained, {plan.duration_s:.0f} s"
         _sustain(session)
@@ -186,6 +204,30 @@ def _cold_start(one: Measured, files: Sequence[ItemFile]) -> None:
         first = process.ask("first_frame")
         whole = 1e3 * (time.monotonic() - process.started)
     one.cold.append({"whole": whole, "load": first["load_ms"], "first_frame": first["frame_ms"]})
+
+
+def _once(session: Session, what: str, field_name: str, kind: type[Any]) -> None:
+    for one in session.measured:
+        if one.subject.checkpoint and what == "layers":
+            continue  # PyTorch is no runtime of ours
+        answer = ask_or_note(session, one, what)
+        if answer is not None:
+            one.extra[field_name] = tuple(schema.parse(kind, value) for value in answer)
+
+
+def _rooflines(session: Session) -> None:
+    for one in session.measured:
+        if one.subject.checkpoint:
+            continue
+        counts = ask_or_note(session, one, "counts")
+        peaks = ask_or_note(session, one, "peaks") if counts else None
+        if counts and peaks:
+            bandwidth = Peak(*peaks["bandwidth"]) if peaks["bandwidth"] else None
+            one.roofline = {
+                "counts": {name: GraphCount(**count) for name, count in counts.items()},
+                "peak": Peak(*peaks["peak"]),
+                "bandwidth": bandwidth,
+            }
 
 
 def _sustain(session: Session) -> None:

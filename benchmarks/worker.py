@@ -11,19 +11,24 @@ import os
 import sys
 import time
 import traceback
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from sam3i_edge import schema
-from sam3i_edge.benchmarks import memory, opening, power
+from sam3i_edge.benchmarks import layers, macs, memory, opening, power, roofline
+from sam3i_edge.benchmarks.accuracy import measure_accuracy
+from sam3i_edge.benchmarks.items import Data
+from sam3i_edge.benchmarks.pictures import draw_pictures
 from sam3i_edge.benchmarks.scenarios import Item, Player
 from sam3i_edge.benchmarks.subjects import Subject
-from sam3i_edge.errors import Sam3iEdgeError
+from sam3i_edge.bundle import read_manifest
+from sam3i_edge.errors import BenchmarkError, Sam3iEdgeError
 from sam3i_edge.prompt import Prompt
-from sam3i_edge.segmenter import Segmenter
+from sam3i_edge.runtimes import SessionOptions
+from sam3i_edge.segmenter import Segmenter, session_options
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,6 @@ class Worker:
     load_ms: float
     gpu_before_mb: float | None
     meter: power.Meter | None = None
-    inputs: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def open(cls, request: Open) -> Worker:
@@ -99,6 +103,48 @@ class Worker:
         used = power.gpu_used_mb()
         gpu = None if used is None or self.gpu_before_mb is None else used - self.gpu_before_mb
         return {"peak_rss_mb": memory.peak_rss_mb(), "gpu_memory_mb": gpu}
+
+    def accuracy(self, data: dict[str, Any]) -> Any:
+        """A plain ``report.Accuracy``."""
+        return schema.plain(measure_accuracy(self.segmenter, schema.parse(Data, data)))
+
+    def pictures(self) -> Any:
+        """Plain ``report.Picture``s."""
+        return schema.plain(list(draw_pictures(self.segmenter, self.items)))
+
+    def counts(self) -> dict[str, Any]:
+        """A plain ``macs.GraphCount`` by graph: of a bundle's own, whoever runs them."""
+        return {name: schema.plain(macs.count_graph(file)) for name, file in self._graphs().items()}
+
+    def peaks(self) -> dict[str, Any]:
+        """The runtime's matrix product and the memory's rate."""
+        manifest = read_manifest(Path(self.subject.bundle))
+        runtime, options = self._runtime()
+        if self.subject.checkpoint:
+            raise BenchmarkError("the roofline is drawn for bundles, not for PyTorch.")
+        precision = manifest.precision if self.subject.runtime is None else "fp32"
+        peak = roofline.matrix_product_peak(runtime, manifest.target, options, precision)
+        on_host = power.gpu_used_mb() is None or "cpu" in self.segmenter.device.lower()
+        return {"peak": peak, "bandwidth": roofline.memory_bandwidth() if on_host else None}
+
+    def layers(self) -> Any:
+        """Plain ``report.Layer``s of one frame."""
+        with layers.inputs_kept(self.segmenter) as inputs:
+            self.player.frame(0)
+        if self.subject.checkpoint:
+            raise BenchmarkError("the operators' times are read from runtimes, not from PyTorch.")
+        runtime, options = self._runtime()
+        return schema.plain(layers.profile_graphs(runtime, self._graphs(), options, inputs))
+
+    def _graphs(self) -> dict[str, Path]:
+        bundle = Path(self.subject.bundle)
+        return {name: bundle / graph.file for name, graph in read_manifest(bundle).graphs.items()}
+
+    def _runtime(self) -> tuple[str, SessionOptions]:
+        """How the segmenter's sessions were opened, without the cache: what is opened here is not needed again."""
+        manifest = read_manifest(Path(self.subject.bundle))
+        runtime = self.subject.runtime or manifest.target.runtime
+        return runtime, replace(session_options(manifest, runtime, self.subject.device), cache=None)
 
 
 def main() -> int:
