@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from sam3i_edge.benchmarks.report import Report
 from sam3i_edge.benchmarks.tables import Table, described, headline, tables
 
-HIDDEN = ("layers",)
+HIDDEN = ("layers", "scenario_ratios")
 """Long; the page has them."""
 
 
@@ -20,7 +20,7 @@ def _lines(report: Report) -> Iterator[str]:
     yield "# SAM3-I benchmark"
     if report.partial:
         yield "\n**Partial: the measurement was interrupted. What is here was measured; the rest is missing.**"
-    yield from (f"\n**{sentence}**" for sentence in headline(report))
+    yield from (f"\n**{' '.join(parts)}**" for parts in headline(report))
     yield from (f"\n> {note}" for note in report.notes)
     yield from (f"\n> Left out: {one.bundle}: {one.why}" for one in report.skipped)
     for table in tables(report):

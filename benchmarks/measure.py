@@ -240,7 +240,9 @@ def _sustain(session: Session) -> None:
         session.clocks.append((now, machine.clock_mhz(), machine.temperature_c()))
 
     try:
-        rounds.play(session.measured, turn, lambda played: time.monotonic() - start >= session.plan.duration_s)
+        least = 2  # a first and a last window
+        enough = start + session.plan.duration_s
+        rounds.play(session.measured, turn, lambda played: played >= least and time.monotonic() >= enough)
     finally:
         after = machine.throttle_count()
         session.throttles = None if before is None or after is None else after - before

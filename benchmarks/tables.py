@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from sam3i_edge.benchmarks.report import STAGES, Report, Run
+from sam3i_edge.benchmarks.report import STAGES, Ratio, Report, Run
 
 NONE = "–"
 NOT_MEASURED = "not measured"
@@ -27,7 +27,7 @@ def tables(report: Report) -> Iterator[Table]:
     """All that have something to show, in reading order."""
     made = (
         overview(report),
-        ratios(report),
+        *ratios(report),
         stages(report),
         scenarios(report),
         cold_starts(report),
@@ -51,7 +51,8 @@ def number(value: float | None, none: str = NONE) -> str:
     """Three digits or so, as many as a reader needs."""
     if value is None:
         return none
-    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+    text = f"{value:.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+    return text.lstrip("-") if float(text) == 0 else text
 
 
 def overview(report: Report) -> Table:
@@ -85,20 +86,25 @@ def overview(report: Report) -> Table:
     return Table("overview", "A frame", head, tuple(rows))
 
 
-def ratios(report: Report) -> Table:
-    """Frames first; the scenarios as far as there are."""
-    rows = [
-        (
-            ratio.of,
-            ratio.to,
-            spaced(ratio.what),
-            *(f"{value:.3f}" for value in (ratio.p50, *ratio.ci95)),
-            str(ratio.rounds),
-        )
-        for ratio in sorted(report.ratios, key=lambda ratio: ratio.what != "frame")
-    ]
-    head = ("", "against", "what", "takes times", "at least", "at most", "rounds")
-    return Table("ratios", "Times against the reference", head, tuple(rows), "Interval of confidence: see the method.")
+def ratios(report: Report) -> Iterator[Table]:
+    """Frames; then the scenarios."""
+    for is_frame, key, title in (
+        (True, "ratios", "Times against the reference"),
+        (False, "scenario_ratios", "The other ways to ask, against the reference"),
+    ):
+        rows = [
+            (
+                ratio.of,
+                ratio.to,
+                spaced(ratio.what),
+                *(f"{value:.3f}" for value in (ratio.p50, *ratio.ci95)),
+                str(ratio.rounds),
+            )
+            for ratio in report.ratios
+            if (ratio.what == "frame") == is_frame
+        ]
+        head = ("", "against", "what", "takes times", "at least", "at most", "rounds")
+        yield Table(key, title, head, tuple(rows), "At least, at most: the interval of confidence; see the method.")
 
 
 def stages(report: Report) -> Table:
@@ -108,7 +114,7 @@ def stages(report: Report) -> Table:
             named(report, run),
             *(number(run.stages_ms[stage].p50) for stage in STAGES),
             number(run.stages_sum_pct),
-            number(run.harness_pct),
+            f"{run.harness_pct:.4f}",
         )
         for run in report.runs
     ]
@@ -126,7 +132,7 @@ def scenarios(report: Report) -> Table:
             figures = [number(summary.p50 if summary else None) for summary in medians]
             rows.append((spaced(name), text, *figures))
     head = ("", "what", *(f"{named(report, run)}, ms" for run in report.runs))
-    return Table("scenarios", "Other ways to ask", head, tuple(rows), "Medians.")
+    return Table("scenarios", "Medians", head, tuple(rows))
 
 
 def cold_starts(report: Report) -> Table:
@@ -237,7 +243,7 @@ def identity(report: Report) -> Table:
         )
         for run in report.runs
     ]
-    head = ("", "target", "device", "precision", "threads", "image side", "MB", "manifest SHA-256", "weights")
+    head = ("", "target", "device", "precision", "threads", "image side", "MB", "manifest hash", "weights")
     return Table("identity", "What ran", head, tuple(rows))
 
 
@@ -269,14 +275,19 @@ def spaced(name: str) -> str:
     return name.replace("_", " ")
 
 
-def headline(report: Report) -> list[str]:
-    """A sentence per ratio of frames."""
-    return [
-        f"{ratio.of} takes {ratio.p50:.3f} times as long as {ratio.to} "
-        f"({ratio.ci95[0]:.3f} to {ratio.ci95[1]:.3f}, {ratio.rounds} rounds)"
+def headline(report: Report) -> list[tuple[str, str, str]]:
+    """What a reader should remember, as (before, figure, after): ratios of frames, or else the frame times."""
+    ratios = [
+        (f"{ratio.of} takes", f"{ratio.p50:.3f} {TIMES}", f"the time of {ratio.to} ({_interval(ratio)})")
         for ratio in report.ratios
         if ratio.what == "frame"
     ]
+    frames = [(f"{named(report, run)}:", f"{number(run.frame_ms.p50)} ms", "a frame (median)") for run in report.runs]
+    return ratios or frames
+
+
+def _interval(ratio: Ratio) -> str:
+    return f"{ratio.ci95[0]:.3f} to {ratio.ci95[1]:.3f}, {ratio.rounds} rounds"
 
 
 def described(settings: Sequence[object]) -> str:
