@@ -8,8 +8,24 @@ import sys
 from collections.abc import Callable, Sequence
 
 import sam3i_edge
-from sam3i_edge.commands import build, data, demo, doctor, evaluate, export, inspect, segment, targets, train, verify
+from sam3i_edge.commands import (
+    benchmark,
+    build,
+    data,
+    demo,
+    doctor,
+    evaluate,
+    export,
+    inspect,
+    report,
+    segment,
+    targets,
+    train,
+    verify,
+)
 from sam3i_edge.errors import Sam3iEdgeError
+
+COMMANDS = (demo, export, targets, build, verify, segment, inspect, doctor, data, train, evaluate, benchmark, report)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,6 +47,6 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="sam3i-edge", description="SAM3-I on the device at hand.")
     parser.add_argument("--version", action="version", version=f"sam3i-edge {sam3i_edge.__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (demo, export, targets, build, verify, segment, inspect, doctor, data, train, evaluate):
+    for command in COMMANDS:
         command.add(commands)
     return parser

@@ -42,6 +42,10 @@ class TrainingError(Sam3iEdgeError):
     """A training run that cannot start, go on, or be resumed."""
 
 
+class BenchmarkError(Sam3iEdgeError):
+    """A measurement that cannot be made here, or a report that cannot be read or compared."""
+
+
 class RuntimeUnavailableError(Sam3iEdgeError):
     """A runtime, device or optional dependency that is not installed here."""
 

@@ -55,8 +55,9 @@ def _convert(hint: Any, value: Any, name: str) -> Any:
         for option in inner:
             if option is type(value):
                 return value
-            if dataclasses.is_dataclass(option) and isinstance(value, Mapping):
-                return parse(typing.cast(type, option), value, name)
+            is_object = dataclasses.is_dataclass(option) or typing.get_origin(option) is dict
+            if (is_object and isinstance(value, Mapping)) or (option is float and type(value) is int):
+                return _convert(option, value, name)
     elif origin in (tuple, Sequence) and isinstance(value, list | tuple):
         return tuple(_convert(inner[0], item, f"{name}[{i}]") for i, item in enumerate(value))
     elif origin is dict and isinstance(value, Mapping):

@@ -104,7 +104,7 @@ class Segmenter:
         opened = open_bundle(bundle)
         tokenizer, classifier = _read_tokenizer(opened), RouteClassifier.load(opened.path / ROUTE_FILE)
         name = runtime or opened.manifest.target.runtime
-        options = _session_options(opened.manifest, name, device)
+        options = session_options(opened.manifest, name, device)
         sessions = {graph: open_session(name, opened.graph_path(graph), options) for graph in opened.manifest.graphs}
         segmenter = cls(opened.manifest, tokenizer, sessions, threshold, classifier, options.precision)
         if verify:
@@ -280,7 +280,8 @@ class Frame:
             logger.warning("A prompt found %d instances, the most this bundle returns; there may be more.", limit)
 
 
-def _session_options(manifest: Manifest, runtime: str, device: str) -> SessionOptions:
+def session_options(manifest: Manifest, runtime: str, device: str) -> SessionOptions:
+    """How ``load`` opens a bundle's graphs with a runtime, its target's or another."""
     target, is_own = manifest.target, runtime == manifest.target.runtime
     return SessionOptions(
         device=device if device != "auto" else target.device if is_own else default_device(runtime),

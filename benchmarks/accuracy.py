@@ -1,0 +1,72 @@
+"""Accuracy beside latency: the package's own evaluation, through the very segmenter that was timed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from sam3i_edge.benchmarks.items import Data
+from sam3i_edge.benchmarks.report import Accuracy, RouteAccuracy, Run
+from sam3i_edge.errors import RuntimeUnavailableError
+from sam3i_edge.prompt import ROUTES
+from sam3i_edge.segmenter import Segmenter
+
+DIGITS = 4
+
+
+def measure_accuracy(segmenter: Segmenter, data: Data) -> Accuracy:
+    """Scores of the three levels. Raises DataError, and RuntimeUnavailableError if SciPy is not installed."""
+    try:
+        from sam3i_edge.evaluate import evaluate
+    except ModuleNotFoundError as error:
+        raise RuntimeUnavailableError(
+            f"Measuring accuracy needs {error.name}, which is not installed: pip install 'sam3i-edge[benchmark]'"
+        ) from error
+    scores = evaluate(segmenter, data.samples())
+    routes = {
+        route: RouteAccuracy(
+            _rounded(found.giou), _rounded(found.ciou), _rounded(found.p50), _rounded(found.ap), found.count, None
+        )
+        for route, found in scores.routes.items()
+    }
+    known = [routes[route].giou for route in ROUTES if routes[route].giou is not None]
+    return Accuracy(
+        data=data.path.rstrip("/").rpartition("/")[2],
+        split=data.split,
+        images=scores.images,
+        giou=_rounded(float(np.mean(known))) if known else None,  # type: ignore[arg-type]
+        cgf1=_rounded(scores.cgf1["cgF1"]) if scores.cgf1 else None,
+        routes=routes,
+        reference="",
+        drop_giou=None,
+    )
+
+
+def with_drops(runs: Sequence[Run]) -> tuple[Run, ...]:
+    """The runs, each with its loss against the float reference: the first fp32 baseline, or else the first fp32 run."""
+    floats = [run for run in runs if run.accuracy is not None and run.precision == "fp32"]
+    if not floats:
+        return tuple(runs)
+    reference = next((run for run in floats if run.baseline), floats[0])
+    return tuple(run if run is reference else _with_drop(run, reference) for run in runs)
+
+
+def _with_drop(run: Run, reference: Run) -> Run:
+    if run.accuracy is None or reference.accuracy is None:
+        return run
+    routes = {
+        route: replace(found, drop_giou=_drop(reference.accuracy.routes[route].giou, found.giou))
+        for route, found in run.accuracy.routes.items()
+    }
+    drop = _drop(reference.accuracy.giou, run.accuracy.giou)
+    return replace(run, accuracy=replace(run.accuracy, routes=routes, reference=reference.bundle, drop_giou=drop))
+
+
+def _drop(reference: float | None, value: float | None) -> float | None:
+    return None if reference is None or value is None else _rounded(reference - value)
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, DIGITS)

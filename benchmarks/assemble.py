@@ -1,0 +1,184 @@
+"""From raw measurements to the report."""
+
+from __future__ import annotations
+
+import datetime
+import itertools
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sam3i_edge.benchmarks import machine, power
+from sam3i_edge.benchmarks.accuracy import with_drops
+from sam3i_edge.benchmarks.report import (
+    SCHEMA,
+    SCHEMA_VERSION,
+    STAGES,
+    ColdStart,
+    Energy,
+    Ratio,
+    Report,
+    Run,
+    Settings,
+    Sustained,
+    Window,
+)
+from sam3i_edge.benchmarks.roofline import roofline
+from sam3i_edge.benchmarks.scenarios import FRAME, SCENARIOS, Item
+from sam3i_edge.benchmarks.statistics import RESAMPLES, paired_ratio, rounded, summarize
+from sam3i_edge.bundle import MANIFEST_FILE, sha256_of
+
+if TYPE_CHECKING:
+    from sam3i_edge.benchmarks.measure import Measured, Session
+
+WINDOWS = 30
+SLOWDOWN = 1.1
+METHOD = (
+    "Each bundle runs in a process of its own; in every round each takes one turn, in changing order, so that drift of "
+    "the machine hits all alike. A ratio is the median over rounds of the quotient of two turns of one round, with its "
+    f"95 % interval from {RESAMPLES} bootstrap resamples of rounds. Warm-up turns are not counted. Energy is the whole "
+    "device's, idle power included. Peak memory is the process's, up to the last frame."
+)
+
+
+def report(session: Session) -> Report:
+    """Everything that was measured so far."""
+    place = replace(session.machine, load_after=machine.load())
+    runs = with_drops([_run(session, one) for one in session.measured])
+    notes = [machine.busy_note(place), *session.notes, *_sustained_notes(runs)]
+    return Report(
+        schema=SCHEMA,
+        schema_version=SCHEMA_VERSION,
+        created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        partial=session.partial,
+        settings=(_settings(session),),
+        machines=(place,),
+        runs=runs,
+        ratios=tuple(_ratios(session.measured, place.name)),
+        skipped=tuple(session.skipped),
+        notes=tuple(note for note in notes if note),
+    )
+
+
+def _settings(session: Session) -> Settings:
+    from sam3i_edge.benchmarks.measure import WARM_UP
+
+    return Settings(
+        frame=FRAME,
+        scenarios=dict(SCENARIOS),
+        method=METHOD,
+        rounds=min(len(one.frame_ms) for one in session.measured),
+        warm_up=WARM_UP,
+        seed=0,
+        images=tuple(_shown(item) for item in session.items),
+        command=session.plan.command,
+    )
+
+
+def _shown(item: Item) -> str:
+    return f"{item.name}, {item.image.shape[1]} x {item.image.shape[0]}"
+
+
+def _run(session: Session, one: Measured) -> Run:
+    frames = summarize(one.frame_ms)
+    stages = {stage: summarize([frame["stages_ms"][stage] for frame in one.frames]) for stage in STAGES}
+    return Run(
+        **one.described["run"],
+        machine=session.machine.name,
+        bundle_sha256="" if one.subject.checkpoint else sha256_of(Path(one.subject.bundle) / MANIFEST_FILE),
+        frame_ms=frames,
+        stages_ms=stages,
+        frames_per_second=rounded(1e3 / frames.mean),
+        stages_sum_pct=rounded(100 * sum(stage.mean for stage in stages.values()) / frames.mean),
+        harness_pct=rounded(float(np.mean([frame["harness_pct"] for frame in one.frames]))),
+        scenarios_ms={name: summarize(samples) for name, samples in one.scenarios.items() if samples},
+        cold_start=_cold_start(one),
+        peak_rss_mb=_rounded(one.memory.get("peak_rss_mb")),
+        gpu_memory_mb=_rounded(one.memory.get("gpu_memory_mb")),
+        energy=_energy(one),
+        roofline=roofline(**one.roofline, stages=stages) if one.roofline else None,
+        sustained=_sustained(session, one),
+        **one.extra,
+    )
+
+
+def _cold_start(one: Measured) -> ColdStart | None:
+    if not one.cold:
+        return None
+    rows = [row | {"process": row["whole"] - row["load"] - row["first_frame"]} for row in one.cold]
+    parts = {part: summarize([row[part] for row in rows]) for part in ("process", "load", "first_frame")}
+    return ColdStart(summarize([row["whole"] for row in rows]), parts, rounded(one.first_ms))
+
+
+def _energy(one: Measured) -> Energy:
+    joules = [frame["joules"] for frame in one.frames if frame["joules"] is not None]
+    if not joules:
+        return Energy(power.NOT_MEASURED, None, None)
+    seconds = sum(one.frame_ms) / 1e3
+    return Energy(one.described["meter"], rounded(float(np.mean(joules))), rounded(sum(joules) / seconds))
+
+
+def _sustained(session: Session, one: Measured) -> Sustained | None:
+    if len(one.sustained) < 2:
+        return None
+    duration = one.sustained[-1][0]
+    count = max(2, min(WINDOWS, len(one.sustained) // 2))
+    windows = []
+    for i in range(count):
+        low, high = duration * i / count, duration * (i + 1) / count
+        window = _window(session, one, low, high, is_last=i == count - 1)
+        if window is not None:
+            windows.append(window)
+    slowdown = rounded(windows[-1].p50_ms / windows[0].p50_ms)
+    return Sustained(rounded(duration), tuple(windows), slowdown, session.throttles)
+
+
+def _window(session: Session, one: Measured, low: float, high: float, *, is_last: bool) -> Window | None:
+    def inside(at: float) -> bool:
+        return low <= at < high or (is_last and at == high)
+
+    times = [ms for at, ms in one.sustained if inside(at)]
+    if not times:
+        return None
+    seen = [(clock, heat) for at, clock, heat in session.clocks if inside(at)]
+    clocks, heats = (_mean([value for value in column if value is not None]) for column in zip(*seen, strict=True))
+    return Window(rounded(high), len(times), rounded(float(np.median(times))), clocks, heats)
+
+
+def _sustained_notes(runs: Sequence[Run]) -> list[str]:
+    return [
+        f"{run.bundle} became slower in the sustained run: the last window's median is {run.sustained.slowdown} times "
+        f"the first's. The device throttles, or something else began to run."
+        for run in runs
+        if run.sustained is not None and run.sustained.slowdown > SLOWDOWN
+    ]
+
+
+def _ratios(measured: Sequence[Measured], place: str) -> list[Ratio]:
+    """Of every subject to the reference: the first baseline, or the first bundle."""
+    reference = next((one for one in measured if one.subject.baseline), measured[0])
+    ratios = []
+    for one, what in itertools.product(measured, ("frame", *SCENARIOS)):
+        of, to = (_samples(side, what) for side in (one, reference))
+        count = min(len(of), len(to))  # an interrupted round is incomplete
+        if one is reference or count < 2:
+            continue
+        found = paired_ratio(of[:count], to[:count])
+        names = one.subject.label, reference.subject.label
+        ratios.append(Ratio(*names, place, what, found.p50, (found.low, found.high), count))
+    return ratios
+
+
+def _samples(one: Measured, what: str) -> Sequence[float]:
+    return one.frame_ms if what == "frame" else one.scenarios.get(what, [])
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return rounded(float(np.mean(values))) if values else None
+
+
+def _rounded(value: Any) -> float | None:
+    return None if value is None else rounded(value)

@@ -1,0 +1,138 @@
+"""Two reports against each other: what changed, and whether that is too much. For continuous integration."""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from sam3i_edge.benchmarks.report import Report, Run, Summary
+from sam3i_edge.benchmarks.statistics import unpaired_ratio
+from sam3i_edge.errors import BenchmarkError, unknown_name
+
+CONDITION = re.compile(r"\s*([a-z0-9_.]+)\s*(>=|<=|>|<)\s*(-?\d+(?:\.\d+)?)\s*(x?)\s*")
+OPERATORS: dict[str, Callable[[float, float], bool]] = {
+    ">": operator.gt,
+    "<": operator.lt,
+    ">=": operator.ge,
+    "<=": operator.le,
+}
+PERCENTILES = ("p50", "p90", "p99", "mean")
+
+
+@dataclass(frozen=True)
+class Condition:
+    """``latency.p50 > 1.1x``: the second report's value over the first's, or without the x the second's alone."""
+
+    text: str
+    metric: str
+    sign: str
+    limit: float
+    is_ratio: bool
+
+    @classmethod
+    def parse(cls, text: str) -> Condition:
+        """Raises BenchmarkError."""
+        found = CONDITION.fullmatch(text)
+        if not found:
+            raise BenchmarkError(
+                f"Cannot read the condition {text!r}. Write METRIC, one of {' '.join(OPERATORS)}, and a number; with "
+                f"an x for a ratio of the second report to the first: 'latency.p50 > 1.1x' or 'accuracy.giou < 50'."
+            )
+        metric, sign, limit, suffix = found.groups()
+        return cls(text.strip(), metric, sign, float(limit), bool(suffix))
+
+    def holds(self, before: Run, after: Run) -> bool:
+        """Whether it is so. Raises BenchmarkError if a report does not have the metric: that must not pass a gate."""
+        value = value_of(after, self.metric)
+        if self.is_ratio:
+            reference = value_of(before, self.metric)
+            if reference == 0:
+                raise BenchmarkError(f"{self.metric} of {before.bundle} is 0: there is no ratio to it.")
+            value /= reference
+        return OPERATORS[self.sign](value, self.limit)
+
+
+@dataclass(frozen=True)
+class Change:
+    """One run in both reports."""
+
+    before: Run
+    after: Run
+
+    def lines(self) -> list[str]:
+        """What changed, for people."""
+        interval = unpaired_ratio(self.after.frame_ms.samples, self.before.frame_ms.samples)
+        lines = [
+            f"{self.after.bundle}: latency.p50 {self.before.frame_ms.p50:.2f} -> {self.after.frame_ms.p50:.2f} ms, "
+            f"{interval.p50:.3f}x (95 %: {interval.low:.3f} to {interval.high:.3f}; not taken by turns)"
+        ]
+        before, after = metrics(self.before), metrics(self.after)
+        for name in ("memory.peak_rss_mb", "cold_start.p50", "energy.joules_per_frame", "accuracy.giou"):
+            if name in before and name in after:
+                lines.append(f"  {name} {before[name]:.2f} -> {after[name]:.2f}")
+        return lines
+
+
+def changes(before: Report, after: Report) -> list[Change]:
+    """The runs of the same name in both; if both have one run only, that one.
+
+    Raises:
+        BenchmarkError: they have nothing in common.
+    """
+    if len(before.runs) == len(after.runs) == 1:
+        return [Change(before.runs[0], after.runs[0])]
+    by_name = {run.bundle: run for run in before.runs}
+    found = [Change(by_name[run.bundle], run) for run in after.runs if run.bundle in by_name]
+    if not found:
+        names = [", ".join(run.bundle for run in report.runs) for report in (before, after)]
+        raise BenchmarkError(f"The reports have no run in common: {names[0]} and {names[1]}. Name the bundles alike.")
+    return found
+
+
+def failures(found: Sequence[Change], conditions: Sequence[Condition]) -> list[str]:
+    """Which conditions hold for which run, and with what values."""
+    failed = []
+    for condition in conditions:
+        for change in found:
+            if condition.holds(change.before, change.after):
+                old, new = (value_of(run, condition.metric) for run in (change.before, change.after))
+                failed.append(f"{change.after.bundle}: {condition.text}: {old:.4g} -> {new:.4g}")
+    return failed
+
+
+def value_of(run: Run, metric: str) -> float:
+    """A metric of a run. Raises BenchmarkError if it has none of that name."""
+    known = metrics(run)
+    if metric not in known:
+        others = PERCENTILES[1:]  # one of four stands for all
+        listed = [name for name in known if name.rpartition(".")[2] not in others]
+        raise BenchmarkError(
+            f"{run.bundle}: {unknown_name('metric', metric, listed)} Beside p50 there are {', '.join(others)}. "
+            f"What is not listed was not measured."
+        )
+    return known[metric]
+
+
+def metrics(run: Run) -> dict[str, float]:
+    """All single numbers of a run, under the names that conditions use."""
+    found: dict[str, float | None] = {"memory.peak_rss_mb": run.peak_rss_mb, "memory.gpu_mb": run.gpu_memory_mb}
+    summaries: dict[str, Summary] = {"latency": run.frame_ms}
+    summaries |= {f"stages.{name}": summary for name, summary in run.stages_ms.items()}
+    summaries |= {f"scenarios.{name}": summary for name, summary in run.scenarios_ms.items()}
+    if run.cold_start:
+        summaries["cold_start"] = run.cold_start.whole_ms
+    for name, summary in summaries.items():
+        found |= {f"{name}.{percentile}": getattr(summary, percentile) for percentile in PERCENTILES}
+    if run.energy:
+        found["energy.joules_per_frame"] = run.energy.joules_per_frame
+    if run.sustained:
+        found["sustained.slowdown"] = run.sustained.slowdown
+    if run.accuracy:
+        found |= {"accuracy.giou": run.accuracy.giou, "accuracy.cgf1": run.accuracy.cgf1}
+        found["accuracy.drop_giou"] = run.accuracy.drop_giou
+        for route, scores in run.accuracy.routes.items():
+            for name in ("giou", "ciou", "p50", "ap"):
+                found[f"accuracy.{route}.{name}"] = getattr(scores, name)
+    return {name: value for name, value in found.items() if value is not None}

@@ -1,0 +1,64 @@
+"""Taking turns: in every round each subject plays once, so that drift and other programs hit all alike."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from sam3i_edge.benchmarks.statistics import paired_ratio
+
+T = TypeVar("T")
+
+SETTLE_S = 0.005
+"""Thread pools of the last turn spin a little before they sleep; they must not do so in the next one's time."""
+MIN_ROUNDS, MAX_ROUNDS = 10, 200
+CHECK_EVERY = 10
+TARGET = 0.01
+"""Half width of the ratios' intervals at which there are rounds enough."""
+BUDGET_S = 60.0
+"""Per subject; at least ``FEW_ROUNDS`` are played all the same."""
+FEW_ROUNDS = 5
+
+
+def order(subjects: Sequence[T], number: int) -> Sequence[T]:
+    """Who follows whom in a round: the first turn moves on, and every second time around the order is reversed."""
+    start = number % len(subjects)
+    turned = [*subjects[start:], *subjects[:start]]
+    return turned[::-1] if number // len(subjects) % 2 else turned
+
+
+def play(subjects: Sequence[T], turn: Callable[[T, int], None], enough: Callable[[int], bool], first: int = 0) -> int:
+    """Play rounds until there are enough. Returns how many were played; ``turn`` keeps what it measures itself."""
+    number = 0
+    while not enough(number):
+        for subject in order(subjects, number):
+            time.sleep(SETTLE_S)
+            turn(subject, first + number)
+        number += 1
+    return number
+
+
+def until(rounds: int | None, samples: Sequence[Sequence[float]]) -> Callable[[int], bool]:
+    """When there are enough: after ``rounds``, or, for None, when the ratios to the first are known well enough.
+
+    Args:
+        rounds: exactly so many.
+        samples: of every subject, the lists that turns append to.
+    """
+    start = time.monotonic()
+
+    def enough(played: int) -> bool:
+        if rounds is not None:
+            return played >= rounds
+        if played < FEW_ROUNDS:
+            return False
+        if played >= MAX_ROUNDS or time.monotonic() - start > BUDGET_S * len(samples):
+            return True
+        if played < MIN_ROUNDS or played % CHECK_EVERY:
+            return False
+        others = samples[1:] or samples  # one alone: its ratio to itself is known; a few rounds more do
+        widths = [paired_ratio(other, samples[0]).half_width for other in others]
+        return max(widths) <= TARGET and played >= (MIN_ROUNDS if len(samples) > 1 else 3 * MIN_ROUNDS)
+
+    return enough

@@ -1,0 +1,60 @@
+"""The command ``report``: show, merge and compare what ``benchmark`` wrote."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from sam3i_edge.benchmarks.compare import Condition, changes, failures
+from sam3i_edge.benchmarks.markdown import render_markdown
+from sam3i_edge.benchmarks.merge import merge
+from sam3i_edge.benchmarks.render import write_all
+from sam3i_edge.benchmarks.report import read_report
+
+
+def add(commands: Any) -> None:
+    """Register ``report`` on an argparse sub-parsers object."""
+    parser = commands.add_parser("report", help="show, merge or compare benchmark reports")
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
+    show = verbs.add_parser("show", help="print a report as Markdown")
+    show.add_argument("report", metavar="REPORT", help="a report.json, or its folder")
+    show.set_defaults(command=_show)
+    merging = verbs.add_parser("merge", help="put reports, of several devices for example, into one")
+    merging.add_argument("reports", metavar="REPORT", nargs="+")
+    merging.add_argument("-o", "--output", default="merged", metavar="DIR", help="report.json, .md and .html")
+    merging.set_defaults(command=_merge)
+    comparing = verbs.add_parser("compare", help="what changed from one report to another; exit status 1 if too much")
+    comparing.add_argument("before", metavar="BEFORE")
+    comparing.add_argument("after", metavar="AFTER")
+    comparing.add_argument(
+        "--fail-if",
+        action="append",
+        default=[],
+        metavar="CONDITION",
+        help="'latency.p50 > 1.1x': AFTER over BEFORE; without the x: AFTER alone; may be repeated",
+    )
+    comparing.set_defaults(command=_compare)
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    print(render_markdown(read_report(arguments.report)), end="")
+    return 0
+
+
+def _merge(arguments: argparse.Namespace) -> int:
+    merged = merge([read_report(report) for report in arguments.reports])
+    print("\n".join(map(str, write_all(Path(arguments.output), merged))))
+    return 0
+
+
+def _compare(arguments: argparse.Namespace) -> int:
+    conditions = [Condition.parse(text) for text in arguments.fail_if]
+    found = changes(read_report(arguments.before), read_report(arguments.after))
+    for change in found:
+        print("\n".join(change.lines()))
+    failed = failures(found, conditions)
+    for line in failed:
+        print(f"sam3i-edge: failed: {line}", file=sys.stderr)
+    return 1 if failed else 0

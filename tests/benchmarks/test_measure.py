@@ -1,0 +1,176 @@
+"""The whole of it, on the recorded model: as a library, and as a user types it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import pytest
+
+from sam3i_edge.benchmarks.items import Data
+from sam3i_edge.benchmarks.measure import Plan, benchmark
+from sam3i_edge.benchmarks.page import render_page
+from sam3i_edge.benchmarks.report import STAGES, read_report
+from sam3i_edge.benchmarks.scenarios import SCENARIOS
+from sam3i_edge.benchmarks.subjects import subjects
+from sam3i_edge.commands.benchmark import seconds
+from sam3i_edge.errors import BenchmarkError, DataError
+from tests.benchmarks.test_page import unexplained
+from tests.conftest import CASES, PARITY
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    image = CASES[0].image
+    height, width = image.shape[:2]
+    cv2.imwrite(str(folder / "1.png"), image[..., ::-1])
+    texts = {"concept": ["mug"], "simple_query": ["the mug left of the book"], "complex_query": ["what you drink from"]}
+    half = {"size": [height, width], "counts": [0, height * width // 2, height * width // 2]}
+    content = {
+        "images": [{"id": 1, "file_name": "1.png", "width": width, "height": height}],
+        "annotations": [{"id": 1, "image_id": 1, "segmentation": half, "text_inst_input": texts}],
+    }
+    (folder / "sam3i_val.json").write_text(json.dumps(content), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def report(bundle, data):
+    """Two runtimes, everything on."""
+    asked = subjects([str(bundle)], ["openvino-fp32"])
+    return benchmark(asked, Plan(rounds=4, scenario_rounds=2, cold_starts=1, data=Data(str(data)), duration_s=0.5))
+
+
+def test_every_run_has_everything(report):
+    assert [run.bundle for run in report.runs] == ["bundle", "openvino-fp32"]
+    for run in report.runs:
+        assert run.frame_ms.count == len(run.frame_ms.samples) == 4
+        assert set(run.stages_ms) == set(STAGES)
+        assert set(run.scenarios_ms) == set(SCENARIOS)
+        assert run.cold_start.whole_ms.p50 > run.cold_start.parts_ms["load"].p50 > 0
+        assert run.peak_rss_mb > 50
+        assert run.accuracy.images == 1
+        assert len(run.pictures) == 3
+        assert run.sustained.windows
+    assert not report.partial
+
+
+def test_ratios_are_to_the_first_baseline(report):
+    frames = [(ratio.of, ratio.to) for ratio in report.ratios if ratio.what == "frame"]
+    assert frames == [("bundle", "openvino-fp32")]
+
+
+def test_the_runtimes_own_profiles_and_peaks(report):
+    by_name = {run.bundle: run for run in report.runs}
+    for name in ("bundle", "openvino-fp32"):
+        run = by_name[name]
+        assert 0 < len(run.layers) <= 15
+        assert {layer.graph for layer in run.layers} <= {"vision", "text", "grounding"}
+        assert [layer.ms for layer in run.layers] == sorted((layer.ms for layer in run.layers), reverse=True)
+        assert set(run.roofline.graphs) == {"vision", "text", "grounding"}
+        assert run.roofline.peak_gmacs_per_s > 1
+    assert by_name["bundle"].roofline.graphs["vision"].gmacs == by_name["openvino-fp32"].roofline.graphs["vision"].gmacs
+
+
+def test_accuracy_is_the_same_through_every_float_runtime(report):
+    ours, reference = (run.accuracy for run in report.runs)
+    assert ours.giou == pytest.approx(reference.giou, abs=0.5)
+    assert (ours.reference, reference.reference) == ("openvino-fp32", "")
+
+
+@pytest.mark.slow
+def test_pytorch_as_the_baseline(bundle, data):
+    asked = subjects([str(bundle)], ["torch"], str(PARITY / "checkpoint.pt"))
+    report = benchmark(asked, Plan(rounds=2, scenario_rounds=0, cold_starts=0, data=Data(str(data))))
+    ours, torch = report.runs
+    assert (torch.runtime, torch.baseline, torch.roofline, torch.layers) == ("torch", True, None, ())
+    assert ours.accuracy.giou == pytest.approx(torch.accuracy.giou, abs=0.5)
+    assert report.ratios[0].to == "torch"
+
+
+def test_a_real_page_shows_only_what_was_measured(report):
+    assert unexplained(render_page(report), report) == set()
+
+
+@pytest.mark.parametrize("step", ["known_text", "warming up"])
+def test_what_was_measured_before_an_interruption_is_kept(bundle, step):
+    def interrupt(message):
+        if message.startswith(step):
+            raise KeyboardInterrupt
+
+    plan = Plan(rounds=2, cold_starts=0)
+    if step == "warming up":  # nothing is known yet
+        with pytest.raises(KeyboardInterrupt):
+            benchmark(subjects([str(bundle)] * 2), plan, interrupt)
+        return
+    report = benchmark(subjects([str(bundle)] * 2), plan, interrupt)
+    assert report.partial
+    assert [run.frame_ms.count for run in report.runs] == [2, 2]
+    assert report.runs[0].scenarios_ms == {}
+
+
+def start(*arguments, **variables):
+    command = [sys.executable, "-m", "sam3i_edge", "benchmark", *map(str, arguments)]
+    environment = os.environ | {name: str(value) for name, value in variables.items()}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+def test_ctrl_c(bundle, tmp_path):
+    running = start(bundle, "--rounds", 100_000, "-o", tmp_path / "out")
+    for line in running.stderr:
+        if "frames, by turns" in line:
+            break
+    time.sleep(1)
+    running.send_signal(signal.SIGINT)
+    out, _ = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert "interrupted: the report holds what was measured until then" in out
+    report = read_report(tmp_path / "out")
+    assert report.partial
+    assert report.runs[0].frame_ms.count > 1
+    assert "Partial" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_robot_without_the_workstation_packages(bundle, tmp_path):
+    """No torch, no onnx, no scipy: times all the same, and what is missing is named."""
+    blocked = tmp_path / "blocked"
+    blocked.mkdir()
+    for name in ("torch", "onnx", "scipy"):
+        (blocked / f"{name}.py").write_text(f"raise ModuleNotFoundError('none', name={name!r})", encoding="utf-8")
+    path = os.pathsep.join(filter(None, (str(blocked), str(ROOT), os.environ.get("PYTHONPATH"))))
+    done = start(bundle, "--rounds", 2, "--cold-starts", 0, "-o", tmp_path / "out", PYTHONPATH=path)
+    out, problems = done.communicate(timeout=300)
+    assert done.returncode == 0, problems
+    assert "bundle: no counts: Counting a graph's work needs onnx" in out
+    report = read_report(tmp_path / "out")
+    assert report.runs[0].frame_ms.count == 2
+    assert report.runs[0].layers
+    assert report.runs[0].accuracy is None
+
+
+@pytest.mark.parametrize(("text", "expected"), [("90s", 90), ("10m", 600), ("1.5h", 5400)])
+def test_durations(text, expected):
+    assert seconds(text) == expected
+
+
+@pytest.mark.parametrize("text", ["10", "m", "-5m", "10 minutes"])
+def test_durations_that_cannot_be_read(text):
+    with pytest.raises(BenchmarkError, match=r"Cannot read the duration .* Write a number with s, m or h"):
+        seconds(text)
+
+
+def test_data_that_is_not_there(bundle, tmp_path):
+    with pytest.raises(DataError):
+        benchmark(subjects([str(bundle)]), Plan(data=Data(str(tmp_path / "none"))))
+
+
+def test_a_plan_that_makes_no_sense():
+    with pytest.raises(BenchmarkError, match="rounds is 0; it must be at least 1"):
+        Plan(rounds=0)

@@ -1,0 +1,60 @@
+"""Memory and energy, read from files like the system's."""
+
+import dataclasses
+
+import pytest
+
+from sam3i_edge.benchmarks import machine, memory
+from sam3i_edge.benchmarks.power import Rapl, find_meter, tegra_watts
+
+
+def zone(folder, name, energy, span=1000):
+    path = folder / name
+    path.mkdir(exist_ok=True)
+    (path / "name").write_text("package-0\n", encoding="ascii")
+    (path / "energy_uj").write_text(f"{energy}\n", encoding="ascii")
+    (path / "max_energy_range_uj").write_text(f"{span}\n", encoding="ascii")
+
+
+def test_rapl_counts_packages_and_their_wrapping_around(tmp_path):
+    zone(tmp_path, "intel-rapl:0", 900)
+    zone(tmp_path, "intel-rapl:0:0", 5)  # the cores are part of the package
+    meter = Rapl(tmp_path)
+    assert meter.name == "RAPL, package-0"
+    zone(tmp_path, "intel-rapl:0", 950)
+    assert meter.joules() == pytest.approx(50e-6)
+    zone(tmp_path, "intel-rapl:0", 49)
+    assert meter.joules() == pytest.approx(150e-6)
+
+
+def test_tegrastats_input_power():
+    line = "RAM 2448/7620MB CPU [5%@729] VDD_IN 4567mW/4500mW VDD_CPU_GPU_CV 702mW/702mW"
+    assert tegra_watts(line) == 4.567
+    assert tegra_watts("RAM 2448/7620MB") is None
+
+
+def test_without_a_meter_there_is_none(tmp_path, monkeypatch):
+    monkeypatch.setattr("sam3i_edge.benchmarks.power.RAPL", tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert find_meter("ONNX Runtime on CPUExecutionProvider") is None
+    assert find_meter("ONNX Runtime on CUDAExecutionProvider") is None
+
+
+def test_peak_memory_grows_with_what_is_held():
+    before = memory.peak_rss_mb()
+    held = bytearray(64 << 20)
+    assert memory.peak_rss_mb() >= before
+    assert len(held)
+
+
+def test_the_machine_is_described():
+    here = machine.examine("bench")
+    assert here.name == "bench"
+    assert here.cores >= 1
+    assert {"python", "numpy"} <= here.versions.keys()
+
+
+@pytest.mark.parametrize(("load", "note"), [(0.1, ""), (3.5, "was busy with something else: load 3.5 on 2 cores")])
+def test_a_busy_machine_is_noted(load, note):
+    here = dataclasses.replace(machine.examine(), load_before=load, cores=2)
+    assert note in machine.busy_note(here)

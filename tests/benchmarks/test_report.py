@@ -1,0 +1,124 @@
+"""Reports as data: written, read, merged, compared."""
+
+import dataclasses
+import json
+
+import pytest
+
+from sam3i_edge.benchmarks.accuracy import with_drops
+from sam3i_edge.benchmarks.charts import pareto
+from sam3i_edge.benchmarks.compare import Condition, changes, failures
+from sam3i_edge.benchmarks.markdown import render_markdown
+from sam3i_edge.benchmarks.merge import merge
+from sam3i_edge.benchmarks.report import read_report, write_report
+from sam3i_edge.errors import BenchmarkError
+from tests.benchmarks.reports import make_report, make_run
+
+
+def slower(factor):
+    return make_report(runs=(make_run("int8 bundle", factor), make_run("torch", baseline=True)))
+
+
+def test_what_is_written_is_read_back(tmp_path):
+    report = make_report()
+    file = write_report(tmp_path / "new", report)
+    assert read_report(file) == read_report(tmp_path / "new") == report
+    assert [path.name for path in file.parent.iterdir()] == ["report.json"]
+
+
+def test_the_names_that_others_read_by(tmp_path):
+    content = json.loads(write_report(tmp_path, make_report()).read_text(encoding="utf-8"))
+    run = content["runs"][0]
+    for summary in (run["frame_ms"], *run["stages_ms"].values()):
+        assert {"p50", "p90", "p99", "mean", "samples"} <= summary.keys()
+    assert {"bundle", "peak_rss_mb", "accuracy"} <= run.keys()
+    assert {"of", "to", "p50", "ci95"} <= content["ratios"][0].keys()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "is no report"),
+        ('{"schema": "other"}', "is no sam3i-edge-report. Give a folder that sam3i-edge benchmark wrote"),
+        ('{"schema": "sam3i-edge-report", "schema_version": 9}', "has report version 9; this package reads 1"),
+        ('{"schema": "sam3i-edge-report", "schema_version": 1}', "created is missing"),
+    ],
+)
+def test_what_is_no_report_is_refused(tmp_path, content, message):
+    (tmp_path / "report.json").write_text(content, encoding="utf-8")
+    with pytest.raises(BenchmarkError, match=message):
+        read_report(tmp_path)
+
+
+def test_a_report_that_is_not_there(tmp_path):
+    with pytest.raises(BenchmarkError, match=r"Cannot read the report .*: sam3i-edge benchmark BUNDLE -o DIR"):
+        read_report(tmp_path / "none.json")
+
+
+def test_merging_tells_machines_apart():
+    merged = merge([make_report(), make_report(partial=True)])
+    assert [machine.name for machine in merged.machines] == ["test bench", "test bench#2"]
+    assert [run.machine for run in merged.runs] == ["test bench"] * 2 + ["test bench#2"] * 2
+    assert [ratio.machine for ratio in merged.ratios] == ["test bench"] * 2 + ["test bench#2"] * 2
+    assert merged.partial
+    assert "int8 bundle · test bench#2" in render_markdown(merged)
+    with pytest.raises(BenchmarkError, match="two reports or more; given: 1"):
+        merge([make_report()])
+
+
+@pytest.mark.parametrize(
+    ("condition", "factor", "fails"),
+    [
+        ("latency.p50 > 1.1x", 0.54, False),
+        ("latency.p50 > 1.1x", 0.56, True),
+        ("latency.p50>1.1x", 0.56, True),
+        ("stages.vision.p90 >= 1.2x", 0.61, True),
+        ("memory.peak_rss_mb > 110", 0.5, False),
+        ("memory.peak_rss_mb > 110", 0.55, True),
+        ("accuracy.concept.giou < 61", 0.5, False),
+        ("accuracy.giou <= 61.25", 0.5, True),
+    ],
+)
+def test_conditions(condition, factor, fails):
+    found = changes(make_report(), slower(factor))
+    failed = failures([change for change in found if change.after.bundle != "torch"], [Condition.parse(condition)])
+    assert bool(failed) == fails, failed
+
+
+@pytest.mark.parametrize("text", ["latency.p50", "latency.p50 > fast", "> 1x", "latency.p50 == 1x"])
+def test_conditions_that_cannot_be_read(text):
+    with pytest.raises(BenchmarkError, match=r"Cannot read the condition .*'latency.p50 > 1.1x'"):
+        Condition.parse(text)
+
+
+def test_a_metric_that_is_not_there_does_not_pass_a_gate():
+    before = make_report()
+    after = make_report(runs=(dataclasses.replace(before.runs[0], accuracy=None),))
+    with pytest.raises(BenchmarkError, match=r"int8 bundle: Unknown metric 'accuracy.giou'.*was not measured"):
+        failures(changes(before, after), [Condition.parse("accuracy.giou < 1x")])
+
+
+def test_reports_without_a_run_in_common():
+    other = make_report(runs=(make_run("a"), make_run("b")))
+    with pytest.raises(BenchmarkError, match="no run in common: int8 bundle, torch and a, b"):
+        changes(make_report(), other)
+    single = [make_report(runs=(make_run(name),)) for name in "ab"]
+    assert changes(*single)[0].after.bundle == "b"  # one against one needs no names
+
+
+def test_drops_are_against_the_float_baseline():
+    fast, torch = with_drops([make_run("int8", giou=60.0), make_run("torch", giou=61.5, baseline=True)])
+    assert (fast.accuracy.reference, fast.accuracy.drop_giou) == ("torch", 1.5)
+    assert fast.accuracy.routes["concept"].drop_giou == 1.5
+    assert torch.accuracy.reference == ""
+
+
+def test_the_pareto_front():
+    fast, good, beaten, twin = (1, 10), (3, 30), (4, 20), (3, 30)
+    assert pareto([fast, good, beaten, twin]) == [fast, good, twin]
+
+
+def test_markdown_begins_with_the_ratio_and_says_what_is_missing():
+    text = render_markdown(make_report(partial=True))
+    assert text.index("Partial") < text.index("int8 bundle takes 0.501 × the time of torch (0.495 to 0.508, 60 rounds)")
+    assert "> Left out: jetson: it is for aarch64" in text

@@ -1,0 +1,91 @@
+"""The stage clock, on the recorded model."""
+
+import time
+
+import pytest
+
+from sam3i_edge import Segmenter
+from sam3i_edge import segmenter as module
+from sam3i_edge.benchmarks.report import STAGES
+from sam3i_edge.benchmarks.scenarios import SCENARIOS, TEXTS, Item, Player
+from sam3i_edge.benchmarks.stages import StageClock, cost_ns, stages_timed
+from sam3i_edge.prompt import Prompt
+from tests.conftest import CASES
+
+
+@pytest.fixture(scope="module")
+def segmenter(bundle):
+    with Segmenter.load(bundle) as segmenter:
+        yield segmenter
+
+
+@pytest.fixture
+def player(segmenter):
+    return Player(segmenter, [Item("mugs", CASES[0].image, (Prompt("mug"), Prompt("the red mug")))])
+
+
+def test_the_stages_are_the_frame(player):
+    turns = [player.frame(number) for number in range(6)]
+    best = max(turns, key=lambda turn: sum(turn.stages_ms.values()) / turn.ms)
+    assert set(best.stages_ms) == set(STAGES)
+    assert min(value for stage, value in best.stages_ms.items() if stage != "postprocess") > 0
+    # Even of this model's frame, a few milliseconds, hardly anything lies outside of the stages.
+    assert 0.9 < sum(best.stages_ms.values()) / best.ms <= 1
+
+
+def test_nothing_is_left_behind(segmenter):
+    before = dict(vars(segmenter)), dict(vars(module))
+    with pytest.raises(RuntimeError), stages_timed(segmenter):
+        raise RuntimeError
+    assert (dict(vars(segmenter)), dict(vars(module))) == before
+
+
+def test_answers_are_the_same_with_the_clock_on(segmenter):
+    alone = segmenter.segment(CASES[0].image, "mug")
+    with stages_timed(segmenter):
+        timed = segmenter.segment(CASES[0].image, "mug")
+    assert (alone.scores == timed.scores).all()
+    assert (alone.masks == timed.masks).all()
+
+
+def test_a_stage_sums_up_its_calls():
+    clock = StageClock()
+    sleep = clock.timed("text", time.sleep)
+    sleep(0.002)
+    sleep(0.003)
+    times, calls = clock.take()
+    assert times["text"] >= 5
+    assert calls == 2
+    assert clock.take() == (dict.fromkeys(STAGES, 0.0), 0)
+
+
+def test_timing_a_call_costs_far_less_than_half_a_percent_of_the_smallest_stage():
+    assert 0 < cost_ns() < 20_000
+
+
+def test_every_scenario_plays_what_it_says(player, segmenter, monkeypatch):
+    encoded, asked = [], []
+    encode, ground = segmenter.encode, segmenter.ground
+    monkeypatch.setattr(segmenter, "encode", lambda image: encoded.append(1) or encode(image))
+    monkeypatch.setattr(
+        segmenter, "ground", lambda f, prompts, *size: asked.append(prompts) or ground(f, prompts, *size)
+    )
+    player.scenario("reprompt", 0)  # encodes its image once
+    for name in SCENARIOS:
+        encoded.clear(), asked.clear()
+        assert player.scenario(name, 0) > 0
+        assert len(encoded) == (name == "known_text")
+        (prompts,) = asked
+        count = (
+            int(name.removeprefix("prompts_")) if name.startswith("prompts_") else 3 if name == "mixed_routes" else 1
+        )
+        assert len({prompt.text for prompt in prompts}) == count
+
+
+def test_an_item_asks_its_own_prompts_first_by_turns():
+    item = Item("", CASES[0].image, (Prompt("cup"), Prompt("mug")))
+    assert [item.ask(1, turn)[0].text for turn in range(3)] == ["cup", "mug", "cup"]
+    texts = [prompt.text for prompt in item.ask(16)]
+    assert texts[:2] == ["cup", "mug"]
+    assert len(set(texts)) == 16
+    assert texts[2] == TEXTS[1][0]  # "mug" is asked already
