@@ -68,12 +68,12 @@ def describe(segmenter: Segmenter, subject: Subject) -> dict[str, Any]:
         "checkpoint_sha256": manifest.source.sha256,
         "bundle_mb": None if subject.checkpoint else round(manifest.total_bytes / 1e6, 2),
         "note": manifest.source.note,
-        "recipe": flat(getattr(manifest, "recipe", None)) if is_own else {},
+        "recipe": flat(manifest.quantization.recipe) if manifest.quantization else {},
     }
 
 
 def flat(value: Any, name: str = "") -> dict[str, str]:
-    """A nested value as dotted names with texts: how a manifest of any version tells its precision recipe."""
+    """A nested value as dotted names with texts, for tables."""
     from sam3i_edge import schema
 
     value = schema.plain(value)
