@@ -23,12 +23,17 @@ def mean_over_processes(value: Tensor) -> Tensor:
 
 
 def gather(rows: Tensor) -> Tensor:
-    """All processes' rows (B, …) as (processes x B, …), with gradients to each."""
+    """All processes' rows (B, …) one after the other, with gradients to each; B may differ between processes."""
     if num_processes() == 1:
         return rows
     from torch.distributed.nn.functional import all_gather
 
-    return torch.cat(list(all_gather(rows.contiguous())))
+    counts = [torch.zeros((), dtype=torch.int64, device=rows.device) for _ in range(num_processes())]
+    dist.all_gather(counts, torch.tensor(len(rows), device=rows.device))
+    most = max(int(count) for count in counts)
+    filled = torch.cat([rows, rows.new_zeros(most - len(rows), *rows.shape[1:])])
+    parts = zip(all_gather(filled.contiguous()), counts, strict=True)
+    return torch.cat([part[: int(count)] for part, count in parts])
 
 
 def gather_texts(texts: Sequence[str]) -> list[str]:

@@ -16,6 +16,7 @@ from accelerate.utils import DistributedDataParallelKwargs
 from sam3i_edge.data.hmpl import load_samples
 from sam3i_edge.export.tokenizer_json import clip_tokenizer
 from sam3i_edge.train.batches import Collate, StepSampler, TrainingSet
+from sam3i_edge.train.distributed import gather
 from sam3i_edge.train.learner import Learner
 from sam3i_edge.train.stages import enter
 from tests.train.conftest import tiny_model, tiny_recipe
@@ -41,22 +42,47 @@ def gradients(data: str, stage: str) -> dict[str, torch.Tensor]:
     return {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
 
 
-@pytest.mark.parametrize("stage", ["base", "3"])
-def test_two_processes_give_the_gradients_of_one_with_twice_the_batch(stage, shapes, tmp_path):
+def gathered(rank: int) -> torch.Tensor:
+    """What two processes with 3 and 2 rows gather, and below it the gradient of this process's rows."""
+    Accelerator(cpu=True)
+    rows = (torch.arange(6 - 2 * rank).reshape(-1, 2) + 10.0 * rank).requires_grad_()
+    found = gather(rows)
+    (found * torch.arange(5.0)[:, None]).sum().backward()
+    return torch.cat([found.detach(), rows.grad])
+
+
+def test_processes_may_have_different_numbers_of_rows(tmp_path):
+    script = "import sys, torch; from tests.train.test_distributed import gathered;"
+    script += "rank = int(sys.argv[1]); torch.save(gathered(rank), sys.argv[2])"
+    in_two_processes(lambda rank: [script, str(rank), str(tmp_path / f"{rank}.pt")])
+    first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(2))
+    rows = torch.tensor([[0.0, 1], [2, 3], [4, 5], [10, 11], [12, 13]])
+    assert torch.equal(first[:5], rows) and torch.equal(second[:5], rows)
+    # Every process computes the sum, so that each row's gradient arrives twice.
+    assert torch.equal(first[5:, 0], torch.tensor([0.0, 2, 4])) and torch.equal(second[5:, 0], torch.tensor([6.0, 8]))
+
+
+def in_two_processes(arguments):
+    """Run ``python -c`` with the arguments of each rank, in two processes that know each other."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    script = (
-        "import sys, torch; from tests.train.test_distributed import gradients;"
-        "torch.save(gradients(sys.argv[1], sys.argv[2]), sys.argv[3])"
-    )
     processes = []
     for rank in range(2):
         common = {"WORLD_SIZE": "2", "RANK": str(rank), "LOCAL_RANK": str(rank), "OMP_NUM_THREADS": "1"}
         environment = os.environ | common | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-        command = [sys.executable, "-c", script, str(shapes), stage, str(tmp_path / f"{rank}.pt")]
+        command = [sys.executable, "-c", *arguments(rank)]
         processes.append(subprocess.Popen(command, env=environment, cwd=Path(__file__).parents[2]))
     assert [process.wait(timeout=120) for process in processes] == [0, 0]
+
+
+@pytest.mark.parametrize("stage", ["base", "3"])
+def test_two_processes_give_the_gradients_of_one_with_twice_the_batch(stage, shapes, tmp_path):
+    script = (
+        "import sys, torch; from tests.train.test_distributed import gradients;"
+        "torch.save(gradients(sys.argv[1], sys.argv[2]), sys.argv[3])"
+    )
+    in_two_processes(lambda rank: [script, str(shapes), stage, str(tmp_path / f"{rank}.pt")])
     alone = gradients(str(shapes), stage)
     shared, other = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(2))
     largest = max(float(value.abs().max()) for value in alone.values())
