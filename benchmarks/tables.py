@@ -258,6 +258,7 @@ def machines(report: Report) -> Table:
             "governor": one.governor,
             "power mode": one.power_mode,
             "clock MHz": number(one.clock_mhz),
+            "cores busy before": number(one.busy_cores_before),
             "load before": number(one.load_before),
             "load at the end": number(one.load_after),
             "accelerators": "; ".join(one.accelerators) or "none",
