@@ -77,7 +77,7 @@ class Change:
 
 
 def changes(before: Report, after: Report) -> list[Change]:
-    """The runs of the same name, and of the same machine where there are several, in both; if both have one run only, that one.
+    """The runs of the same name (and machine, where there are several) in both; if both have one run only, that one.
 
     Raises:
         BenchmarkError: they have nothing in common.
