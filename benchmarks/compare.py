@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from sam3i_edge.benchmarks.report import Report, Run, Summary
 from sam3i_edge.benchmarks.statistics import unpaired_ratio
+from sam3i_edge.benchmarks.tables import named
 from sam3i_edge.errors import BenchmarkError, unknown_name
 
 CONDITION = re.compile(r"\s*([a-z0-9_.]+)\s*(>=|<=|>|<)\s*(-?\d+(?:\.\d+)?)\s*(x?)\s*")
@@ -76,17 +77,17 @@ class Change:
 
 
 def changes(before: Report, after: Report) -> list[Change]:
-    """The runs of the same name in both; if both have one run only, that one.
+    """The runs of the same name (and machine, where there are several) in both; if both have one run only, that one.
 
     Raises:
         BenchmarkError: they have nothing in common.
     """
     if len(before.runs) == len(after.runs) == 1:
         return [Change(before.runs[0], after.runs[0])]
-    by_name = {run.bundle: run for run in before.runs}
-    found = [Change(by_name[run.bundle], run) for run in after.runs if run.bundle in by_name]
+    by_name = {named(before, run): run for run in before.runs}
+    found = [Change(by_name[named(after, run)], run) for run in after.runs if named(after, run) in by_name]
     if not found:
-        names = [", ".join(run.bundle for run in report.runs) for report in (before, after)]
+        names = [", ".join(named(report, run) for run in report.runs) for report in (before, after)]
         raise BenchmarkError(f"The reports have no run in common: {names[0]} and {names[1]}. Name the bundles alike.")
     return found
 

@@ -8,6 +8,7 @@ import platform
 import re
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 from sam3i_edge.benchmarks.report import Machine
@@ -17,8 +18,9 @@ THERMAL = Path("/sys/class/thermal")
 UNKNOWN = "not reported"
 PACKAGES = ("sam3i-edge", "numpy", "opencv-python-headless", "pillow", "onnxruntime", "openvino", "tensorrt", "torch")
 VARIABLES = ("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "KMP_AFFINITY")
-BUSY = 0.25
-"""More processes than this share of the cores wanting to run beforehand: the machine was doing something else."""
+STAT = Path("/proc/stat")
+BUSY = 0.1
+"""A larger share of the cores than this at work beforehand: the machine was doing something else."""
 
 
 def examine(name: str | None = None) -> Machine:
@@ -34,6 +36,7 @@ def examine(name: str | None = None) -> Machine:
         governor=_text(CPU / "cpu0/cpufreq/scaling_governor") or UNKNOWN,
         power_mode=_power_mode(),
         clock_mhz=clock_mhz(),
+        busy_cores_before=busy_cores(),
         load_before=load(),
         load_after=None,
         accelerators=_gpus(),
@@ -69,13 +72,34 @@ def throttle_count() -> int | None:
     return sum(counts) if counts else None
 
 
+def busy_cores(seconds: float = 1.0) -> float | None:
+    """How many cores are at work, watched for that long; None where the system does not count."""
+    before = _jiffies()
+    time.sleep(seconds)
+    after = _jiffies()
+    if before is None or after is None or after[1] <= before[1]:
+        return None
+    return round((after[0] - before[0]) / (after[1] - before[1]) * (os.cpu_count() or 1), 2)
+
+
+def _jiffies() -> tuple[int, int] | None:
+    """Busy time and all time of all cores so far."""
+    fields = _text(STAT).partition("\n")[0].split()[1:9]
+    if len(fields) < 8:
+        return None
+    values = [int(field) for field in fields]
+    idle = values[3] + values[4]  # idle, and waiting for a disk
+    return sum(values) - idle, sum(values)
+
+
 def busy_note(machine: Machine) -> str:
     """A warning if something else was running before; empty if not."""
-    if machine.load_before is None or machine.load_before <= BUSY * machine.cores:
+    busy = machine.busy_cores_before
+    if busy is None or busy <= BUSY * machine.cores:
         return ""
     return (
-        f"{machine.name} was busy with something else: load {machine.load_before} on {machine.cores} cores before the "
-        f"first frame. Absolute times are too long; ratios, taken by turns, hold."
+        f"{machine.name} was busy with something else: {busy} of {machine.cores} cores in the second before the "
+        f"measurement. Absolute times are too long; ratios, taken by turns, hold."
     )
 
 

@@ -45,6 +45,8 @@ class Machine:
     governor: str
     power_mode: str
     clock_mhz: float | None
+    busy_cores_before: float | None
+    """How many cores were busy with something else in the second before the measurement."""
     load_before: float | None
     """Processes that wanted to run, averaged over the minute before the measurement;"""
     load_after: float | None

@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 SETTLE_S = 0.005
 """Thread pools of the last turn spin a little before they sleep; they must not do so in the next one's time."""
-MIN_ROUNDS, MAX_ROUNDS = 10, 200
+MIN_ROUNDS, MAX_ROUNDS = 10, 600
 CHECK_EVERY = 10
 TARGET = 0.01
 """Half width of the ratios' intervals at which there are rounds enough."""

@@ -212,12 +212,23 @@ def sustained(report: Report) -> Table:
             number(run.sustained.windows[0].p50_ms),
             number(run.sustained.windows[-1].p50_ms),
             number(run.sustained.slowdown),
+            number(run.sustained.windows[0].clock_mhz),
+            number(run.sustained.windows[-1].clock_mhz),
             NOT_MEASURED if run.sustained.throttled is None else str(run.sustained.throttled),
         )
         for run in report.runs
         if run.sustained
     ]
-    head = ("", "seconds", "first window p50 ms", "last window p50 ms", f"last {TIMES} first", "times throttled")
+    head = (
+        "",
+        "seconds",
+        "first window p50 ms",
+        "last window p50 ms",
+        f"last {TIMES} first",
+        "MHz",
+        "MHz at last",
+        "throttled",
+    )
     return Table("sustained", "Sustained run", head, tuple(rows))
 
 
@@ -258,6 +269,7 @@ def machines(report: Report) -> Table:
             "governor": one.governor,
             "power mode": one.power_mode,
             "clock MHz": number(one.clock_mhz),
+            "cores busy before": number(one.busy_cores_before),
             "load before": number(one.load_before),
             "load at the end": number(one.load_after),
             "accelerators": "; ".join(one.accelerators) or "none",

@@ -33,6 +33,9 @@ def add(commands: Any) -> None:
     parser.add_argument("--checkpoint", metavar="FILE", help="of the PyTorch baselines; none: the model that ships")
     parser.add_argument("--duration", default="0s", metavar="TIME", help="a sustained run afterwards, such as 10m")
     parser.add_argument("--rounds", type=int, metavar="N", help="of frames; none: until ratios are known to 1 %%")
+    parser.add_argument(
+        "--scenario-rounds", type=int, default=15, metavar="N", help="of each other way to ask (%(default)s); 0: none"
+    )
     parser.add_argument("--cold-starts", type=int, default=3, metavar="N", help="fresh processes (%(default)s)")
     parser.add_argument("--device", default="auto", metavar="NAME", help="of the runtime; auto: the target's")
     parser.add_argument("--name", metavar="NAME", help="of this machine in the report; none: its processor's")
@@ -45,6 +48,7 @@ def _benchmark(arguments: argparse.Namespace) -> int:
     data = Data(arguments.data, arguments.split, arguments.images, arguments.limit) if arguments.data else None
     plan = Plan(
         rounds=arguments.rounds,
+        scenario_rounds=arguments.scenario_rounds,
         cold_starts=arguments.cold_starts,
         data=data,
         duration_s=seconds(arguments.duration),

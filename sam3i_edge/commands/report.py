@@ -1,4 +1,4 @@
-"""The command ``report``: show, merge and compare what ``benchmark`` wrote."""
+"""The command ``report``: show, render, merge and compare what ``benchmark`` wrote."""
 
 from __future__ import annotations
 
@@ -16,11 +16,15 @@ from sam3i_edge.benchmarks.report import read_report
 
 def add(commands: Any) -> None:
     """Register ``report`` on an argparse sub-parsers object."""
-    parser = commands.add_parser("report", help="show, merge or compare benchmark reports")
+    parser = commands.add_parser("report", help="show, render, merge or compare benchmark reports")
     verbs = parser.add_subparsers(required=True, metavar="VERB")
     show = verbs.add_parser("show", help="print a report as Markdown")
     show.add_argument("report", metavar="REPORT", help="a report.json, or its folder")
     show.set_defaults(command=_show)
+    rendering = verbs.add_parser("render", help="make the Markdown and the page anew")
+    rendering.add_argument("report", metavar="REPORT")
+    rendering.add_argument("-o", "--output", default="benchmark", metavar="DIR", help="report.json, .md and .html")
+    rendering.set_defaults(command=_render)
     merging = verbs.add_parser("merge", help="put reports, of several devices for example, into one")
     merging.add_argument("reports", metavar="REPORT", nargs="+")
     merging.add_argument("-o", "--output", default="merged", metavar="DIR", help="report.json, .md and .html")
@@ -40,6 +44,11 @@ def add(commands: Any) -> None:
 
 def _show(arguments: argparse.Namespace) -> int:
     print(render_markdown(read_report(arguments.report)), end="")
+    return 0
+
+
+def _render(arguments: argparse.Namespace) -> int:
+    print("\n".join(map(str, write_all(Path(arguments.output), read_report(arguments.report)))))
     return 0
 
 

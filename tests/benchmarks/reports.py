@@ -41,6 +41,7 @@ MACHINE = Machine(
     governor="performance",
     power_mode="not reported",
     clock_mhz=2400.0,
+    busy_cores_before=0.05,
     load_before=0.25,
     load_after=1.75,
     accelerators=(),

@@ -54,7 +54,15 @@ def test_the_machine_is_described():
     assert {"python", "numpy"} <= here.versions.keys()
 
 
-@pytest.mark.parametrize(("load", "note"), [(0.1, ""), (3.5, "was busy with something else: load 3.5 on 2 cores")])
-def test_a_busy_machine_is_noted(load, note):
-    here = dataclasses.replace(machine.examine(), load_before=load, cores=2)
+@pytest.mark.parametrize(("busy", "note"), [(0.1, ""), (1.5, "busy with something else: 1.5 of 2 cores"), (None, "")])
+def test_a_busy_machine_is_noted(busy, note):
+    here = dataclasses.replace(machine.examine(), busy_cores_before=busy, cores=2)
     assert note in machine.busy_note(here)
+    assert bool(machine.busy_note(here)) == bool(note)
+
+
+def test_busy_cores_are_counted_between_two_looks(tmp_path, monkeypatch):
+    looks = iter(["cpu 100 0 0 100 0 0 0 0 0 0", "cpu 150 0 0 250 0 0 0 0 0 0"])
+    monkeypatch.setattr(machine, "_text", lambda path: next(looks))
+    monkeypatch.setattr(machine.os, "cpu_count", lambda: 4)
+    assert machine.busy_cores(0) == 1.0

@@ -51,4 +51,4 @@ def test_rounds_go_on_while_the_ratio_is_not_known():
     dice = np.random.default_rng(0)
     samples = [[], []]
     played = play([0, 1], lambda index, number: samples[index].append(dice.lognormal(0, 0.5)), until(None, samples))
-    assert played == 200
+    assert played == 600
