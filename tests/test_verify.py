@@ -11,6 +11,7 @@ from onnx import numpy_helper
 
 from sam3i_edge import Segmenter, verify
 from sam3i_edge.bundle import list_files, read_manifest, write_manifest
+from sam3i_edge.compare import Difference
 from sam3i_edge.errors import BundleError
 from sam3i_edge.golden import read_golden
 
@@ -93,6 +94,14 @@ def test_a_kept_verdict_that_is_damaged(bundle, cache, caplog):
     with caplog.at_level(logging.WARNING):
         Segmenter.load(bundle, verify=True).close()
     assert "cannot be read; verifying again" in caplog.text
+
+
+def test_below_fp32_presence_is_held_by_its_worst_value():
+    tolerance = verify._Tolerances("bf16", {}).of("grounding of 16/presence")
+    assert tolerance.allows(Difference(0.01, 20.0), peak=0.1)
+    assert not tolerance.allows(Difference(0.3, 20.0), peak=0.1)
+    assert not verify._Tolerances("bf16", {}).of("grounding/logits").allows(Difference(0.01, 20.0), peak=0.1)
+    assert not verify._Tolerances("fp32", {}).of("grounding/presence").allows(Difference(1e-4, 20.0), peak=0.1)
 
 
 def test_a_verdict_on_a_full_disk(bundle, tmp_path, monkeypatch, caplog, full_disk):
