@@ -204,17 +204,19 @@ class StepSampler(Sampler[list[tuple[int, int]]]):
 def ask(sample: Sample, routes: tuple[str, ...]) -> list[list[Query]]:
     """What can be asked of an image: groups of queries that mean the same targets, with a text for every route.
 
-    With one route each query is a group of its own. With several, a group needs a target. Its concept text may mean
-    more than the group's targets ("mug" beside "the red mug"): it names the kind, and is not segmented.
+    With one route each query is a group of its own. With several, a group's concept text may mean more than its targets
+    ("mug" beside "the red mug"): it names the kind, and is not segmented. The texts that mean nothing are a group, too,
+    or a stage that sees no others would forget to say so.
     """
     if len(routes) == 1:
         return [[query] for query in sample.queries if query.route == routes[0]]
     groups: dict[tuple[int, ...], list[Query]] = {}
     for query in sample.queries:
-        if query.targets and query.route != "concept":
+        if query.route != "concept":
             groups.setdefault(query.targets, []).append(query)
     for targets, group in groups.items():
-        group += [q for q in sample.queries if q.route == "concept" and set(targets) <= set(q.targets)]
+        kinds = [q for q in sample.queries if q.route == "concept" and bool(q.targets) == bool(targets)]
+        group += [kind for kind in kinds if set(targets) <= set(kind.targets)]
     return [group for group in groups.values() if {query.route for query in group} >= set(routes)]
 
 

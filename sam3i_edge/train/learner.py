@@ -100,17 +100,21 @@ class Learner(nn.Module):
 
     def _alignment(self, a: Tensor, b: Tensor, texts: list[Tensor], batch: Batch) -> Parts:
         """The losses between the simple (A) and the complex (B) pass."""
-        # The mean is over all 32 places, padding included, as published.
-        simple, complex_, concept = (gather(self.model.concept_proj(text.mean(1))) for text in texts)
-        concepts = gather_texts(batch.concepts)
+        # Two texts that mean nothing need not be alike. The mean is over all 32 places, padding included, as published.
+        some = batch.targets.counts > 0
+        simple, complex_, concept = (gather(self.model.concept_proj(text[some].mean(1))) for text in texts)
+        concepts = gather_texts([text for text, means in zip(batch.concepts, some.tolist(), strict=True) if means])
+        none = simple.sum() * 0.0  # a batch of nothing but texts that mean nothing
+        info_nce = alignment.info_nce_loss(simple, complex_, concepts) if concepts else none
+        margin = alignment.margin_loss(simple, complex_, concept, concepts) if concepts else none
         kl = (alignment.kl_loss(a, b) + alignment.kl_loss(b, a)) / 2
         targets = batch.targets.of(batch.masked)
         divergence = alignment.divergence_loss(a, b, targets) + alignment.divergence_loss(b, a, targets)
         return {
             "kl": alignment.KL_WEIGHT * kl,
             "divergence": alignment.DIVERGENCE_WEIGHT * divergence / 2,
-            "info_nce": alignment.INFO_NCE_WEIGHT * alignment.info_nce_loss(simple, complex_, concepts),
-            "margin": alignment.MARGIN_WEIGHT * alignment.margin_loss(simple, complex_, concept, concepts),
+            "info_nce": alignment.INFO_NCE_WEIGHT * info_nce,
+            "margin": alignment.MARGIN_WEIGHT * margin,
         }
 
 

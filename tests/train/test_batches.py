@@ -81,6 +81,17 @@ def test_a_broader_concept_serves_a_narrower_pair(samples):
     assert [[query.text for query in group] for group in groups] == [["the left one", "what would roll", "shapes"]]
 
 
+def test_texts_that_mean_nothing_are_paired_with_each_other(samples):
+    texts = (
+        Query("shapes", "concept", (0, 1)),
+        Query("mug", "concept", ()),
+        Query("the green one", "simple", ()),
+        Query("what would bark", "complex", ()),
+    )
+    (group,) = ask(dataclasses.replace(samples[0], queries=texts), ("simple", "complex", "concept"))
+    assert [query.text for query in group] == ["the green one", "what would bark", "mug"]
+
+
 def passes(first, last, rank=0, processes=1):
     return list(StepSampler(samples=10, images=4, seed=3, first=first, last=last, rank=rank, processes=processes))
 
