@@ -99,7 +99,8 @@ def busy_note(machine: Machine) -> str:
         return ""
     return (
         f"{machine.name} was busy with something else: {busy} of {machine.cores} cores in the second before the "
-        f"measurement. Absolute times are too long; ratios, taken by turns, hold."
+        f"measurement. Times are too long, and runtimes suffer from company in different degrees: trust ratios between "
+        f"bundles of one runtime only, and measure again when nothing else runs."
     )
 
 

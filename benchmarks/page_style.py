@@ -47,6 +47,7 @@ footer { padding-bottom: 60px; }
 @media print { :root { color-scheme: light; --paper: #fff; --card: #fff; --ink: #000; --soft: #333; }
   @page { margin: 14mm; } body { font-size: 10.5pt; } main, header, footer { max-width: none; padding: 0; }
   figure, table, .pictures, li { break-inside: avoid; } h2, h3, caption { break-after: avoid; } h2 { margin-top: 24px; }
+  .pictures { grid-template-columns: repeat(auto-fit, minmax(140px, 1fr)); }
   .scroll { overflow: visible; } * { -webkit-print-color-adjust: exact; print-color-adjust: exact; } }
 """
 
