@@ -1,0 +1,60 @@
+"""``--precision auto`` on a tiny model: every step runs, and what was measured is kept."""
+
+import json
+import logging
+import shutil
+
+import pytest
+
+from sam3i_edge.errors import ExportError
+from sam3i_edge.export import Int8Options, export
+from sam3i_edge.quantize.recipe import GRAPHS, read_recipe
+from sam3i_edge.train.loop import save_model
+from tests.train.conftest import TINY, tiny_model
+
+pytestmark = pytest.mark.slow  # an export with calibration and a search
+
+
+@pytest.fixture
+def data(shapes, tmp_path):
+    folder = shutil.copytree(shapes, tmp_path / "data")
+    shutil.copy(folder / "sam3i_train.json", folder / "sam3i_val.json")
+    return folder
+
+
+def run(tmp_path, data, name, max_drop):
+    (tmp_path / "config.json").write_text(json.dumps(TINY.to_dict()))
+    save_model(tiny_model().eval(), tmp_path / "tiny.safetensors")
+    said = []
+    options = Int8Options(data, scored_images=2, max_drop=max_drop)
+    arguments = {"target": "intel-cpu", "precision": "auto", "int8": options, "progress": said.append}
+    return export(tmp_path / "tiny.safetensors", None, tmp_path / name, **arguments), said
+
+
+def test_a_search_and_its_second_run(data, tmp_path, cache, caplog):
+    manifest, said = run(tmp_path, data, "first", 100.0)  # everything may be int8: the weights are random
+    made_by = manifest.quantization
+    tables = {graph: made_by.recipe.of(graph) for graph in GRAPHS}
+    assert all(set(table.values()) == {"int8"} for table in tables.values())
+    assert made_by.scored_images == 2 and made_by.scores.keys() == made_by.float_scores.keys()
+    recipe = tmp_path / "first/recipe.toml"
+    assert "searched: at most 100.0 points on 2 other images" in recipe.read_text()
+    assert read_recipe(recipe) == made_by.recipe
+    (kept,) = (cache / "searches").iterdir()
+    before = kept.read_bytes()
+    assert len(json.loads(before)["noise"]) == sum(map(len, tables.values()))
+    with caplog.at_level(logging.WARNING):
+        again, said = run(tmp_path, data, "second", 100.0)
+    assert again.quantization == made_by
+    assert kept.read_bytes() == before
+    assert not any("blocks in int8" in line for line in said)  # no trial was made again
+
+
+def test_a_budget_that_cannot_be_kept(data, tmp_path, monkeypatch):
+    from sam3i_edge.quantize import auto
+    from sam3i_edge.quantize.search import Drop
+
+    monkeypatch.setattr(auto, "drop_of", lambda before, after: Drop(5.0, 0.5, "simple gIoU"))
+    with pytest.raises(ExportError, match=r"No assignment keeps the drop within 1.0 points: the best was \+5\.00"):
+        run(tmp_path, data, "bundle", 1.0)
+    assert not (tmp_path / "bundle").exists()
