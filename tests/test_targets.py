@@ -59,8 +59,8 @@ def test_a_bad_file(tmp_path, content, message):
     [
         (("opset = 20", "opset = 0"), "opset is 0; it must be greater than 0"),
         (('int8 = "symmetric"', 'int8 = "symetric"'), "Did you mean 'symmetric'"),
-        (('precisions = ["fp32", "bf16"]', "precisions = []"), "precisions is empty"),
-        (('precisions = ["fp32", "bf16"]', 'precisions = ["fp31"]'), "Unknown precision 'fp31'"),
+        (('precisions = ["fp32", "bf16", "int8", "int8-bf16"]', "precisions = []"), "precisions is empty"),
+        (('precisions = ["fp32", "bf16", "int8", "int8-bf16"]', 'precisions = ["fp31"]'), "Unknown precision 'fp31'"),
         (("opset = 20", "opset = 20\nthreads = -1"), "threads is -1"),
     ],
 )
