@@ -13,13 +13,14 @@ import numpy as np
 from torch import nn
 
 from sam3i_edge.config import ModelConfig
-from sam3i_edge.data.samples import Query, Sample
+from sam3i_edge.data.samples import Sample
 from sam3i_edge.evaluate.cgf1 import CgF1
 from sam3i_edge.evaluate.eager import segmenter_of_modules
 from sam3i_edge.evaluate.masks import encode, overlap
 from sam3i_edge.evaluate.run import own_route, read_sample
 from sam3i_edge.graphs import GraphSpec
 from sam3i_edge.prompt import ROUTES
+from sam3i_edge.quantize.calibration import some_queries
 from sam3i_edge.quantize.inputs import GraphInputs
 from sam3i_edge.quantize.recipe import Recipe
 from sam3i_edge.quantize.search import Drop, Found, Key, load_progress, ordered, save_progress, search
@@ -136,11 +137,7 @@ def _segmenter(simulation: Simulation, config: ModelConfig, int8: Iterable[Key])
 def _thinned(sample: Sample) -> Sample:
     """The sample with a few of its texts of each route, always the same."""
     rng = np.random.default_rng([SEED, sample.image_id])
-    chosen: list[Query] = []
-    for route in ROUTES:
-        queries = [query for query in sample.queries if query.route == route]
-        chosen += [queries[i] for i in sorted(rng.permutation(len(queries))[:TEXTS_PER_ROUTE])]
-    return dataclasses.replace(sample, queries=tuple(chosen))
+    return dataclasses.replace(sample, queries=tuple(some_queries(sample, TEXTS_PER_ROUTE, rng)))
 
 
 def _name(key: Key) -> str:

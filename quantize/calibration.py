@@ -13,7 +13,7 @@ import numpy as np
 
 from sam3i_edge import shipped
 from sam3i_edge.data.hmpl import load_samples
-from sam3i_edge.data.samples import Sample
+from sam3i_edge.data.samples import Query, Sample
 from sam3i_edge.errors import DataError
 from sam3i_edge.image import read_image
 from sam3i_edge.prompt import ROUTES, Box, Prompt
@@ -75,8 +75,8 @@ def load_calibration(path: str | Path | None, most_images: int = MOST_IMAGES) ->
     """Read calibration data.
 
     Args:
-        path: a dataset of the HMPL-Instruct layout (its ``train`` split); or a folder of
-            pictures with a ``prompts.txt``, a line ``route: text`` for each prompt, all asked of every picture.
+        path: a dataset of the HMPL-Instruct layout (its ``train`` split); or a folder of pictures with a
+            ``prompts.txt``, a line ``route: text`` for each prompt, nine of them asked of each picture, in turn.
             None: the six scenes that come with the package.
         most_images: so many are used, spread evenly over the data.
 
@@ -128,14 +128,20 @@ def _from_samples(name: str, samples: tuple[Sample, ...], most_images: int) -> C
 def _prompts_of(sample: Sample, rng: np.random.Generator) -> tuple[Prompt, ...]:
     """As many prompts of each route as there are, up to ``PROMPTS_PER_IMAGE`` in all; some with a box."""
     prompts = []
+    for query in some_queries(sample, PROMPTS_PER_IMAGE // len(ROUTES), rng):
+        boxes = []
+        if query.targets and rng.integers(BOXED) == 0:
+            boxes = [Box(*sample.instances[query.targets[0]].box)]
+        prompts.append(Prompt(query.text, query.route, boxes))
+    return tuple(prompts)
+
+
+def some_queries(sample: Sample, per_route: int, rng: np.random.Generator) -> Iterator[Query]:
+    """At most ``per_route`` of a sample's texts of each route, drawn by ``rng``."""
     for route in ROUTES:
         queries = [query for query in sample.queries if query.route == route]
-        for i in sorted(rng.permutation(len(queries))[: PROMPTS_PER_IMAGE // len(ROUTES)]):
-            query, boxes = queries[i], []
-            if query.targets and rng.integers(BOXED) == 0:
-                boxes = [Box(*sample.instances[query.targets[0]].box)]
-            prompts.append(Prompt(query.text, route, boxes))
-    return tuple(prompts)
+        for i in sorted(rng.permutation(len(queries))[:per_route]):
+            yield queries[i]
 
 
 def _from_folder(folder: Path, most_images: int) -> CalibrationData:

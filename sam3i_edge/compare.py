@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sam3i_edge.targets import PRECISIONS, is_int8
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -35,7 +37,7 @@ class Tolerance:
 MAX_SQNR_DB = 200.0
 """Stands for "no difference at all"; JSON has no infinity."""
 
-INT8 = ("int8", "int8-bf16", "int8-fp16")
+INT8 = tuple(precision for precision in PRECISIONS if is_int8(precision))
 
 TOLERANCES = {
     "pixels": Tolerance(max_abs=0.0, min_sqnr_db=MAX_SQNR_DB),
