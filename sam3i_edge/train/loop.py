@@ -32,7 +32,7 @@ from sam3i_edge.model import Sam3i
 from sam3i_edge.train.batches import Batch, Collate, StepSampler, TrainingSet
 from sam3i_edge.train.learner import EncoderLearner, Learner
 from sam3i_edge.train.recipe import Recipe
-from sam3i_edge.train.schedule import make_optimizer, set_rates
+from sam3i_edge.train.schedule import make_optimizers, set_rates
 from sam3i_edge.train.stages import enter, set_dropout
 
 STATE = "state-{:08d}"
@@ -104,8 +104,8 @@ def train(
         _claim(output, run, model, resume)
     accelerator.wait_for_everyone()
 
-    optimizer = make_optimizer(model, recipe, model.config.vision.num_layers)
-    learner, optimizer = accelerator.prepare(LEARNERS.get(stage, Learner)(model), optimizer)
+    optimizers = make_optimizers(model, recipe, model.config.vision.num_layers)
+    learner, *optimizers = accelerator.prepare(LEARNERS.get(stage, Learner)(model), *optimizers)
     progress = _restore(accelerator, output) if resume else Progress()
     writer = SummaryWriter(str(output), purge_step=progress.step) if accelerator.is_main_process else None
     batches = _batches(dataset, recipe, accelerator, progress.step, total, model.config.text.context_length)
@@ -119,8 +119,8 @@ def train(
     learner.train()
     clock, parts = Clock(), Mean()
     while progress.step < total:
-        share = set_rates(optimizer, recipe, progress.step, total)
-        parts.add(_step(accelerator, learner, optimizer, clock.timed(batches), recipe))
+        share = set_rates(optimizers, recipe, progress.step, total)
+        parts.add(_step(accelerator, learner, optimizers, clock.timed(batches), recipe))
         progress.step += 1
         bar.update()
         if progress.step % LOG_EVERY == 0 or progress.step == total:
@@ -210,7 +210,7 @@ def _batches(
 def _step(
     accelerator: Accelerator,
     learner: torch.nn.Module,
-    optimizer: torch.optim.Optimizer,
+    optimizers: Sequence[torch.optim.Optimizer],
     batches: Iterator[Batch],
     recipe: Recipe,
 ) -> dict[str, float]:
@@ -222,8 +222,9 @@ def _step(
             accelerator.backward(loss)
             if accelerator.sync_gradients:
                 accelerator.clip_grad_norm_(learner.parameters(), recipe.clip_norm)
-            optimizer.step()
-            optimizer.zero_grad()
+            for optimizer in optimizers:
+                optimizer.step()
+                optimizer.zero_grad()
         for name, value in {"loss": loss.detach(), **parts}.items():
             sums[name] = sums.get(name, 0.0) + float(value) / recipe.accumulate
     if not all(map(torch.isfinite, torch.tensor([*sums.values()]))):

@@ -51,6 +51,8 @@ class Recipe:
     cooldown_steps: int = 3
     timescale: float = 3.0
     weight_decay: float = 0.1
+    muon: bool = False
+    """Muon for the matrices between hidden layers, AdamW for the rest: fewer steps, each somewhat longer."""
     clip_norm: float = 0.1
     dropout: float = 0.1
     least_scale: float = 480 / 1008

@@ -1,41 +1,53 @@
-"""The optimizer: which parameter learns how fast, and when."""
+"""The optimizers: which parameter learns how fast, and when."""
 
 from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import nn
 
+from sam3i_edge.model.layers import MultiheadAttention
 from sam3i_edge.train.recipe import Recipe
 
 VISION, TEXT = "backbone.vision_backbone.", "backbone.language_backbone."
+HIDDEN = 16
+"""Fewest rows and columns of a matrix between hidden layers."""
 TRUNK_BLOCK = re.compile(r"vision_backbone\.trunk\.blocks\.(\d+)\.")
 
 
-def make_optimizer(model: nn.Module, recipe: Recipe, trunk_layers: int) -> torch.optim.AdamW:
-    """AdamW over the parameters that learn: no weight decay on biases and norms, a lower rate deep in the trunk.
+def make_optimizers(model: nn.Module, recipe: Recipe, trunk_layers: int) -> list[torch.optim.Optimizer]:
+    """AdamW over the parameters that learn; with the recipe's ``muon``, Muon over the hidden layers' matrices instead.
 
-    Each group's ``base_rate`` is its highest learning rate; ``set_rates`` sets the one of a step.
+    No weight decay on biases and norms, a lower rate deep in the trunk. Each group's ``base_rate`` is its highest
+    learning rate; ``set_rates`` sets the one of a step.
     """
     norms = {f"{name}.weight" for name, module in model.named_modules() if isinstance(module, nn.LayerNorm)}
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    hidden = _hidden_matrices(model) if recipe.muon else set()
+    groups: dict[tuple[bool, float, float], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             decay = 0.0 if "bias" in name or name in norms else recipe.weight_decay
-            groups.setdefault((_rate(name, recipe, trunk_layers), decay), []).append(parameter)
-    return torch.optim.AdamW(
-        [{"params": p, "base_rate": rate, "lr": rate, "weight_decay": decay} for (rate, decay), p in groups.items()],
-        fused=True,  # on the CPU, too, a fourth of the time
-    )
+            groups.setdefault((name in hidden, _rate(name, recipe, trunk_layers), decay), []).append(parameter)
+    kinds: tuple[list[dict[str, Any]], list[dict[str, Any]]] = ([], [])
+    for (is_hidden, rate, decay), parameters in groups.items():
+        kinds[is_hidden].append({"params": parameters, "base_rate": rate, "lr": rate, "weight_decay": decay})
+    others, matrices = kinds
+    optimizers: list[torch.optim.Optimizer] = [torch.optim.AdamW(others, fused=True)]  # fused: a fourth of the time
+    if matrices:
+        optimizers.append(torch.optim.Muon(matrices, adjust_lr_fn="match_rms_adamw"))  # so AdamW's rates fit
+    return optimizers
 
 
-def set_rates(optimizer: torch.optim.Optimizer, recipe: Recipe, step: int, total: int) -> float:
+def set_rates(optimizers: Iterable[torch.optim.Optimizer], recipe: Recipe, step: int, total: int) -> float:
     """Set every group's learning rate for ``step`` (0 is the first) of ``total``; returns the share of the highest."""
     share = rate_share(recipe, step, total)
-    for group in optimizer.param_groups:
-        group["lr"] = group["base_rate"] * share
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = group["base_rate"] * share
     return share
 
 
@@ -49,6 +61,17 @@ def rate_share(recipe: Recipe, step: int, total: int) -> float:
     if recipe.cooldown_steps:
         share *= min(1.0, (total - step) / recipe.cooldown_steps)
     return share
+
+
+def _hidden_matrices(model: nn.Module) -> set[str]:
+    """Names of the weights that map one hidden vector to another: no embeddings, and no heads of a few outputs."""
+    names = set()
+    for name, module in model.named_modules():
+        weight = "weight" if isinstance(module, nn.Linear) else "in_proj_weight"
+        values = getattr(module, weight, None) if isinstance(module, nn.Linear | MultiheadAttention) else None
+        if values is not None and min(values.shape) >= HIDDEN:
+            names.add(f"{name}.{weight}")
+    return names
 
 
 def _rate(name: str, recipe: Recipe, trunk_layers: int) -> float:

@@ -89,13 +89,13 @@ def test_stage_2_begins_with_what_stage_1_learned(stages, samples, tmp_path):
             assert value.abs().max() < 1e-8
 
 
-@pytest.mark.parametrize("stage", ["base", "3"])
-def test_an_interrupted_run_resumes_to_the_same_weights(stage, samples, tmp_path):
-    whole, parts = tiny_model(), tiny_model()
-    run(whole, stage, samples, tmp_path / "whole", recipe={"accumulate": 2})
-    assert run(parts, stage, samples, tmp_path / "parts", stop_after=4, recipe={"accumulate": 2}).step == 4
+@pytest.mark.parametrize(("stage", "muon"), [("base", False), ("base", True), ("3", False)])
+def test_an_interrupted_run_resumes_to_the_same_weights(stage, muon, samples, tmp_path):
+    whole, parts, recipe = tiny_model(), tiny_model(), {"accumulate": 2, "muon": muon}
+    run(whole, stage, samples, tmp_path / "whole", recipe=recipe)
+    assert run(parts, stage, samples, tmp_path / "parts", stop_after=4, recipe=recipe).step == 4
     again = tiny_model(seed=1)  # what it starts with is not what it resumes with
-    run(again, stage, samples, tmp_path / "parts", resume=True, recipe={"accumulate": 2})
+    run(again, stage, samples, tmp_path / "parts", resume=True, recipe=recipe)
     assert changed(weights(whole), weights(again)) == set()
     assert (tmp_path / "parts" / LAST).read_bytes() == (tmp_path / "whole" / LAST).read_bytes()
 

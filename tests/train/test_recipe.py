@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from sam3i_edge.errors import ConfigError
 from sam3i_edge.train.recipe import Recipe, load_recipe
-from sam3i_edge.train.schedule import make_optimizer, rate_share, set_rates
+from sam3i_edge.train.schedule import make_optimizers, rate_share, set_rates
 from sam3i_edge.train.stages import enter
 from tests.train.conftest import tiny_model
 
@@ -22,7 +23,7 @@ def test_the_rate_rises_falls_as_an_inverse_root_and_cools_down():
 def test_parts_learn_at_their_own_rates():
     model, recipe = tiny_model(), load_recipe("published", "base", {"rate_scale": 2.0})
     enter(model, "base")
-    optimizer = make_optimizer(model, recipe, trunk_layers=2)
+    (optimizer,) = make_optimizers(model, recipe, trunk_layers=2)
     groups = {id(p): (g["base_rate"], g["weight_decay"]) for g in optimizer.param_groups for p in g["params"]}
     found = {name: groups[id(p)] for name, p in model.named_parameters() if id(p) in groups}
     trunk, text = "backbone.vision_backbone.trunk.", "backbone.language_backbone."
@@ -33,8 +34,32 @@ def test_parts_learn_at_their_own_rates():
     assert found[f"{trunk}blocks.1.attn.qkv.weight"] == pytest.approx((5e-4 * 0.9, 0.1))
     assert found[f"{trunk}blocks.0.attn.qkv.weight"] == pytest.approx((5e-4 * 0.9**2, 0.1))
     assert found[f"{trunk}patch_embed.proj.weight"] == pytest.approx((5e-4 * 0.9**3, 0.1))
-    set_rates(optimizer, recipe, 0, 100)
+    set_rates([optimizer], recipe, 0, 100)
     assert all(group["lr"] == pytest.approx(group["base_rate"] / 3) for group in optimizer.param_groups)
+
+
+def test_muon_takes_the_matrices_between_hidden_layers():
+    model, recipe = tiny_model(), load_recipe("published", "base", {"muon": True})
+    enter(model, "base")
+    adamw, muon = make_optimizers(model, recipe, trunk_layers=2)
+    assert [type(adamw), type(muon)] == [torch.optim.AdamW, torch.optim.Muon]
+    names = {id(p): name for name, p in model.named_parameters()}
+    others, matrices = ({names[id(p)] for g in o.param_groups for p in g["params"]} for o in (adamw, muon))
+    text, encoder = "backbone.language_backbone.", "transformer.encoder.layers.0."
+    assert {
+        "backbone.vision_backbone.trunk.blocks.0.attn.qkv.weight",
+        f"{text}resizer.weight",
+        f"{encoder}self_attn.in_proj_weight",
+        f"{encoder}linear1.weight",
+    } <= matrices
+    assert {
+        f"{text}encoder.token_embedding.weight",
+        "transformer.decoder.query_embed.weight",
+        "transformer.decoder.presence_token_head.layers.2.weight",  # one output
+        f"{encoder}linear1.bias",
+    } <= others
+    learning = {name for name, p in model.named_parameters() if p.requires_grad}
+    assert not others & matrices and others | matrices == learning
 
 
 def test_epochs_become_steps():
