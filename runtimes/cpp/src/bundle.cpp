@@ -90,7 +90,7 @@ void check_file(const fs::path& path, const std::string& name, const FileRecord&
 Manifest read_manifest(const fs::path& path) {
   const fs::path file = path / kManifestFile;
   if (!fs::is_regular_file(file)) {
-    const std::string problem = !fs::exists(path)            ? "does not exist"
+    const std::string problem = !fs::exists(path)           ? "does not exist"
                                 : fs::is_regular_file(path) ? "is a file, not a bundle folder"
                                                             : "holds no manifest.json";
     throw BundleError(path.string() + " " + problem +

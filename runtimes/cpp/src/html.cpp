@@ -34,8 +34,9 @@ std::optional<std::u32string> find_entity(const Entity (&table)[n], std::u32stri
     if (point >= 0x80) return std::nullopt;
     plain += static_cast<char>(point);
   }
-  const Entity* found = std::lower_bound(std::begin(table), std::end(table), plain,
-                                         [](const Entity& entity, const std::string& key) { return entity.name < key; });
+  const Entity* found =
+      std::lower_bound(std::begin(table), std::end(table), plain,
+                       [](const Entity& entity, const std::string& key) { return entity.name < key; });
   if (found == std::end(table) || found->name != plain) return std::nullopt;
   std::u32string characters{found->first};
   if (found->second) characters += found->second;

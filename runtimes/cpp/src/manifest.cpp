@@ -23,14 +23,13 @@ Target read_target(const Json& value, const std::string& name) {
   Target target;
   std::string unused, int8;
   std::vector<std::string> precisions, machine;
-  std::map<std::string, std::int64_t> sizes = {{"opset", 1}, {"ir_version", 1}, {"max_prompts", 1}, {"attention_mb", 1}};
-  std::vector<Field> fields = {{"name", into(target.name)},
-                               {"description", into(unused)},
-                               {"runtime", into(target.runtime)},
-                               {"device", into(target.device)},
-                               {"precisions", into(precisions)},
-                               {"int8", into(int8)}};
-  for (const char* key : {"opset", "ir_version", "max_prompts", "attention_mb"}) fields.push_back({key, into(sizes[key])});
+  std::map<std::string, std::int64_t> sizes = {
+      {"opset", 1}, {"ir_version", 1}, {"max_prompts", 1}, {"attention_mb", 1}};
+  std::vector<Field> fields = {{"name", into(target.name)},       {"description", into(unused)},
+                               {"runtime", into(target.runtime)}, {"device", into(target.device)},
+                               {"precisions", into(precisions)},  {"int8", into(int8)}};
+  for (const char* key : {"opset", "ir_version", "max_prompts", "attention_mb"})
+    fields.push_back({key, into(sizes[key])});
   fields.insert(fields.end(), {{"why", into(unused)},
                                {"hardware", into(unused)},
                                {"machine", into(machine), false},
@@ -43,7 +42,8 @@ Target read_target(const Json& value, const std::string& name) {
     }
   }
   if (target.threads < 0 || target.threads > kMostThreads) {
-    throw SchemaError("threads is " + std::to_string(target.threads) + "; it must be 0 (the runtime's choice) or more.");
+    throw SchemaError("threads is " + std::to_string(target.threads) +
+                      "; it must be 0 (the runtime's choice) or more.");
   }
   check_known("int8", int8, {"symmetric", "affine"});
   if (precisions.empty()) throw SchemaError("precisions is empty; give some of " + joined(kPrecisions) + ".");
@@ -66,7 +66,8 @@ void read_recipe(const Json& value, const std::string& name) {
   check_known("embedding", embedding, {"int8", "fp32"});
   if (!(smooth >= 0 && smooth <= 1)) throw SchemaError("smooth is " + shown(smooth) + "; it must lie between 0 and 1.");
   for (const auto& [graph, blocks] : graphs) {
-    for (const auto& [block, choice] : blocks) check_known(graph + "." + block + " precision", choice, {"int8", "fp32"});
+    for (const auto& [block, choice] : blocks)
+      check_known(graph + "." + block + " precision", choice, {"int8", "fp32"});
   }
 }
 
@@ -128,23 +129,22 @@ Manifest read_manifest(const Json& content, Strict& strict) {
   std::string unused;
   std::int64_t version = 0;
   std::map<std::string, std::string> versions;
-  read_object(
-      content, "",
-      {{"format", into(unused)},
-       {"format_version", into(version)},
-       {"tool_versions", into(versions)},
-       {"source", source_into(manifest)},
-       {"model", [&](const Json& value, const std::string& at) { manifest.model = read_model(value, at); }},
-       {"target", [&](const Json& value, const std::string& at) { manifest.target = read_target(value, at); }},
-       {"precision", into(manifest.precision)},
-       {"routes", into(strict.routes)},
-       {"preprocessing", into(strict.preprocessing)},
-       {"limits", [&](const Json& value, const std::string& at) { manifest.limits = read_limits(value, at); }},
-       {"graphs", graphs_into(manifest)},
-       {"accuracy", [](const Json& value, const std::string& at) { read_map(value, at, read_difference); }},
-       {"checked_on", into(unused)},
-       {"files", files_into(manifest)},
-       {"quantization", read_quantization, false}});
+  read_object(content, "",
+              {{"format", into(unused)},
+               {"format_version", into(version)},
+               {"tool_versions", into(versions)},
+               {"source", source_into(manifest)},
+               {"model", [&](const Json& value, const std::string& at) { manifest.model = read_model(value, at); }},
+               {"target", [&](const Json& value, const std::string& at) { manifest.target = read_target(value, at); }},
+               {"precision", into(manifest.precision)},
+               {"routes", into(strict.routes)},
+               {"preprocessing", into(strict.preprocessing)},
+               {"limits", [&](const Json& value, const std::string& at) { manifest.limits = read_limits(value, at); }},
+               {"graphs", graphs_into(manifest)},
+               {"accuracy", [](const Json& value, const std::string& at) { read_map(value, at, read_difference); }},
+               {"checked_on", into(unused)},
+               {"files", files_into(manifest)},
+               {"quantization", read_quantization, false}});
   return manifest;
 }
 

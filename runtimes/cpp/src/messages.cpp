@@ -11,7 +11,8 @@
 
 namespace sam3i_edge {
 
-// Their addresses are the classes' identities: one copy of each lives here, or a catch in another library would miss it.
+// Their addresses are the classes' identities: one copy of each lives here, or a catch in another library would miss
+// it.
 Error::~Error() = default;
 BundleError::~BundleError() = default;
 ImageError::~ImageError() = default;
@@ -24,14 +25,14 @@ namespace {
 constexpr std::size_t kMostShown = 80, kLongestCompared = 200;
 constexpr double kNear = 0.4;
 
-std::string lower_ascii(std::string_view text) {
-  std::string lowered(text);
-  for (char& c : lowered) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
-  return lowered;
+/// Lower-case characters of a name, no more than are worth comparing.
+std::u32string folded(std::string_view text) {
+  const auto points = from_utf8(text);
+  return lower(points.value_or(std::u32string(text.begin(), text.end()))).substr(0, kLongestCompared);
 }
 
 /// Characters that two texts have in common: the longest common run, and again to its left and right.
-std::size_t common(std::string_view a, std::string_view b) {
+std::size_t common(std::u32string_view a, std::u32string_view b) {
   std::size_t best = 0, at_a = 0, at_b = 0;
   for (std::size_t i = 0; i < a.size(); ++i) {
     for (std::size_t j = 0; j < b.size(); ++j) {
@@ -45,8 +46,9 @@ std::size_t common(std::string_view a, std::string_view b) {
 }
 
 /// 1 for equal texts, 0 for those that share nothing.
-double likeness(std::string_view a, std::string_view b) {
-  return a.empty() && b.empty() ? 1 : 2.0 * static_cast<double>(common(a, b)) / static_cast<double>(a.size() + b.size());
+double likeness(std::u32string_view a, std::u32string_view b) {
+  return a.empty() && b.empty() ? 1
+                                : 2.0 * static_cast<double>(common(a, b)) / static_cast<double>(a.size() + b.size());
 }
 
 /// At most `most` bytes of `text`, no character cut in two.
@@ -101,9 +103,9 @@ std::string unknown_name(const std::string& kind, std::string_view value, const 
   const std::string text = "Unknown " + kind + " " + name + ". Known: " + joined(known) + ".";
   double best = kNear;
   const std::string* closest = nullptr;
-  const std::string wanted = lower_ascii(value.substr(0, kLongestCompared));
+  const std::u32string wanted = folded(value);
   for (const std::string& candidate : known) {
-    const double near = likeness(lower_ascii(candidate), wanted);
+    const double near = likeness(folded(candidate), wanted);
     if (near > best || (near == best && (!closest || candidate > *closest))) best = near, closest = &candidate;
   }
   return closest ? text + " Did you mean " + in_quotes(*closest) + "?" : text;

@@ -85,10 +85,9 @@ Text read_text(const Json& value, const std::string& name) {
 std::int64_t read_adapter_heads(const Json& value, const std::string& name) {
   std::int64_t bottleneck = 64, heads = 4;
   double scale = 1;
-  read_object(value, name,
-              {{"bottleneck_size", into(bottleneck), false},
-               {"num_heads", into(heads), false},
-               {"scale", into(scale), false}});
+  read_object(
+      value, name,
+      {{"bottleneck_size", into(bottleneck), false}, {"num_heads", into(heads), false}, {"scale", into(scale), false}});
   check_positive("adapter.bottleneck_size", bottleneck);
   check_positive("adapter.num_heads", heads);
   if (!std::isfinite(scale)) throw SchemaError("adapter.scale is " + shown(scale) + "; it must be finite.");
@@ -123,15 +122,22 @@ ModelConfig read_model(const Json& value, const std::string& name) {
   Text text;
   std::int64_t pretrain = 336, ffn = 2048, heads = 8, geometry = 3, encoder = 6, decoder = 6, projection = 256;
   std::int64_t adapter_heads = 4;
-  const std::vector<std::pair<const char*, std::int64_t*>> sizes = {
-      {"image_size", &model.image_size},   {"patch_size", &model.patch_size},   {"pretrain_image_size", &pretrain},
-      {"hidden_size", &model.hidden_size}, {"ffn_size", &ffn},                  {"num_heads", &heads},
-      {"geometry_layers", &geometry},      {"encoder_layers", &encoder},        {"decoder_layers", &decoder},
-      {"num_queries", &model.num_queries}, {"projection_size", &projection}};
+  const std::vector<std::pair<const char*, std::int64_t*>> sizes = {{"image_size", &model.image_size},
+                                                                    {"patch_size", &model.patch_size},
+                                                                    {"pretrain_image_size", &pretrain},
+                                                                    {"hidden_size", &model.hidden_size},
+                                                                    {"ffn_size", &ffn},
+                                                                    {"num_heads", &heads},
+                                                                    {"geometry_layers", &geometry},
+                                                                    {"encoder_layers", &encoder},
+                                                                    {"decoder_layers", &decoder},
+                                                                    {"num_queries", &model.num_queries},
+                                                                    {"projection_size", &projection}};
   std::vector<Field> fields = {
       {"vision", read_vision, false},
       {"text", [&](const Json& item, const std::string& at) { text = read_text(item, at); }, false},
-      {"adapter", [&](const Json& item, const std::string& at) { adapter_heads = read_adapter_heads(item, at); }, false}};
+      {"adapter", [&](const Json& item, const std::string& at) { adapter_heads = read_adapter_heads(item, at); },
+       false}};
   for (const auto& [key, target] : sizes) fields.push_back({key, detail::into(*target), false});
   read_object(value, name, fields);
   for (const auto& [key, target] : sizes) check_positive(key, *target);
@@ -146,9 +152,8 @@ ModelConfig read_model(const Json& value, const std::string& name) {
 
 Limits read_limits(const Json& value, const std::string& name) {
   Limits limits;
-  const std::vector<std::pair<const char*, std::int64_t*>> sizes = {{"max_prompts", &limits.max_prompts},
-                                                                    {"max_boxes", &limits.max_boxes},
-                                                                    {"max_instances", &limits.max_instances}};
+  const std::vector<std::pair<const char*, std::int64_t*>> sizes = {
+      {"max_prompts", &limits.max_prompts}, {"max_boxes", &limits.max_boxes}, {"max_instances", &limits.max_instances}};
   std::vector<Field> fields;
   for (const auto& [key, target] : sizes) fields.push_back({key, detail::into(*target)});
   read_object(value, name, fields);
@@ -181,8 +186,7 @@ std::map<std::string, GraphSpec> graph_specs(const ModelConfig& model, const Lim
                                      gates,
                                      {"box_prompts", "float32", {kFree, limits.max_boxes, 4}},
                                      {"box_labels", "int32", {kFree, limits.max_boxes}}});
-  return {{"vision",
-           {"graphs/vision.onnx", {{"image", "uint8", {1, model.image_size, model.image_size, 3}}}, pyramid}},
+  return {{"vision", {"graphs/vision.onnx", {{"image", "uint8", {1, model.image_size, model.image_size, 3}}}, pyramid}},
           {"text", {"graphs/text.onnx", {{"tokens", "int32", {kFree, length}}, gates}, {text}}},
           {"grounding",
            {"graphs/grounding.onnx",

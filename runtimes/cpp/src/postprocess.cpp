@@ -113,7 +113,8 @@ Masks draw_all(const Outputs& outputs, const std::vector<int>& order, int width,
   const std::size_t size = masks.stride * static_cast<std::size_t>(masks.height);
   if (order.empty()) return masks;
   const auto pixels = memory.take("masks", size * order.size());
-  const Places across = make_places(outputs.mask_side, masks.width), down = make_places(outputs.mask_side, masks.height);
+  const Places across = make_places(outputs.mask_side, masks.width),
+               down = make_places(outputs.mask_side, masks.height);
   for (std::size_t i = 0; i < order.size(); ++i) {
     const std::ptrdiff_t area = std::ptrdiff_t{outputs.mask_side} * outputs.mask_side;
     draw(outputs.masks + order[i] * area, outputs.mask_side, across, down, masks, pixels.get() + i * size);

@@ -45,10 +45,10 @@ std::ptrdiff_t stride_of(const ImageView& image) {
 
 /// What one side is resized by: each of its outputs is a weighted sum of `taps` neighbours, some of weight 0.
 struct Filter {
-  int taps = 0;                    // a multiple of kLanes
-  std::vector<int> first, count;   // the neighbours that count, of each output
-  std::vector<std::int32_t> weights;   // (outputs, taps), in units of 2^-kPrecision
-  std::vector<std::int16_t> low, high; // the same: weights = high * 2^kLowBits + low
+  int taps = 0;                         // a multiple of kLanes
+  std::vector<int> first, count;        // the neighbours that count, of each output
+  std::vector<std::int32_t> weights;    // (outputs, taps), in units of 2^-kPrecision
+  std::vector<std::int16_t> low, high;  // the same: weights = high * 2^kLowBits + low
 };
 
 Filter make_filter(int from, int to) {
@@ -125,15 +125,15 @@ SAM3I_EDGE_HOT void resize_row(const std::int16_t* planes, std::ptrdiff_t pitch,
   }
 }
 
-/// The weighted sum of `count` rows that lie `pitch` bytes apart. `sums` is work space for one row.
-SAM3I_EDGE_HOT void blend_rows(const std::uint8_t* rows, std::ptrdiff_t pitch, const std::int32_t* weights, int count,
-                               std::int32_t* sums, std::uint8_t* out) {
-  std::fill(sums, sums + pitch, 0);
-  for (int k = 0; k < count; ++k, rows += pitch) {
+/// The weighted sum of `count` rows of `length` bytes that lie `stride` apart. `sums` is work space for one row.
+SAM3I_EDGE_HOT void blend_rows(const std::uint8_t* rows, std::ptrdiff_t stride, std::ptrdiff_t length,
+                               const std::int32_t* weights, int count, std::int32_t* sums, std::uint8_t* out) {
+  std::fill(sums, sums + length, 0);
+  for (int k = 0; k < count; ++k, rows += stride) {
     const std::int32_t weight = weights[k];
-    for (std::ptrdiff_t x = 0; x < pitch; ++x) sums[x] += weight * rows[x];
+    for (std::ptrdiff_t x = 0; x < length; ++x) sums[x] += weight * rows[x];
   }
-  for (std::ptrdiff_t x = 0; x < pitch; ++x) out[x] = rounded(sums[x]);
+  for (std::ptrdiff_t x = 0; x < length; ++x) out[x] = rounded(sums[x]);
 }
 
 /// Every row resized to `width` pixels of RGB, one after the other.
@@ -157,14 +157,27 @@ void resize_rows(const ImageView& image, int width, std::uint8_t* to) {
   }
 }
 
-void resize_columns(const std::uint8_t* rows, std::ptrdiff_t pitch, int from, int height, std::uint8_t* to) {
-  const Filter filter = make_filter(from, height);
-  std::vector<std::int32_t> sums(static_cast<std::size_t>(pitch));
-  for (int y = 0; y < height; ++y, to += pitch) {
+/// The columns of RGB rows, each `width` pixels, resized to `height` rows.
+void resize_columns(const ImageView& rows, int height, std::uint8_t* to) {
+  const std::ptrdiff_t length = std::ptrdiff_t{kChannels} * rows.width, stride = stride_of(rows);
+  const Filter filter = make_filter(rows.height, height);
+  std::vector<std::int32_t> sums(static_cast<std::size_t>(length));
+  for (int y = 0; y < height; ++y, to += length) {
     const auto row = static_cast<std::size_t>(y);
-    blend_rows(rows + filter.first[row] * pitch, pitch, filter.weights.data() + y * std::ptrdiff_t{filter.taps},
-               filter.count[row], sums.data(), to);
+    blend_rows(rows.data + filter.first[row] * stride, stride, length,
+               filter.weights.data() + y * std::ptrdiff_t{filter.taps}, filter.count[row], sums.data(), to);
   }
+}
+
+/// Pillow 13 begins with the columns where that leaves it less to do; which pass rounds first shows in the result. The
+/// rule was found by asking it: 3,000 pairs of sizes follow it.
+bool begins_with_columns(const ImageView& image, int width, int height) {
+  return image.height > height && std::int64_t{image.height} - height > 2 * (std::int64_t{image.width} - width);
+}
+
+std::vector<std::uint8_t> make_rows(int width, int height) {
+  return std::vector<std::uint8_t>(static_cast<std::size_t>(kChannels) * static_cast<std::size_t>(width) *
+                                   static_cast<std::size_t>(height));
 }
 
 }  // namespace
@@ -187,10 +200,20 @@ void check_image(const ImageView& image) {
 
 void resize(const ImageView& image, int width, int height, std::uint8_t* to) {
   if (image.height == height) return resize_rows(image, width, to);
-  const std::ptrdiff_t pitch = std::ptrdiff_t{kChannels} * width;
-  std::vector<std::uint8_t> rows(static_cast<std::size_t>(pitch * image.height));
-  resize_rows(image, width, rows.data());
-  resize_columns(rows.data(), pitch, image.height, height, to);
+  if (!begins_with_columns(image, width, height)) {
+    std::vector<std::uint8_t> rows = make_rows(width, image.height);
+    resize_rows(image, width, rows.data());
+    return resize_columns({rows.data(), width, image.height}, height, to);
+  }
+  std::vector<std::uint8_t> converted, columns = make_rows(image.width, height);
+  ImageView rgb = image;
+  if (image.format != PixelFormat::rgb) {
+    converted = make_rows(image.width, image.height);
+    resize_rows(image, image.width, converted.data());  // to the width that it has: only the layout changes
+    rgb = {converted.data(), image.width, image.height};
+  }
+  resize_columns(rgb, height, columns.data());
+  resize_rows({columns.data(), image.width, height}, width, to);
 }
 
 }  // namespace sam3i_edge::detail

@@ -26,7 +26,8 @@ std::vector<std::int8_t> decode_base64(const std::string& text, const std::strin
   std::uint32_t bits = 0;
   for (std::size_t i = 0; i < text.size(); ++i) {
     const std::size_t value = i < text.size() - padding ? kAlphabet.find(text[i]) : 0;
-    if (value == kAlphabet.npos) throw SchemaError(name + " is not base64: it holds " + in_quotes(text.substr(i, 1)) + ".");
+    if (value == kAlphabet.npos)
+      throw SchemaError(name + " is not base64: it holds " + in_quotes(text.substr(i, 1)) + ".");
     bits = bits << 6 | static_cast<std::uint32_t>(value);
     if (i % 4 == 3) {
       for (const int shift : {16, 8, 0}) bytes.push_back(static_cast<std::int8_t>(bits >> shift & 0xFF));
@@ -41,11 +42,12 @@ std::map<std::string, std::string> read_weights(const std::string& content) {
   std::string format, note;
   std::int64_t version = 0;
   std::map<std::string, std::string> weights;
-  read_object(parse_json(content), "",
-              {{"format", into(format)}, {"format_version", into(version)}, {"note", into(note)}, {"weights", into(weights)}});
+  read_object(
+      parse_json(content), "",
+      {{"format", into(format)}, {"format_version", into(version)}, {"note", into(note)}, {"weights", into(weights)}});
   if (format != kFormat || version != kFormatVersion) {
-    throw SchemaError("format is " + in_quotes(format) + ", version " + std::to_string(version) + "; expected '" + kFormat +
-                      "', 1.");
+    throw SchemaError("format is " + in_quotes(format) + ", version " + std::to_string(version) + "; expected '" +
+                      kFormat + "', 1.");
   }
   bool fits = weights.size() == kRoutes.size();
   for (const std::string& route : kRoutes) fits = fits && weights.count(route);

@@ -56,9 +56,8 @@ Reader map_into(std::map<std::string, T>& target) {
 template <typename T>
 Reader list_into(std::vector<T>& target, const char* type) {
   return [&target, type](const Json& value, const std::string& name) {
-    read_list(value, name, type, [&](const Json& item, const std::string& item_name) {
-      into(target.emplace_back())(item, item_name);
-    });
+    read_list(value, name, type,
+              [&](const Json& item, const std::string& item_name) { into(target.emplace_back())(item, item_name); });
   };
 }
 

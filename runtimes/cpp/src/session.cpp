@@ -85,7 +85,8 @@ Tensor make_tensor(DType dtype, std::vector<std::int64_t> shape) {
 
 std::vector<std::int64_t> Port::sized(std::int64_t rows) const {
   std::vector<std::int64_t> sides = shape;
-  std::replace_if(sides.begin(), sides.end(), [](std::int64_t side) { return side < 0; }, rows);
+  std::replace_if(
+      sides.begin(), sides.end(), [](std::int64_t side) { return side < 0; }, rows);
   return sides;
 }
 

@@ -48,10 +48,10 @@ using Ports = std::map<std::string, Port>;
 
 /// How a graph is to be run.
 struct SessionOptions {
-  std::string device;               ///< a name of the runtime's, such as "cpu", "GPU" or "cuda:0"
-  std::string precision = "fp32";   ///< of the bundle: a runtime that chooses by itself must choose this one
-  std::int64_t threads = 0;         ///< processor threads; 0: the runtime's own choice
-  std::int64_t max_prompts = 16;    ///< most rows of the free side
+  std::string device;              ///< a name of the runtime's, such as "cpu", "GPU" or "cuda:0"
+  std::string precision = "fp32";  ///< of the bundle: a runtime that chooses by itself must choose this one
+  std::int64_t threads = 0;        ///< processor threads; 0: the runtime's own choice
+  std::int64_t max_prompts = 16;   ///< most rows of the free side
   std::map<std::string, std::string> settings;  ///< the target's, under the runtime's own names
   std::optional<std::filesystem::path> cache;   ///< a folder to keep what was compiled for this device
 };

@@ -97,9 +97,9 @@ std::size_t run_of(std::u32string_view text, bool (*is_member)(char32_t)) {
 
 /// The length of the word that lower-case `text` begins with; 0 where none begins.
 std::size_t word_length(std::u32string_view text) {
-  for (const std::string_view fixed : {kStart, kEnd, std::string_view("'s"), std::string_view("'t"),
-                                       std::string_view("'re"), std::string_view("'ve"), std::string_view("'m"),
-                                       std::string_view("'ll"), std::string_view("'d")}) {
+  for (const std::string_view fixed :
+       {kStart, kEnd, std::string_view("'s"), std::string_view("'t"), std::string_view("'re"), std::string_view("'ve"),
+        std::string_view("'m"), std::string_view("'ll"), std::string_view("'d")}) {
     if (begins_with(text, fixed)) return fixed.size();
   }
   if (const std::size_t letters = run_of(text, is_letter)) return letters;
@@ -146,7 +146,8 @@ Tokenizer Tokenizer::from_json(std::string_view content) {
   for (const auto& word : words) {
     const auto id = static_cast<std::int32_t>(ids.size());
     const auto found = vocabulary.find(word);
-    if (found == vocabulary.end() || !found->is_number_integer() || *found != id || !ids.emplace(word, id).second) break;
+    if (found == vocabulary.end() || !found->is_number_integer() || *found != id || !ids.emplace(word, id).second)
+      break;
   }
   if (ids.size() != words.size() || vocabulary.size() != words.size()) {
     throw std::runtime_error("the vocabulary is not the bytes, the merges and two special tokens, in this order");

@@ -24,8 +24,8 @@ class Tokenizer {
 
   std::size_t context_length() const { return context_length_; }
 
-  /// `text`, which is UTF-8, as `context_length` ids: start, words, end, then zeros. Too long a text loses its end, with
-  /// a warning. Throws PromptError where it is no UTF-8.
+  /// `text`, which is UTF-8, as `context_length` ids: start, words, end, then zeros. Too long a text loses its end,
+  /// with a warning. Throws PromptError where it is no UTF-8.
   std::vector<std::int32_t> encode(std::string_view text) const;
 
  private:

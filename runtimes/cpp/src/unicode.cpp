@@ -222,8 +222,8 @@ std::u32string nfc(std::u32string_view text) {
   for (const char32_t point : apart) {
     const int own_class = combining_class(point);
     // A mark reaches its starter if nothing of its own class or a higher one, and no other starter, stands between.
-    const bool is_reached =
-        starter != std::u32string::npos && (starter + 1 == composed.size() || (last_class != 0 && last_class < own_class));
+    const bool is_reached = starter != std::u32string::npos &&
+                            (starter + 1 == composed.size() || (last_class != 0 && last_class < own_class));
     const char32_t joined = is_reached ? compose(composed[starter], point) : 0;
     if (joined) {
       composed[starter] = joined;

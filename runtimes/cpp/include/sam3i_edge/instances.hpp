@@ -33,10 +33,10 @@ struct SegmentOptions {
 /// The masks of n instances. A copy shares the pixels; nobody writes to them once they are made.
 struct Masks {
   MaskFormat format = MaskFormat::none;
-  int width = 0;                                ///< in pixels
-  int height = 0;                               ///< in pixels
-  std::size_t stride = 0;                       ///< bytes of a row: width, or (width + 7) / 8 of bits
-  std::shared_ptr<const std::uint8_t[]> data;   ///< (n, height, stride)
+  int width = 0;                               ///< in pixels
+  int height = 0;                              ///< in pixels
+  std::size_t stride = 0;                      ///< bytes of a row: width, or (width + 7) / 8 of bits
+  std::shared_ptr<const std::uint8_t[]> data;  ///< (n, height, stride)
 
   /// The first row of mask `i`.
   const std::uint8_t* operator[](std::size_t i) const {

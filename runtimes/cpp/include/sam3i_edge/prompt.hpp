@@ -22,8 +22,8 @@ struct Prompt {
         negative_boxes(std::move(counterexamples)) {}
   Prompt(const char* what) : Prompt(std::string(what)) {}  // NOLINT
 
-  std::string text;   ///< what to segment, in plain words, UTF-8. The model reads its first 32 tokens.
-  std::string route;  ///< "concept", "simple", "complex", or "auto": the bundle's classifier decides
+  std::string text;                 ///< what to segment, in plain words, UTF-8. The model reads its first 32 tokens.
+  std::string route;                ///< "concept", "simple", "complex", or "auto": the bundle's classifier decides
   std::vector<Box> boxes;           ///< examples of what is meant, in pixels of the image
   std::vector<Box> negative_boxes;  ///< examples of what is not meant
 };

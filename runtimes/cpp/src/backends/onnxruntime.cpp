@@ -114,7 +114,8 @@ Port port_of(const OrtTypeInfo* type, const std::string& name) {
   Port port{DType::float32, std::vector<std::int64_t>(sides)};
   check(api().GetDimensions(info, port.shape.data(), sides));
   for (std::int64_t& side : port.shape) side = std::max<std::int64_t>(side, -1);
-  const auto found = std::find_if(kTypes.begin(), kTypes.end(), [&](const auto& pair) { return pair.second == element; });
+  const auto found =
+      std::find_if(kTypes.begin(), kTypes.end(), [&](const auto& pair) { return pair.second == element; });
   if (found == kTypes.end()) throw OrtFailure("'" + name + "' is of no type that a bundle has");
   port.dtype = found->first;
   return port;
@@ -141,7 +142,8 @@ Ports ports_of(const OrtSession* session, bool is_input) {
 }
 
 Value view_of(const Tensor& tensor, const OrtMemoryInfo* memory) {
-  const auto type = std::find_if(kTypes.begin(), kTypes.end(), [&](const auto& pair) { return pair.first == tensor.dtype; });
+  const auto type =
+      std::find_if(kTypes.begin(), kTypes.end(), [&](const auto& pair) { return pair.first == tensor.dtype; });
   Value value;
   check(api().CreateTensorWithDataAsOrtValue(memory, tensor.data.get(), tensor.bytes(), tensor.shape.data(),
                                              tensor.shape.size(), type->second, value.out()));
@@ -226,14 +228,15 @@ std::pair<Provider, std::string> find_provider(const std::string& device) {
   }
   if (std::find(usable.begin(), usable.end(), name) == usable.end()) {
     throw RuntimeUnavailableError("This build of ONNX Runtime " + version() + " has no " + found->full_name +
-                                  ", which the device " + in_quotes(device) + " needs. Devices here: " + joined(usable) +
-                                  ".");
+                                  ", which the device " + in_quotes(device) +
+                                  " needs. Devices here: " + joined(usable) + ".");
   }
   return {*found, number};
 }
 
 /// Providers other than the processor's; none of them was run on hardware yet.
-void append_provider(OrtSessionOptions* options, const Provider& provider, std::map<std::string, std::string> settings) {
+void append_provider(OrtSessionOptions* options, const Provider& provider,
+                     std::map<std::string, std::string> settings) {
   std::vector<const char*> keys, values;
   for (const auto& [key, value] : settings) {
     keys.push_back(key.c_str());
