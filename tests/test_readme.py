@@ -18,6 +18,14 @@ RUN_ELSEWHERE = {
     "make test": (".ci/run", "make test"),
     "pip install '.[export]'": ("Makefile", '".[all,dev]"'),  # all holds export
     "pip install '.[data,train]'": ("Makefile", '".[all,dev]"'),
+    **dict.fromkeys(
+        (
+            """cmake -S . -B build -DOpenVINO_DIR="$(python -c 'import openvino.utils as u; print(u.get_cmake_path())')\"""",
+            "cmake --build build",
+            'build/runtimes/cpp/sam3i-segment bundle photo.jpg "the hammer that is not black"',
+        ),
+        ("tests/runtimes/test_cpp.py", "section()"),
+    ),
     "pip install '.[onnxruntime,openvino]'": ("tests/test_device_side.py", "[onnxruntime,openvino]"),
 }
 

@@ -12,6 +12,7 @@ set_target_properties(sam3i_edge PROPERTIES INSTALL_RPATH_USE_LINK_PATH ON)
 
 configure_package_config_file(cmake/sam3i_edge-config.cmake.in sam3i_edge-config.cmake INSTALL_DESTINATION "${PACKAGE_DIR}")
 write_basic_package_version_file(sam3i_edge-config-version.cmake COMPATIBILITY SameMinorVersion)
+file(RELATIVE_PATH UP_TO_PREFIX "/${CMAKE_INSTALL_LIBDIR}/pkgconfig" /)
 configure_file(cmake/sam3i_edge.pc.in sam3i_edge.pc @ONLY)
 install(FILES "${CMAKE_CURRENT_BINARY_DIR}/sam3i_edge-config.cmake"
               "${CMAKE_CURRENT_BINARY_DIR}/sam3i_edge-config-version.cmake" DESTINATION "${PACKAGE_DIR}")
