@@ -149,7 +149,7 @@ def test_installed_it_is_found_by_cmake_and_pkg_config(checkout, built):
     user.mkdir()
     (user / "main.cpp").write_text(
         "#include <sam3i_edge/segmenter.hpp>\n#include <cstdio>\n"
-        "int main() { try { sam3i_edge::Segmenter::load(\"none\"); }\n"
+        'int main() { try { sam3i_edge::Segmenter::load("none"); }\n'
         "catch (const sam3i_edge::BundleError& error) { std::puts(error.what()); } }\n"
     )
     (user / "CMakeLists.txt").write_text(

@@ -32,6 +32,11 @@ backend(openvino OpenVINO openvino::runtime SAM3I_EDGE_WITH_OPENVINO
         "-DOpenVINO_DIR=<what `python -c 'import openvino.utils as u; print(u.get_cmake_path())'` prints>")
 backend(onnxruntime ONNXRuntime ONNXRuntime::ONNXRuntime SAM3I_EDGE_WITH_ONNXRUNTIME
         "-DONNXRUNTIME_ROOT=<an unpacked release archive, with include/ and lib/>")
+backend(tensorrt TensorRT TensorRT::TensorRT SAM3I_EDGE_WITH_TENSORRT
+        "-DTENSORRT_ROOT=<an unpacked TensorRT 10 or 11>, and CUDA's toolkit; not yet run on hardware")
+if(SAM3I_EDGE_WITH_TENSORRT IN_LIST BACKEND_DEFINITIONS)
+  list(APPEND BACKEND_SOURCES src/backends/engine_cache.cpp)
+endif()
 
 message(STATUS "Runtimes:")
 foreach(line IN LISTS BACKEND_TABLE)

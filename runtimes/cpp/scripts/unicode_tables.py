@@ -1,9 +1,9 @@
-"""Writes ``src/unicode_tables.inc`` and ``src/html_entities.inc``: what the C++ tokenizer must know of Unicode and HTML.
+"""Writes ``src/unicode_tables.inc`` and ``src/html_entities.inc``: what the C++ tokenizer knows of Unicode and HTML.
 
     python runtimes/cpp/scripts/unicode_tables.py
 
-Every table is asked of the very functions that the Python tokenizer calls (``str.lower``, ``regex``, ``html``, ``ftfy``,
-``unicodedata``), so that the two agree by construction; run it again when one of them changes.
+Every table is asked of the very functions that the Python tokenizer calls (``str.lower``, ``regex``, ``html``,
+``ftfy``, ``unicodedata``), so that the two agree by construction; run it again when one of them changes.
 """
 
 from __future__ import annotations
@@ -25,9 +25,7 @@ WIDTH = 120
 
 def main() -> None:
     """Write both files."""
-    letters, digits, others = (
-        ranges(matches(pattern)) for pattern in (r"[\p{L}]", r"[\p{N}]", r"[^\s\p{L}\p{N}]")
-    )
+    letters, digits, others = (ranges(matches(pattern)) for pattern in (r"[\p{L}]", r"[\p{N}]", r"[^\s\p{L}\p{N}]"))
     combining = classes(unicodedata.combining)
     lower = runs((point, ord(chr(point).lower())) for point in POINTS if lowers(point))
     parts = [

@@ -27,6 +27,7 @@ SessionOptions session_options(const Manifest& manifest, const std::string& runt
   made.threads = options.threads.value_or(static_cast<int>(target.threads));
   made.max_prompts = manifest.limits.max_prompts;
   if (is_own) made.settings = target.settings;
+  made.resident = {"fine", "middle", "coarse"};
   made.cache = cache_folder(runtime);
   return made;
 }
@@ -50,7 +51,7 @@ const float* floats(const Tensors& tensors, const std::string& name, std::int64_
 
 }  // namespace
 
-Engine::Engine(const std::filesystem::path& path, const LoadOptions& options)
+Engine::Engine(const std::filesystem::path& path, const LoadOptions& options, const Opener& open)
     : threshold_(check_threshold(options.threshold)), tokens_(kTextCacheSize), texts_(kTextCacheSize) {
   const Bundle bundle = open_bundle(path);
   manifest_ = bundle.manifest;
@@ -60,7 +61,7 @@ Engine::Engine(const std::filesystem::path& path, const LoadOptions& options)
   const SessionOptions how = session_options(manifest_, runtime, options);
   precision_ = how.precision;
   for (const auto& [name, graph] : manifest_.graphs) {
-    sessions_[name] = open_session(runtime, bundle.graph_path(name), how);
+    sessions_[name] = open(runtime, bundle.graph_path(name), how);
   }
 }
 
@@ -95,7 +96,7 @@ std::shared_ptr<const Features> Engine::encode(const ImageView& image) {
   check_image(image);
   const auto side = static_cast<int>(manifest_.model.image_size);
   const auto vision = session("vision");
-  Tensor pixels{DType::uint8, {1, side, side, 3}, nullptr};
+  Tensor pixels{DType::uint8, {1, side, side, 3}, nullptr, nullptr};
   pixels.data = masks_.take("image", pixels.bytes());
   resize(image, side, side, pixels.data.get());
   return std::make_shared<const Features>(Features{vision->run({{"image", pixels}}), image.width, image.height});

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -24,10 +25,14 @@ struct Features {
   int width, height;  ///< of the image, in pixels
 };
 
+/// What opens a graph: `open_session`, or what wraps it.
+using Opener = std::function<std::unique_ptr<Session>(const std::string& runtime, const std::filesystem::path& graph,
+                                                      const SessionOptions& options)>;
+
 /// Threads may share one.
 class Engine {
  public:
-  Engine(const std::filesystem::path& path, const LoadOptions& options);
+  Engine(const std::filesystem::path& path, const LoadOptions& options, const Opener& open = open_session);
 
   std::shared_ptr<const Features> encode(const ImageView& image);
   std::vector<Instances> segment(const Features& features, const std::vector<Prompt>& prompts,

@@ -78,7 +78,7 @@ Tensor Tensor::rows(std::int64_t start, std::int64_t count) const {
 }
 
 Tensor make_tensor(DType dtype, std::vector<std::int64_t> shape) {
-  Tensor tensor{dtype, std::move(shape), nullptr};
+  Tensor tensor{dtype, std::move(shape), nullptr, nullptr};
   tensor.data.reset(new std::uint8_t[tensor.bytes()]());
   return tensor;
 }

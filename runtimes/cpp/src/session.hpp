@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -17,11 +18,12 @@ enum class DType { float32, uint8, boolean, int32 };
 std::size_t size_of(DType type);
 const char* name_of(DType type);  ///< NumPy's name
 
-/// A dense array in the processor's memory. A copy shares the values.
+/// A dense array in the processor's memory, or where its runtime left it. A copy shares the values.
 struct Tensor {
   DType dtype = DType::float32;
   std::vector<std::int64_t> shape;
-  std::shared_ptr<std::uint8_t[]> data;
+  std::shared_ptr<std::uint8_t[]> data;  ///< null where it is resident
+  std::shared_ptr<void> resident;        ///< memory of a device, which only sessions of the same runtime can read
 
   std::size_t bytes() const;
   template <typename T>
@@ -52,6 +54,7 @@ struct SessionOptions {
   std::string precision = "fp32";  ///< of the bundle: a runtime that chooses by itself must choose this one
   std::int64_t threads = 0;        ///< processor threads; 0: the runtime's own choice
   std::int64_t max_prompts = 16;   ///< most rows of the free side
+  std::set<std::string> resident;  ///< outputs that may stay on the device: they only go into another graph
   std::map<std::string, std::string> settings;  ///< the target's, under the runtime's own names
   std::optional<std::filesystem::path> cache;   ///< a folder to keep what was compiled for this device
 };

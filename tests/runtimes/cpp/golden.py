@@ -20,7 +20,7 @@ import ftfy
 import numpy as np
 from PIL import Image
 
-from sam3i_edge import Box, Instances, Prompt, Segmenter, read_image, shipped
+from sam3i_edge import Box, Instances, Prompt, Segmenter, shipped
 from sam3i_edge.bundle import open_bundle, sha256_of
 from sam3i_edge.data.hmpl import load_samples
 from sam3i_edge.errors import Sam3iEdgeError, unknown_name
@@ -90,7 +90,9 @@ def resized(folder: Path) -> list[dict[str, Any]]:
         image = write_array(folder, f"{name}.raw", noise)
         for side in SIDES if (width, height) in SIZES else (224,):
             pixels = Image.fromarray(noise).resize((side, side), Image.Resampling.BILINEAR)
-            cases.append({"image": image, "side": side, "pixels": write_array(folder, f"{name}_{side}.raw", np.asarray(pixels))})
+            cases.append(
+                {"image": image, "side": side, "pixels": write_array(folder, f"{name}_{side}.raw", np.asarray(pixels))}
+            )
     return cases
 
 
@@ -108,14 +110,24 @@ def rle_cases(folder: Path) -> list[dict[str, Any]]:
     return cases
 
 
-WORDS = ["red", "mug", "the", "left of", "don't", "it's", "we'll", "I'M", "GRÜN", "ΣΊΣΥΦΟΣ", "ὈΔΥΣΣΕΎΣ", "İSTANBUL", "ﬁne"]
-WORDS += ["日本語の", "コップ", "ﾊﾝｶｸ", "ＦＵＬＬ　ＷＩＤＴＨ", "한국어", "한글", "हिन्दी", "ไทย", "العربية", "עברית", "Việt"]
-WORDS += ["кружка", "Ελληνικά", "ქართული", "አማርኛ", "தமிழ்", "e\u0301", "a\u0323\u0302", "\u1100\u1161\u11a8", "👨\u200d👩\u200d👧", "🇩🇪"]
-WORDS += ["👍🏽", "&amp;", "&lt;b&gt;", "&amp;amp;lt;", "&eacute;", "&EACUTE;", "&notit", "&#39;", "&#x2019;", "&#128;", "&#xD800;"]
-WORDS += ["&#0;", "&#99999999;", "&hellip", "&SZLIG;", "<b>", "<start_of_text>", "<END_OF_TEXT>", "<|endoftext|>", "“quoted”", "it’s"]
-WORDS += ["1234", "½", "٣", "Ⅷ", "②", "_", "--", "...", "!", "!!", "'ſ", "ſ", "K", "\x1b[31mred\x1b[0m", "\ufeff", "\x00", "\x85"]
-WORDS += ["\u2028", "\xa0", "\t", "\n", "\r\n", "\u3000", "\u200b", "\u0345", "ǆ", "Ǆungla", "\U0001d400", "\U000e0041", "\ufffd"]
-RANGES = [(0x20, 0x7F), (0xA0, 0x250), (0x250, 0x600), (0x600, 0xE00), (0xE00, 0x3000), (0x3000, 0xA000), (0xA000, 0xD7FF)]
+WORDS_IN_ONE = (
+    "red~mug~the~left of~don't~it's~we'll~I'M~GRÜN~ΣΊΣΥΦΟΣ~ὈΔΥΣΣΕΎΣ~İSTANBUL~ﬁne~日本語の~コップ~ﾊﾝｶｸ~"
+    "ＦＵＬＬ\u3000ＷＩＤＴＨ~한국어~한글~हिन्दी~ไทย~العربية~עברית~Việt~кружка~Ελληνικά~ქართული~አማርኛ~தமிழ்~e\u0301~"
+    "a\u0323\u0302~\u1100\u1161\u11a8~👨\u200d👩\u200d👧~🇩🇪~👍🏽~&amp;~&lt;b&gt;~&amp;amp;lt;~&eacute;~"
+    "&EACUTE;~&notit~&#39;~&#x2019;~&#128;~&#xD800;~&#0;~&#99999999;~&hellip~&SZLIG;~<b>~<start_of_text>~"
+    "<END_OF_TEXT>~<|endoftext|>~“quoted”~it’s~1234~½~٣~Ⅷ~②~_~--~...~!~!!~'ſ~ſ~K~\x1b[31mred\x1b[0m~"
+    "\ufeff~\x00~\x85~\u2028~\xa0~\t~\n~\r\n~\u3000~\u200b~\u0345~ǆ~Ǆungla~𝐀~\U000e0041~\ufffd"
+)
+WORDS = WORDS_IN_ONE.split("~")
+RANGES = [
+    (0x20, 0x7F),
+    (0xA0, 0x250),
+    (0x250, 0x600),
+    (0x600, 0xE00),
+    (0xE00, 0x3000),
+    (0x3000, 0xA000),
+    (0xA000, 0xD7FF),
+]
 RANGES += [(0xE000, 0xFFFF), (0x10000, 0x1FFFF), (0x20000, 0x323AF), (0xE0000, 0xE01F0), (0x0, 0x20), (0x7F, 0xA0)]
 
 
@@ -171,8 +183,8 @@ def answers(bundle: Path, folder: Path) -> list[dict[str, Any]]:
             frame = segmenter.encode(image)
             case = {"image": write_array(folder, f"{name}.raw", image), "sets": []}
             for number, prompts in enumerate(sets):
-                found = frame.segment(prompts)
-                case["sets"].append([answer(folder, f"{name}_{number}_{i}", *pair) for i, pair in enumerate(zip(prompts, found))])
+                pairs = enumerate(zip(prompts, frame.segment(prompts), strict=True))
+                case["sets"].append([answer(folder, f"{name}_{number}_{i}", *pair) for i, pair in pairs])
             written.append(case)
     return written
 

@@ -166,7 +166,7 @@ class OnnxRuntimeSession : public Session {
     Tensors outputs;
     for (const auto& [name, port] : outputs_) {
       Tensor& output = outputs[name];
-      output = {port.dtype, port.sized(rows), nullptr};
+      output = {port.dtype, port.sized(rows), nullptr, nullptr};
       output.data = memory_.take(name, output.bytes());
     }
     try {
