@@ -16,7 +16,6 @@ from PIL import Image
 from sam3i_edge import Segmenter, read_image
 from sam3i_edge.export import export
 from tests.conftest import PARITY
-from tests.runtimes.cpp import golden
 
 pytestmark = pytest.mark.slow
 
@@ -137,7 +136,15 @@ def test_every_ctest(checkout, built):
     ran = int(re.findall(r"out of (\d+)", told)[-1])
     assert ran >= 40
     assert "***Skipped" not in told
-    assert golden.__doc__
+
+
+def test_the_benchmark_runs(checkout, built):
+    """Its numbers are nobody's: the machine is busy."""
+    program = built / "runtimes/cpp/sam3i_edge_frames"
+    command = [sys.executable, "-m", "sam3i_edge.benchmarks.native", checkout / "bundle", program, "--rounds", "2"]
+    told = json.loads(run(command, ROOT))
+    assert told["cpp_instances"] == told["python_instances"] > 0
+    assert 0 < told["cpp_outside_ms"] < told["cpp_frame_ms"]
 
 
 def test_installed_it_is_found_by_cmake_and_pkg_config(checkout, built):

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "engine.hpp"
+#include "resize.hpp"
 
 namespace sam3i_edge {
 
@@ -33,6 +34,7 @@ Frame Segmenter::encode(const ImageView& image) const { return {engine_, engine_
 
 std::vector<Instances> Segmenter::segment(const ImageView& image, const std::vector<Prompt>& prompts,
                                           const SegmentOptions& options) const {
+  detail::check_image(image);
   engine_->check(prompts, image.width, image.height);
   return encode(image).segment(prompts, options);
 }

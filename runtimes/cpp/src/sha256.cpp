@@ -3,6 +3,12 @@
 #include <algorithm>
 #include <cstring>
 
+#if defined(__x86_64__) && defined(__GNUC__)
+#include <cpuid.h>
+#include <immintrin.h>
+#define SAM3I_EDGE_X86
+#endif
+
 namespace sam3i_edge::detail {
 namespace {
 
@@ -42,6 +48,55 @@ void add_block(std::array<std::uint32_t, 8>& state, const std::uint8_t* block) {
   for (std::size_t i = 0; i < 8; ++i) state[i] += added[i];
 }
 
+#ifdef SAM3I_EDGE_X86
+/// The same with the processor's own instructions, some six times as fast: a bundle may have gigabytes.
+__attribute__((target("sha,sse4.1"))) void add_blocks_x86(std::array<std::uint32_t, 8>& state,
+                                                          const std::uint8_t* blocks, std::size_t count) {
+  const __m128i swap_bytes = _mm_set_epi64x(0x0c0d0e0f08090a0b, 0x0405060700010203);
+  auto* words = reinterpret_cast<__m128i*>(state.data());
+  // The instructions want the state as a, b, e, f and c, d, g, h.
+  const __m128i badc = _mm_shuffle_epi32(_mm_loadu_si128(words), 0xB1);
+  const __m128i hgfe = _mm_shuffle_epi32(_mm_loadu_si128(words + 1), 0x1B);
+  __m128i abef = _mm_alignr_epi8(badc, hgfe, 8), cdgh = _mm_blend_epi16(hgfe, badc, 0xF0);
+  for (; count > 0; --count, blocks += kBlock) {
+    const __m128i abef_before = abef, cdgh_before = cdgh;
+    __m128i w[4];
+    for (int i = 0; i < 4; ++i) {
+      w[i] = _mm_shuffle_epi8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(blocks) + i), swap_bytes);
+    }
+    for (int i = 0; i < 16; ++i) {  // four rounds each
+      __m128i& now = w[i % 4];
+      const __m128i last = w[(i + 3) % 4];
+      const auto* constants = reinterpret_cast<const __m128i*>(kConstants.data()) + i;
+      const __m128i sum = _mm_add_epi32(now, _mm_loadu_si128(constants));
+      cdgh = _mm_sha256rnds2_epu32(cdgh, abef, sum);
+      abef = _mm_sha256rnds2_epu32(abef, cdgh, _mm_shuffle_epi32(sum, 0x0E));
+      const __m128i seven_ago = _mm_alignr_epi8(last, w[(i + 2) % 4], 4);
+      now = _mm_sha256msg2_epu32(_mm_add_epi32(_mm_sha256msg1_epu32(now, w[(i + 1) % 4]), seven_ago), last);
+    }
+    abef = _mm_add_epi32(abef, abef_before);
+    cdgh = _mm_add_epi32(cdgh, cdgh_before);
+  }
+  const __m128i feba = _mm_shuffle_epi32(abef, 0x1B), dchg = _mm_shuffle_epi32(cdgh, 0xB1);
+  _mm_storeu_si128(words, _mm_blend_epi16(feba, dchg, 0xF0));
+  _mm_storeu_si128(words + 1, _mm_alignr_epi8(dchg, feba, 8));
+}
+
+bool has_sha_instructions() {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & bit_SHA) != 0;
+}
+#endif
+
+void add_blocks(std::array<std::uint32_t, 8>& state, const std::uint8_t* blocks, std::size_t count,
+                [[maybe_unused]] bool use_instructions) {
+#ifdef SAM3I_EDGE_X86
+  static const bool has_them = has_sha_instructions();
+  if (has_them && use_instructions) return add_blocks_x86(state, blocks, count);
+#endif
+  for (; count > 0; --count, blocks += kBlock) add_block(state, blocks);
+}
+
 }  // namespace
 
 void Sha256::update(const void* bytes, std::size_t count) {
@@ -52,10 +107,12 @@ void Sha256::update(const void* bytes, std::size_t count) {
     std::memcpy(rest_.data() + rest_size_, from, taken);
     rest_size_ += taken, from += taken, count -= taken;
     if (rest_size_ < kBlock) return;
-    add_block(state_, rest_.data());
+    add_blocks(state_, rest_.data(), 1, use_instructions_);
     rest_size_ = 0;
   }
-  for (; count >= kBlock; from += kBlock, count -= kBlock) add_block(state_, from);
+  const std::size_t blocks = count / kBlock;
+  add_blocks(state_, from, blocks, use_instructions_);
+  from += blocks * kBlock, count -= blocks * kBlock;
   if (count) std::memcpy(rest_.data(), from, count);
   rest_size_ = count;
 }

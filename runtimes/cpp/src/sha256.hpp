@@ -10,6 +10,9 @@ namespace sam3i_edge::detail {
 
 class Sha256 {
  public:
+  /// With the processor's own instructions where it has them, unless told otherwise.
+  explicit Sha256(bool use_instructions = true) : use_instructions_(use_instructions) {}
+
   void update(const void* bytes, std::size_t count);
   /// Ends the message, and gives its digest in hex.
   std::string hex();
@@ -20,6 +23,7 @@ class Sha256 {
   std::array<std::uint8_t, 64> rest_{};
   std::size_t rest_size_ = 0;
   std::uint64_t total_ = 0;
+  bool use_instructions_;
 };
 
 }  // namespace sam3i_edge::detail

@@ -61,8 +61,8 @@ std::vector<std::string> fuzz_seeds() {
                                     "e\xcc\x81",       "\xe1\x84\x92\xe1\x85\xa1\xe1\x86\xab",
                                     "<START_OF_TEXT>", "\xce\xa3\xce\xa3"};
   if (golden::folder().empty()) return seeds;
-  for (const auto& line :
-       golden::read_json(golden::folder() / golden::bundles().front().first / "texts.json")["lines"]) {
+  const auto texts = golden::read_json(golden::folder() / golden::bundles().front().first / "texts.json");
+  for (const auto& line : texts.at("lines")) {
     seeds.push_back(line["text"]);
     if (seeds.size() == 2000) break;
   }

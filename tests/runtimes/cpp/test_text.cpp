@@ -7,6 +7,7 @@
 #include "route.hpp"
 #include "sam3i_edge/errors.hpp"
 #include "sam3i_edge/segmenter.hpp"
+#include "sha256.hpp"
 #include "tokenizer.hpp"
 #include "unicode.hpp"
 
@@ -75,6 +76,18 @@ TEST_F(Text, WordsOfMessages) {
     EXPECT_EQ(sha256_of(folder() / ("hash" + std::to_string(number++))), hash.get<std::string>());
   }
   EXPECT_EQ(number, 8u);
+}
+
+TEST(Sha256, WithAndWithoutTheProcessorsInstructions) {
+  std::string content;
+  for (int i = 0; i < 1000; ++i) {
+    Sha256 fast, plain(false);
+    fast.update(content.data(), content.size() / 3);
+    fast.update(content.data() + content.size() / 3, content.size() - content.size() / 3);
+    plain.update(content.data(), content.size());
+    ASSERT_EQ(fast.hex(), plain.hex()) << i;
+    content += static_cast<char>(i * 37);
+  }
 }
 
 TEST(Unicode, Utf8AndBack) {

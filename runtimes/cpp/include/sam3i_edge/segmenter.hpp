@@ -71,7 +71,8 @@ class SAM3I_EDGE_API Frame {
 ///     auto frame = segmenter.encode({pixels, width, height});   // the heavy step, once per image
 ///     auto found = frame.segment("the red mug left of the laptop");
 ///
-/// Threads may share one, and call anything but a move or the destructor at the same time.
+/// Threads may share one, and call anything but a move or the destructor at the same time. One that was moved from may
+/// only be assigned to, or destroyed.
 class SAM3I_EDGE_API Segmenter {
  public:
   /// Check a bundle, the folder that `sam3i-edge export` wrote, and open its graphs.
