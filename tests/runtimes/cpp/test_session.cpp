@@ -3,6 +3,10 @@
 
 #include <fstream>
 
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/lsan_interface.h>
+#endif
+
 #include "bundle.hpp"
 #include "golden.hpp"
 #include "sam3i_edge/errors.hpp"
@@ -78,6 +82,9 @@ TEST_F(Runtime, InputsThatDoNotFit) {
 TEST_F(Runtime, AFileThatIsNoGraph) {
   const fs::path file = fs::path(testing::TempDir()) / "graph.onnx";
   std::ofstream(file) << "no graph";
+#if defined(__SANITIZE_ADDRESS__)
+  const __lsan::ScopedDisabler disabler;  // OpenVINO asks all its readers, and unloads one that has lost 8 bytes
+#endif
   for (const std::string& runtime : built_runtimes()) {
     EXPECT_THROW(open_session(runtime, file, options_of(runtime)), BundleError) << runtime;
   }
