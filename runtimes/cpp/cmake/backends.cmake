@@ -21,7 +21,7 @@ function(backend name package target macro hint)
     set(BACKEND_DEFINITIONS ${BACKEND_DEFINITIONS} ${macro} PARENT_SCOPE)
     set(BACKEND_LIBRARIES ${BACKEND_LIBRARIES} ${target} PARENT_SCOPE)
   elseif("${${option}}" STREQUAL "AUTO")
-    set(state "not found; ${hint}")
+    set(state "not found: ${hint}")
   else()
     message(FATAL_ERROR "${option} is ON, but ${package} was not found: ${hint}")
   endif()
@@ -33,7 +33,7 @@ backend(openvino OpenVINO openvino::runtime SAM3I_EDGE_WITH_OPENVINO
 backend(onnxruntime ONNXRuntime ONNXRuntime::ONNXRuntime SAM3I_EDGE_WITH_ONNXRUNTIME
         "-DONNXRUNTIME_ROOT=<an unpacked release archive, with include/ and lib/>")
 backend(tensorrt TensorRT TensorRT::TensorRT SAM3I_EDGE_WITH_TENSORRT
-        "-DTENSORRT_ROOT=<an unpacked TensorRT 10 or 11>, and CUDA's toolkit; not yet run on hardware")
+        "-DTENSORRT_ROOT=<an unpacked TensorRT 10 or 11>, and the CUDA toolkit (not yet run on hardware)")
 if(SAM3I_EDGE_WITH_TENSORRT IN_LIST BACKEND_DEFINITIONS)
   list(APPEND BACKEND_SOURCES src/backends/engine_cache.cpp)
 endif()

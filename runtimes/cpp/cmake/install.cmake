@@ -27,4 +27,6 @@ set(CPACK_RESOURCE_FILE_LICENSE "${PROJECT_SOURCE_DIR}/LICENSE")
 set(CPACK_STRIP_FILES ON)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_SECTION libdevel)
+# The runtimes, and the picture libraries of sam3i-segment, come from where the build found them.
+set(CPACK_DEBIAN_PACKAGE_DEPENDS "libc6, libstdc++6")
 include(CPack)
