@@ -52,7 +52,8 @@ class _Program:
 
     def __init__(self, program: Path, bundle: Path, image: np.ndarray, folder: Path) -> None:
         image.tofile(folder / "image.rgb")
-        command = [program, bundle, folder / "image.rgb", str(image.shape[1]), str(image.shape[0])]
+        height, width = image.shape[:2]
+        command = [str(item) for item in (program, bundle, folder / "image.rgb", width, height)]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def frame(self, text: str) -> dict[str, float]:
