@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import PARITY
+from tests.runtimes.test_cpp import section
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -18,6 +19,7 @@ RUN_ELSEWHERE = {
     "make test": (".ci/run", "make test"),
     "pip install '.[export]'": ("Makefile", '".[all,dev]"'),  # all holds export
     "pip install '.[data,train]'": ("Makefile", '".[all,dev]"'),
+    **dict.fromkeys(section(), ("tests/runtimes/test_cpp.py", "section()")),
     "pip install '.[onnxruntime,openvino]'": ("tests/test_device_side.py", "[onnxruntime,openvino]"),
 }
 

@@ -1,0 +1,47 @@
+# The runtimes, each optional: AUTO takes what is found, ON insists, OFF leaves it out. Prints which there are, and sets
+# BACKEND_SOURCES, BACKEND_DEFINITIONS and BACKEND_LIBRARIES.
+set(BACKEND_SOURCES)
+set(BACKEND_DEFINITIONS)
+set(BACKEND_LIBRARIES)
+set(BACKEND_TABLE)
+
+# backend(<name> <package> <target> <macro> <how to get it>)
+function(backend name package target macro hint)
+  string(TOUPPER "SAM3I_EDGE_${name}" option)
+  set(${option} AUTO CACHE STRING "Build the runtime ${name}: AUTO, ON or OFF")
+  set_property(CACHE ${option} PROPERTY STRINGS AUTO ON OFF)
+  if("${${option}}" STREQUAL "AUTO" OR "${${option}}")
+    find_package(${package} QUIET)
+  endif()
+  if("${${option}}" STREQUAL "OFF")
+    set(state "left out: ${option}=OFF")
+  elseif(${package}_FOUND AND TARGET ${target})
+    set(state "found: ${${package}_VERSION} ${${package}_DIR}${${package}_LIBRARY}")
+    set(BACKEND_SOURCES ${BACKEND_SOURCES} src/backends/${name}.cpp PARENT_SCOPE)
+    set(BACKEND_DEFINITIONS ${BACKEND_DEFINITIONS} ${macro} PARENT_SCOPE)
+    set(BACKEND_LIBRARIES ${BACKEND_LIBRARIES} ${target} PARENT_SCOPE)
+  elseif("${${option}}" STREQUAL "AUTO")
+    set(state "not found: ${hint}")
+  else()
+    message(FATAL_ERROR "${option} is ON, but ${package} was not found: ${hint}")
+  endif()
+  set(BACKEND_TABLE ${BACKEND_TABLE} "  ${name}: ${state}" PARENT_SCOPE)
+endfunction()
+
+backend(openvino OpenVINO openvino::runtime SAM3I_EDGE_WITH_OPENVINO
+        "-DOpenVINO_DIR=<what `python -c 'import openvino.utils as u; print(u.get_cmake_path())'` prints>")
+backend(onnxruntime ONNXRuntime ONNXRuntime::ONNXRuntime SAM3I_EDGE_WITH_ONNXRUNTIME
+        "-DONNXRUNTIME_ROOT=<an unpacked release archive, with include/ and lib/>")
+backend(tensorrt TensorRT TensorRT::TensorRT SAM3I_EDGE_WITH_TENSORRT
+        "-DTENSORRT_ROOT=<an unpacked TensorRT 10 or 11>, and the CUDA toolkit (not yet run on hardware)")
+if(SAM3I_EDGE_WITH_TENSORRT IN_LIST BACKEND_DEFINITIONS)
+  list(APPEND BACKEND_SOURCES src/backends/engine_cache.cpp)
+endif()
+
+message(STATUS "Runtimes:")
+foreach(line IN LISTS BACKEND_TABLE)
+  message(STATUS "${line}")
+endforeach()
+if(NOT BACKEND_SOURCES)
+  message(WARNING "No runtime was found: the library will build, but load no bundle. See docs/cpp.md.")
+endif()

@@ -1,0 +1,32 @@
+# What is installed: the library, its headers, the tool, and what find_package and pkg-config look for; a .deb of it all.
+include(CMakePackageConfigHelpers)
+
+set(PACKAGE_DIR "${CMAKE_INSTALL_LIBDIR}/cmake/sam3i_edge")
+install(TARGETS sam3i_edge EXPORT sam3i_edge LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}")
+install(TARGETS sam3i-segment RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
+install(DIRECTORY include/ DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
+install(EXPORT sam3i_edge NAMESPACE sam3i_edge:: FILE sam3i_edge-targets.cmake DESTINATION "${PACKAGE_DIR}")
+set_target_properties(sam3i-segment PROPERTIES INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}")
+# A runtime that is no system library is found where it was found at build time.
+set_target_properties(sam3i_edge PROPERTIES INSTALL_RPATH_USE_LINK_PATH ON)
+
+configure_package_config_file(cmake/sam3i_edge-config.cmake.in sam3i_edge-config.cmake INSTALL_DESTINATION "${PACKAGE_DIR}")
+write_basic_package_version_file(sam3i_edge-config-version.cmake COMPATIBILITY SameMinorVersion)
+file(RELATIVE_PATH UP_TO_PREFIX "/${CMAKE_INSTALL_LIBDIR}/pkgconfig" /)
+configure_file(cmake/sam3i_edge.pc.in sam3i_edge.pc @ONLY)
+install(FILES "${CMAKE_CURRENT_BINARY_DIR}/sam3i_edge-config.cmake"
+              "${CMAKE_CURRENT_BINARY_DIR}/sam3i_edge-config-version.cmake" DESTINATION "${PACKAGE_DIR}")
+install(FILES "${CMAKE_CURRENT_BINARY_DIR}/sam3i_edge.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
+
+set(CPACK_GENERATOR DEB)
+set(CPACK_PACKAGE_NAME libsam3i-edge-dev)
+set(CPACK_PACKAGE_VENDOR sam3i-edge)
+set(CPACK_PACKAGE_CONTACT sam3i-edge)
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "Runs SAM3-I bundles: instruction-following segmentation on the device at hand")
+set(CPACK_RESOURCE_FILE_LICENSE "${PROJECT_SOURCE_DIR}/LICENSE")
+set(CPACK_STRIP_FILES ON)
+set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+set(CPACK_DEBIAN_PACKAGE_SECTION libdevel)
+# The runtimes, and the picture libraries of sam3i-segment, come from where the build found them.
+set(CPACK_DEBIAN_PACKAGE_DEPENDS "libc6, libstdc++6")
+include(CPack)

@@ -1,0 +1,250 @@
+// OpenVINO, on Intel's processors, graphics and NPUs, and on other x86-64 and Arm processors.
+#include <algorithm>
+#include <mutex>
+#include <openvino/openvino.hpp>
+#include <set>
+#include <utility>
+
+#include "../memory.hpp"
+#include "../messages.hpp"
+#include "../session.hpp"
+#include "../warning.hpp"
+#include "sam3i_edge/errors.hpp"
+
+namespace sam3i_edge::detail {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string version() {
+  const std::string build = ov::get_openvino_version().buildNumber;
+  return build.substr(0, build.find('-'));
+}
+
+ov::Core& core() {
+  static auto* kept = new ov::Core;  // never freed: its plug-ins may be gone before our last static is
+  return *kept;
+}
+
+/// Its messages begin with source lines of its own; what is the matter comes last.
+std::string last_line(const std::exception& error) {
+  std::string text = error.what();
+  while (!text.empty() && std::isspace(static_cast<unsigned char>(text.back()))) text.pop_back();
+  return text.substr(text.rfind('\n') + 1);
+}
+
+/// Its names of the types that it may choose by itself; integers it takes from the graph.
+std::string type_name(const std::string& precision) {
+  const std::string type = precision.substr(precision.rfind('-') + 1);
+  return type == "bf16" ? "bf16" : type == "fp16" ? "f16" : "f32";
+}
+
+DType type_of(const ov::element::Type& type, const fs::path& graph) {
+  if (type == ov::element::f32) return DType::float32;
+  if (type == ov::element::u8) return DType::uint8;
+  if (type == ov::element::boolean) return DType::boolean;
+  if (type == ov::element::i32) return DType::int32;
+  throw BundleError(graph.string() + ": " + type.get_type_name() + " is no type of a bundle's inputs and outputs.");
+}
+
+ov::element::Type type_of(DType type) {
+  switch (type) {
+    case DType::float32:
+      return ov::element::f32;
+    case DType::uint8:
+      return ov::element::u8;
+    case DType::boolean:
+      return ov::element::boolean;
+    case DType::int32:
+      return ov::element::i32;
+  }
+  return ov::element::dynamic;
+}
+
+template <typename Nodes>
+Ports ports_of(const Nodes& nodes, const fs::path& graph) {
+  Ports ports;
+  for (const auto& node : nodes) {
+    Port port{type_of(node.get_element_type(), graph), {}};
+    for (const auto& side : node.get_partial_shape()) port.shape.push_back(side.is_dynamic() ? -1 : side.get_length());
+    ports.emplace(node.get_any_name(), std::move(port));
+  }
+  return ports;
+}
+
+ov::Tensor view_of(const Tensor& tensor) {
+  return {type_of(tensor.dtype), ov::Shape(tensor.shape.begin(), tensor.shape.end()), tensor.data.get()};
+}
+
+/// A compiled model, with as many infer requests as there are calls at the same time.
+class OpenVinoSession : public Session {
+ public:
+  OpenVinoSession(ov::CompiledModel model, fs::path graph)
+      : model_(std::move(model)),
+        graph_(std::move(graph)),
+        inputs_(ports_of(std::as_const(model_).inputs(), graph_)),
+        outputs_(ports_of(std::as_const(model_).outputs(), graph_)),
+        device_("OpenVINO " + version() + " on " + joined(model_.get_property(ov::execution_devices))) {}
+
+  /// Inputs are read and outputs written in place.
+  Tensors run(const Tensors& inputs) override {
+    const std::int64_t rows = check_inputs(inputs_, inputs, graph_);
+    Tensors outputs;
+    for (const auto& [name, port] : outputs_) {
+      Tensor& output = outputs[name];
+      output = {port.dtype, port.sized(rows), nullptr, nullptr};
+      output.data = memory_.take(name, output.bytes());
+    }
+    try {
+      ov::InferRequest request = take_request();
+      for (const auto& [name, tensor] : inputs) request.set_tensor(name, view_of(tensor));
+      for (const auto& [name, tensor] : outputs) request.set_tensor(name, view_of(tensor));
+      request.infer();
+      const std::lock_guard lock(mutex_);
+      idle_.push_back(std::move(request));  // one that failed is dropped
+    } catch (const std::exception& error) {
+      throw BundleError("OpenVINO " + version() + " failed in " + graph_.string() + ": " + error.what());
+    }
+    return outputs;
+  }
+
+  std::string device() const override { return device_; }
+
+ private:
+  ov::InferRequest take_request() {
+    {
+      const std::lock_guard lock(mutex_);
+      if (!idle_.empty()) {
+        ov::InferRequest request = std::move(idle_.back());
+        idle_.pop_back();
+        return request;
+      }
+    }
+    return model_.create_infer_request();
+  }
+
+  ov::CompiledModel model_;
+  fs::path graph_;
+  Ports inputs_, outputs_;
+  std::string device_;
+  Memory memory_;
+  std::mutex mutex_;
+  std::vector<ov::InferRequest> idle_;
+};
+
+/// Throws RuntimeUnavailableError if `device`, or one of those that "AUTO:..." may choose, is not here.
+void check_device(const std::string& device) {
+  const std::vector<std::string> found = core().get_available_devices();
+  std::vector<std::string> wanted, known = {"AUTO"};
+  known.insert(known.end(), found.begin(), found.end());
+  if (device == "AUTO" || device.rfind("AUTO:", 0) == 0) {
+    std::string rest = device.substr(std::min<std::size_t>(device.size(), 5));
+    while (!rest.empty()) {
+      const std::size_t end = std::min(rest.find(','), rest.size());
+      if (end) wanted.push_back(rest.substr(0, end));
+      rest.erase(0, end + 1);
+    }
+  } else {
+    wanted.push_back(device);
+  }
+  for (const std::string& name : wanted) {
+    // "GPU" is the first of "GPU.0" and "GPU.1".
+    const bool is_here = std::any_of(found.begin(), found.end(), [&](const std::string& other) {
+      return name == other || name == other.substr(0, other.find('.'));
+    });
+    if (!is_here) throw RuntimeUnavailableError(unknown_name("device of OpenVINO here", name, known));
+  }
+}
+
+std::shared_ptr<ov::Model> read(const fs::path& graph, const SessionOptions& options) {
+  try {
+    auto model = core().read_model(graph.string());
+    if (options.max_prompts == 1) {  // an NPU takes nothing else
+      std::map<std::string, ov::PartialShape> shapes;
+      for (const auto& [name, port] : ports_of(std::as_const(*model).inputs(), graph)) {
+        const auto shape = port.sized(1);
+        shapes[name] = ov::Shape(shape.begin(), shape.end());
+      }
+      model->reshape(shapes);
+    }
+    return model;
+  } catch (const ov::Exception& error) {
+    throw BundleError("OpenVINO " + version() + " cannot read " + graph.string() + ": " + error.what());
+  }
+}
+
+/// What OpenVINO keeps in a folder, and when it was written.
+std::set<std::pair<std::string, fs::file_time_type>> blobs(const fs::path& folder) {
+  std::set<std::pair<std::string, fs::file_time_type>> found;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder, error)) {
+    if (entry.path().extension() != ".blob") continue;
+    const auto time = entry.last_write_time(error);
+    if (!error) found.emplace(entry.path().filename().string(), time);  // or another process replaces it just now
+  }
+  return found;
+}
+
+ov::CompiledModel compile_and_keep(const std::shared_ptr<ov::Model>& model, const std::string& device,
+                                   ov::AnyMap settings, const fs::path& folder) {
+  const auto before = blobs(folder);
+  settings["CACHE_DIR"] = folder.string();
+  ov::CompiledModel compiled = core().compile_model(model, device, settings);
+  // On a full disk OpenVINO goes on without a word, and leaves nothing behind.
+  if (!compiled.get_property(ov::loaded_from_cache) && blobs(folder) == before) {
+    warn("OpenVINO could not keep what it compiled in " + folder.string() +
+         "; the disk may be full. The next load compiles it again.");
+  }
+  return compiled;
+}
+
+void warn_of_emulation(const SessionOptions& options) {
+  if (type_name(options.precision) != "bf16" || options.device != "CPU") return;
+  const auto can = core().get_property("CPU", ov::device::capabilities);
+  if (std::find(can.begin(), can.end(), "BF16") == can.end()) {
+    warn("This processor has no bfloat16 instructions: OpenVINO emulates them, slower than fp32.");
+  }
+}
+
+ov::CompiledModel compile(const std::shared_ptr<ov::Model>& model, const fs::path& graph,
+                          const SessionOptions& options) {
+  ov::AnyMap settings(options.settings.begin(), options.settings.end());
+  settings["INFERENCE_PRECISION_HINT"] = type_name(options.precision);
+  if (options.threads) settings["INFERENCE_NUM_THREADS"] = std::to_string(options.threads);
+  warn_of_emulation(options);
+  try {
+    if (options.cache) {
+      try {
+        return compile_and_keep(model, options.device, settings, *options.cache);
+      } catch (const ov::Exception& error) {
+        warn("OpenVINO's model cache " + options.cache->string() + " is of no use: " + last_line(error));
+      }
+    }
+    return core().compile_model(model, options.device, settings);
+  } catch (const ov::Exception& error) {
+    throw RuntimeUnavailableError("OpenVINO " + version() + " cannot compile " + graph.string() + " for " +
+                                  options.device + ": " + last_line(error));
+  }
+}
+
+void check_precision(const ov::CompiledModel& model, const SessionOptions& options) {
+  const auto properties = model.get_property(ov::supported_properties);
+  const std::string wanted = "INFERENCE_PRECISION_HINT";
+  if (std::find(properties.begin(), properties.end(), wanted) == properties.end()) return;  // AUTO cannot say
+  const std::string got = model.get_property(ov::hint::inference_precision).to_string();
+  if (got == type_name(options.precision)) return;
+  throw RuntimeUnavailableError("OpenVINO's device " + options.device + " computes in " + got +
+                                " where the bundle says " + options.precision +
+                                ". Export for this device with another --precision.");
+}
+
+}  // namespace
+
+std::unique_ptr<Session> open_openvino(const fs::path& graph, const SessionOptions& options) {
+  check_device(options.device);
+  ov::CompiledModel compiled = compile(read(graph, options), graph, options);
+  check_precision(compiled, options);
+  return std::make_unique<OpenVinoSession>(std::move(compiled), graph);
+}
+
+}  // namespace sam3i_edge::detail

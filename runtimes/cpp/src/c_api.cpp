@@ -1,0 +1,183 @@
+// The C functions of sam3i_edge.h: nothing but translation, with every exception caught.
+#include <cstdlib>
+#include <cstring>
+#include <exception>
+#include <memory>
+#include <new>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "sam3i_edge.h"
+#include "sam3i_edge/segmenter.hpp"
+
+struct sam3i_segmenter {
+  sam3i_edge::Segmenter segmenter;
+  std::string device;
+};
+
+struct sam3i_frame {
+  sam3i_edge::Frame frame;
+};
+
+struct sam3i_results {
+  std::vector<sam3i_edge::Instances> instances;
+};
+
+namespace {
+
+using namespace sam3i_edge;
+
+/// Kept in a fixed place, so that saying "out of memory" needs none.
+thread_local char last_error[2048] = "no error";
+
+sam3i_status fail(sam3i_status status, const char* text) {
+  std::strncpy(last_error, text, sizeof last_error - 1);
+  return status;
+}
+
+/// Runs `action`, and says with a status what it threw.
+template <typename Action>
+sam3i_status guarded(const Action& action) noexcept {
+  try {
+    action();
+    return SAM3I_OK;
+  } catch (const BundleError& error) {
+    return fail(SAM3I_BUNDLE_ERROR, error.what());
+  } catch (const ImageError& error) {
+    return fail(SAM3I_IMAGE_ERROR, error.what());
+  } catch (const PromptError& error) {
+    return fail(SAM3I_PROMPT_ERROR, error.what());
+  } catch (const RuntimeUnavailableError& error) {
+    return fail(SAM3I_UNAVAILABLE, error.what());
+  } catch (const std::bad_alloc&) {
+    return fail(SAM3I_OTHER_ERROR, "The memory ran out.");
+  } catch (const std::exception& error) {
+    return fail(SAM3I_OTHER_ERROR, error.what());
+  } catch (...) {
+    return fail(SAM3I_OTHER_ERROR, "An unknown exception.");
+  }
+}
+
+sam3i_status refuse(const char* what) { return fail(SAM3I_ARGUMENT_ERROR, what); }
+
+/// A caller's struct, which may be of an older version and shorter; what it lacks keeps its default.
+template <typename Struct>
+Struct complete(const Struct* given, Struct defaults) {
+  if (given) std::memcpy(&defaults, given, given->struct_size < sizeof defaults ? given->struct_size : sizeof defaults);
+  return defaults;
+}
+
+std::vector<Box> boxes_of(const sam3i_box* boxes, std::size_t count) {
+  std::vector<Box> found;
+  for (std::size_t i = 0; boxes && i < count; ++i)
+    found.push_back({boxes[i].x0, boxes[i].y0, boxes[i].x1, boxes[i].y1});
+  return found;
+}
+
+Prompt prompt_of(const sam3i_prompt& prompt) {
+  return {prompt.text ? prompt.text : "", prompt.route ? prompt.route : "auto",
+          boxes_of(prompt.boxes, prompt.box_count), boxes_of(prompt.negative_boxes, prompt.negative_box_count)};
+}
+
+SegmentOptions options_of(const sam3i_segment_options& options) {
+  return {static_cast<MaskFormat>(options.format), static_cast<MaskSize>(options.size)};
+}
+
+}  // namespace
+
+const char* sam3i_last_error(void) { return last_error; }
+const char* sam3i_version(void) { return version(); }
+
+sam3i_load_options sam3i_default_load_options(void) {
+  return {sizeof(sam3i_load_options), nullptr, nullptr, LoadOptions().threshold, -1};
+}
+
+sam3i_segment_options sam3i_default_segment_options(void) {
+  return {sizeof(sam3i_segment_options), SAM3I_MASK_BYTES, SAM3I_MASK_IMAGE};
+}
+
+sam3i_status sam3i_segmenter_load(const char* bundle, const sam3i_load_options* options, sam3i_segmenter** out) {
+  if (!bundle || !out) return refuse("sam3i_segmenter_load: bundle or out is NULL.");
+  return guarded([&] {
+    const sam3i_load_options given = complete(options, sam3i_default_load_options());
+    LoadOptions how;
+    if (given.device) how.device = given.device;
+    if (given.runtime) how.runtime = given.runtime;
+    how.threshold = given.threshold;
+    if (given.threads >= 0) how.threads = given.threads;
+    Segmenter segmenter = Segmenter::load(bundle, how);
+    std::string device = segmenter.device();
+    *out = new sam3i_segmenter{std::move(segmenter), std::move(device)};
+  });
+}
+
+void sam3i_segmenter_free(sam3i_segmenter* segmenter) { delete segmenter; }
+
+sam3i_status sam3i_segmenter_close(sam3i_segmenter* segmenter) {
+  if (!segmenter) return refuse("sam3i_segmenter_close: segmenter is NULL.");
+  return guarded([&] { segmenter->segmenter.close(); });
+}
+
+sam3i_status sam3i_segmenter_set_threshold(sam3i_segmenter* segmenter, double threshold) {
+  if (!segmenter) return refuse("sam3i_segmenter_set_threshold: segmenter is NULL.");
+  return guarded([&] { segmenter->segmenter.set_threshold(threshold); });
+}
+
+sam3i_status sam3i_segmenter_device(sam3i_segmenter* segmenter, const char** out) {
+  if (!segmenter || !out) return refuse("sam3i_segmenter_device: segmenter or out is NULL.");
+  *out = segmenter->device.c_str();
+  return SAM3I_OK;
+}
+
+sam3i_status sam3i_segmenter_encode(const sam3i_segmenter* segmenter, const sam3i_image* image, sam3i_frame** out) {
+  if (!segmenter || !image || !out) return refuse("sam3i_segmenter_encode: segmenter, image or out is NULL.");
+  return guarded([&] {
+    const ImageView view = {image->data, image->width, image->height, static_cast<PixelFormat>(image->format),
+                            image->stride};
+    *out = new sam3i_frame{segmenter->segmenter.encode(view)};
+  });
+}
+
+void sam3i_frame_free(sam3i_frame* frame) { delete frame; }
+
+sam3i_status sam3i_frame_segment(const sam3i_frame* frame, const sam3i_prompt* prompts, size_t count,
+                                 const sam3i_segment_options* options, sam3i_results** out) {
+  if (!frame || (!prompts && count) || !out) return refuse("sam3i_frame_segment: frame, prompts or out is NULL.");
+  return guarded([&] {
+    std::vector<Prompt> asked;
+    for (std::size_t i = 0; i < count; ++i) asked.push_back(prompt_of(prompts[i]));
+    const auto how = options_of(complete(options, sam3i_default_segment_options()));
+    *out = new sam3i_results{frame->frame.segment(asked, how)};
+  });
+}
+
+void sam3i_results_free(sam3i_results* results) { delete results; }
+
+size_t sam3i_results_count(const sam3i_results* results) { return results ? results->instances.size() : 0; }
+
+sam3i_status sam3i_results_get(const sam3i_results* results, size_t prompt, sam3i_instances* out) {
+  if (!results || !out || prompt >= results->instances.size()) {
+    return refuse("sam3i_results_get: results or out is NULL, or there is no such prompt.");
+  }
+  const Instances& found = results->instances[prompt];
+  const float* boxes = found.boxes.empty() ? nullptr : found.boxes.front().data();
+  *out = {found.route.c_str(),    found.size(),      found.scores.data(), boxes,
+          found.masks.data.get(), found.masks.width, found.masks.height,  found.masks.stride};
+  return SAM3I_OK;
+}
+
+sam3i_status sam3i_results_rle(const sam3i_results* results, size_t prompt, size_t instance, char** out) {
+  if (!results || !out || prompt >= results->instances.size() || instance >= results->instances[prompt].size()) {
+    return refuse("sam3i_results_rle: results or out is NULL, or there is no such prompt or instance.");
+  }
+  return guarded([&] {
+    const std::string text = results->instances[prompt].rle(instance);
+    auto* copy = static_cast<char*>(std::malloc(text.size() + 1));
+    if (!copy) throw std::bad_alloc();
+    std::memcpy(copy, text.c_str(), text.size() + 1);
+    *out = copy;
+  });
+}
+
+void sam3i_string_free(char* text) { std::free(text); }

@@ -1,0 +1,23 @@
+// Files: read whole, hashed, and the cache of what was compiled for this device.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+
+namespace sam3i_edge::detail {
+
+/// The content of a file. Throws std::runtime_error saying why it cannot be read.
+std::string read_file(const std::filesystem::path& path);
+
+/// The SHA-256 of a file's content, in hex. Throws std::runtime_error.
+std::string sha256_of(const std::filesystem::path& path);
+
+/// The SHA-256 of `content`, in hex.
+std::string sha256_of_bytes(const std::string& content);
+
+/// A folder of that name in the user's cache, or in $SAM3I_EDGE_CACHE, made if need be: the Python side's.
+/// Nothing if that variable is empty, or with a warning if the folder cannot be written.
+std::optional<std::filesystem::path> cache_folder(const std::string& name);
+
+}  // namespace sam3i_edge::detail

@@ -1,0 +1,29 @@
+// Prompts: checked, and as the graphs take them.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "sam3i_edge/prompt.hpp"
+#include "session.hpp"
+
+namespace sam3i_edge::detail {
+
+/// Throws PromptError unless it is a number in 0..1.
+double check_threshold(double threshold);
+
+/// Throws PromptError where a route is unknown.
+void check_route(const std::string& route);
+
+/// The model's one-hot route gates (N, 3) float32.
+Tensor gates(const std::vector<std::string>& routes);
+
+struct PackedBoxes {
+  Tensor boxes;   ///< (N, B, 4) float32, centre, width and height as fractions of the image
+  Tensor labels;  ///< (N, B) int32: 1 positive, 0 negative, -1 unused
+};
+
+/// Throws PromptError: a box is not finite, empty or outside the image, or there are too many.
+PackedBoxes pack_boxes(const std::vector<Prompt>& prompts, int width, int height, std::int64_t max_boxes);
+
+}  // namespace sam3i_edge::detail

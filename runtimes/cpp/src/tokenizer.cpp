@@ -1,0 +1,221 @@
+#include "tokenizer.hpp"
+
+#include <array>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <queue>
+#include <stdexcept>
+#include <tuple>
+#include <utility>
+
+#include "clean.hpp"
+#include "files.hpp"
+#include "sam3i_edge/errors.hpp"
+#include "unicode.hpp"
+#include "warning.hpp"
+
+namespace sam3i_edge::detail {
+namespace {
+
+constexpr std::string_view kStart = "<start_of_text>", kEnd = "<end_of_text>", kEndOfWord = "</w>";
+constexpr std::int32_t kBytes = 256, kFirstMerge = 2 * kBytes;
+constexpr std::uint64_t key_of(std::int32_t first, std::int32_t second) {
+  return static_cast<std::uint64_t>(first) << 32 | static_cast<std::uint32_t>(second);
+}
+
+/// GPT-2's table: the bytes that print stand for themselves and come first, the others for the characters from 256 on.
+struct ByteTable {
+  std::array<std::int32_t, kBytes> id_of{};
+  std::array<char32_t, kBytes> character_of{};  // by id
+};
+
+ByteTable make_byte_table() {
+  ByteTable table;
+  const auto prints = [](int byte) {
+    return (byte >= '!' && byte <= '~') || (byte >= 0xA1 && byte <= 0xAC) || byte >= 0xAE;
+  };
+  std::int32_t id = 0;
+  char32_t stand_in = 256;
+  for (const bool printing : {true, false}) {
+    for (int byte = 0; byte < kBytes; ++byte) {
+      if (prints(byte) != printing) continue;
+      table.character_of[static_cast<std::size_t>(id)] = printing ? static_cast<char32_t>(byte) : stand_in++;
+      table.id_of[static_cast<std::size_t>(byte)] = id++;
+    }
+  }
+  return table;
+}
+
+const ByteTable& byte_table() {
+  static const ByteTable table = make_byte_table();
+  return table;
+}
+
+/// All ids' words in order, as the file must have them: bytes, bytes that end a word, merges, two special tokens.
+std::vector<std::string> expected_words(const std::vector<std::pair<std::string, std::string>>& merges) {
+  std::vector<std::string> words;
+  for (const char* ending : {"", kEndOfWord.data()}) {
+    for (const char32_t character : byte_table().character_of) {
+      words.emplace_back();
+      append_utf8(words.back(), character);
+      words.back() += ending;
+    }
+  }
+  for (const auto& [first, second] : merges) words.push_back(first + second);
+  words.emplace_back(kStart);
+  words.emplace_back(kEnd);
+  return words;
+}
+
+std::vector<std::pair<std::string, std::string>> read_merges(const nlohmann::json& values) {
+  std::vector<std::pair<std::string, std::string>> merges;
+  merges.reserve(values.size());
+  for (const auto& pair : values) {
+    if (pair.size() != 2) throw std::runtime_error("a merge is not a pair");
+    merges.emplace_back(pair.at(0).get<std::string>(), pair.at(1).get<std::string>());
+  }
+  return merges;
+}
+
+bool is_same_letter(char32_t point, char pattern) {
+  return point == static_cast<char32_t>(pattern) || (pattern == 's' && point == 0x17F);  // the long s; no other folds
+}
+
+bool begins_with(std::u32string_view text, std::string_view pattern) {
+  if (text.size() < pattern.size()) return false;
+  for (std::size_t i = 0; i < pattern.size(); ++i) {
+    if (!is_same_letter(text[i], pattern[i])) return false;
+  }
+  return true;
+}
+
+std::size_t run_of(std::u32string_view text, bool (*is_member)(char32_t)) {
+  std::size_t length = 0;
+  while (length < text.size() && is_member(text[length])) ++length;
+  return length;
+}
+
+/// The length of the word that lower-case `text` begins with; 0 where none begins.
+std::size_t word_length(std::u32string_view text) {
+  for (const std::string_view fixed :
+       {kStart, kEnd, std::string_view("'s"), std::string_view("'t"), std::string_view("'re"), std::string_view("'ve"),
+        std::string_view("'m"), std::string_view("'ll"), std::string_view("'d")}) {
+    if (begins_with(text, fixed)) return fixed.size();
+  }
+  if (const std::size_t letters = run_of(text, is_letter)) return letters;
+  if (is_number(text[0])) return 1;
+  return run_of(text, is_other);
+}
+
+/// The parts of a word in a chain, so that joining two of them moves nothing.
+struct Chain {
+  std::vector<std::int32_t> ids;  // -1: joined into the part before
+  std::vector<std::size_t> next, previous;
+};
+
+Chain make_chain(const std::string& bytes) {
+  Chain chain;
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    chain.ids.push_back(byte_table().id_of[static_cast<unsigned char>(bytes[i])]);
+    chain.next.push_back(i + 1);
+    chain.previous.push_back(i - 1);  // that of the first wraps round, and is never a part
+  }
+  chain.ids.back() += kBytes;
+  return chain;
+}
+
+}  // namespace
+
+Tokenizer Tokenizer::from_file(const std::filesystem::path& path) {
+  try {
+    return from_json(read_file(path));
+  } catch (const std::runtime_error& error) {
+    throw BundleError(path.string() + " is no CLIP tokenizer: " + error.what() + ". Export the bundle anew.");
+  } catch (const nlohmann::json::exception& error) {
+    throw BundleError(path.string() + " is no CLIP tokenizer: " + error.what() + ". Export the bundle anew.");
+  }
+}
+
+Tokenizer Tokenizer::from_json(std::string_view content) {
+  const auto parsed = nlohmann::json::parse(content);
+  const auto& model = parsed.at("model");
+  const auto& vocabulary = model.at("vocab");
+  const auto merges = read_merges(model.at("merges"));
+  const auto words = expected_words(merges);
+  std::unordered_map<std::string, std::int32_t> ids;
+  for (const auto& word : words) {
+    const auto id = static_cast<std::int32_t>(ids.size());
+    const auto found = vocabulary.find(word);
+    if (found == vocabulary.end() || !found->is_number_integer() || *found != id || !ids.emplace(word, id).second)
+      break;
+  }
+  if (ids.size() != words.size() || vocabulary.size() != words.size()) {
+    throw std::runtime_error("the vocabulary is not the bytes, the merges and two special tokens, in this order");
+  }
+  Tokenizer made;
+  const auto length = parsed.at("truncation").at("max_length").get<std::int64_t>();
+  if (length < 1 || length > 1 << 16) throw std::runtime_error("its length is " + std::to_string(length));
+  made.context_length_ = static_cast<std::size_t>(length);
+  made.start_ = static_cast<std::int32_t>(words.size()) - 2;
+  made.end_ = made.start_ + 1;
+  for (std::size_t rank = 0; rank < merges.size(); ++rank) {
+    const auto first = ids.find(merges[rank].first), second = ids.find(merges[rank].second);
+    if (first == ids.end() || second == ids.end()) continue;  // a pair that never arises
+    made.ranks_.insert_or_assign(key_of(first->second, second->second), static_cast<std::int32_t>(rank));
+  }
+  return made;
+}
+
+std::vector<std::int32_t> Tokenizer::encode(std::string_view text) const {
+  const auto points = from_utf8(text);
+  if (!points) throw PromptError("The prompt's text is not valid UTF-8.");
+  const std::u32string cleaned = clean(*points);
+  std::vector<std::int32_t> ids{start_};
+  for (std::u32string_view rest = cleaned; !rest.empty();) {
+    const std::size_t length = word_length(rest);
+    if (length) append_word(rest.substr(0, length), ids);
+    rest.remove_prefix(length ? length : 1);
+  }
+  ids.push_back(end_);
+  if (ids.size() > context_length_) {
+    warn("The text has " + std::to_string(ids.size()) + " tokens; the model reads the first " +
+         std::to_string(context_length_) + ".");
+    ids.resize(context_length_);
+    ids.back() = end_;
+  }
+  ids.resize(context_length_, kPaddingId);
+  return ids;
+}
+
+void Tokenizer::append_word(std::u32string_view word, std::vector<std::int32_t>& ids) const {
+  const std::string bytes = to_utf8(word);
+  if (bytes == kStart) return ids.push_back(start_);
+  if (bytes == kEnd) return ids.push_back(end_);
+  Chain chain = make_chain(bytes);
+  const std::size_t count = bytes.size();
+  // Of all known pairs the one of the best rank is joined first, of equal ones the leftmost. A pair that a join brings
+  // about always ranks behind it: in CLIP's table a word comes after its parts.
+  using Candidate = std::tuple<std::int32_t, std::size_t, std::uint64_t>;  // rank, place, and the pair that it was
+  std::priority_queue<Candidate, std::vector<Candidate>, std::greater<>> candidates;
+  const auto consider = [&](std::size_t at) {
+    if (at >= count || chain.next[at] >= count) return;
+    const std::uint64_t pair = key_of(chain.ids[at], chain.ids[chain.next[at]]);
+    if (const auto known = ranks_.find(pair); known != ranks_.end()) candidates.emplace(known->second, at, pair);
+  };
+  for (std::size_t i = 0; i < count; ++i) consider(i);
+  while (!candidates.empty()) {
+    const auto [rank, at, pair] = candidates.top();
+    candidates.pop();
+    const std::size_t second = chain.next[at];
+    if (chain.ids[at] < 0 || second >= count || key_of(chain.ids[at], chain.ids[second]) != pair) continue;  // outdated
+    chain.ids[at] = kFirstMerge + rank;
+    chain.ids[second] = -1;
+    chain.next[at] = chain.next[second];
+    if (chain.next[at] < count) chain.previous[chain.next[at]] = at;
+    consider(chain.previous[at]);
+    consider(at);
+  }
+  for (std::size_t i = 0; i < count; i = chain.next[i]) ids.push_back(chain.ids[i]);
+}
+
+}  // namespace sam3i_edge::detail

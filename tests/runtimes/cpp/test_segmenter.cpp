@@ -1,0 +1,225 @@
+// The same instances as in Python: every route, boxes, batches, on every runtime of this build.
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "golden.hpp"
+#include "sam3i_edge/segmenter.hpp"
+
+namespace sam3i_edge {
+namespace {
+
+using golden::bundles;
+using golden::folder;
+using golden::Json;
+using golden::read_array;
+using golden::read_json;
+
+Box box_of(const Json& values) { return {values.at("x0"), values.at("y0"), values.at("x1"), values.at("y1")}; }
+
+Prompt prompt_of(const Json& values) {
+  Prompt prompt(values.at("text").get<std::string>(), values.at("route").get<std::string>());
+  for (const auto& box : values.at("boxes")) prompt.boxes.push_back(box_of(box));
+  for (const auto& box : values.at("negative_boxes")) prompt.negative_boxes.push_back(box_of(box));
+  return prompt;
+}
+
+Segmenter load(const std::filesystem::path& path, const std::string& runtime, double threshold = 0) {
+  LoadOptions options;
+  options.runtime = runtime;
+  options.threshold = threshold;
+  return Segmenter::load(path, options);
+}
+
+/// Of mask `i` with one that np.packbits packed.
+double iou(const Instances& found, std::size_t i, const golden::Array& packed) {
+  const int height = packed.shape[1], stride = packed.shape[2];
+  const std::uint8_t* expected = packed.bytes.data() + i * static_cast<std::size_t>(height * stride);
+  std::size_t both = 0, either = 0;
+  for (int y = 0; y < found.masks.height; ++y) {
+    for (int x = 0; x < found.masks.width; ++x) {
+      const bool a = found.contains(i, x, y), b = expected[y * stride + x / 8] >> (7 - x % 8) & 1;
+      both += a && b;
+      either += a || b;
+    }
+  }
+  return either ? static_cast<double>(both) / static_cast<double>(either) : 1;
+}
+
+void expect_same(const Instances& found, const Json& expected, const std::filesystem::path& where) {
+  const auto scores = expected.at("scores").get<std::vector<float>>();
+  const auto boxes = expected.at("boxes").get<std::vector<std::array<float, 4>>>();
+  const auto masks = read_array(where, expected.at("masks"));
+  EXPECT_EQ(found.route, expected.at("route").get<std::string>());
+  ASSERT_EQ(found.size(), scores.size());
+  for (std::size_t i = 0; i < scores.size(); ++i) {
+    EXPECT_NEAR(found.scores[i], scores[i], 1e-3);
+    for (std::size_t k = 0; k < 4; ++k) EXPECT_NEAR(found.boxes[i][k], boxes[i][k], 0.05) << i;
+    EXPECT_GE(iou(found, i, masks), 0.995) << "instance " << i << " of score " << scores[i];
+  }
+}
+
+class Segmenters : public golden::Golden {
+ protected:
+  void SetUp() override {
+    Golden::SetUp();
+    set_warning_handler({});  // at threshold 0 every prompt finds the most there may be
+  }
+  golden::Array picture() {
+    const auto where = folder() / bundles().front().first;
+    return read_array(where, read_json(where / "answers.json").at(0).at("image"));
+  }
+};
+
+TEST_F(Segmenters, SameInstancesAsInPython) {
+  ASSERT_FALSE(runtimes().empty());
+  for (const auto& [name, path] : bundles()) {
+    for (const std::string& runtime : runtimes()) {
+      SCOPED_TRACE(name + " on " + runtime);
+      const Segmenter segmenter = load(path, runtime);
+      std::size_t compared = 0;
+      for (const auto& one : read_json(folder() / name / "answers.json")) {
+        const auto image = read_array(folder() / name, one.at("image"));
+        const Frame frame = segmenter.encode(golden::view_of(image));
+        for (const auto& set : one.at("sets")) {
+          std::vector<Prompt> prompts;
+          for (const auto& answer : set) prompts.push_back(prompt_of(answer.at("prompt")));
+          const auto found = frame.segment(prompts);
+          ASSERT_EQ(found.size(), set.size());
+          for (std::size_t i = 0; i < found.size(); ++i) expect_same(found[i], set[i], folder() / name);
+          compared += found.size();
+        }
+      }
+      EXPECT_GT(compared, 5u);
+    }
+  }
+}
+
+TEST_F(Segmenters, ThresholdAndOneStep) {
+  const auto image = picture();
+  Segmenter segmenter = load(bundles().front().second, runtimes().front());
+  const Prompt prompt("mug", "concept");
+  const Instances all = segmenter.segment(golden::view_of(image), prompt);
+  ASSERT_GT(all.size(), 2u);
+  segmenter.set_threshold(all.scores[1]);
+  const Instances best = segmenter.encode(golden::view_of(image)).segment(prompt);
+  EXPECT_EQ(best.size(), 1u);
+  EXPECT_EQ(best.scores[0], all.scores[0]);
+  EXPECT_EQ(segmenter.threshold(), all.scores[1]);
+  EXPECT_TRUE(segmenter.encode(golden::view_of(image)).segment(std::vector<Prompt>{}).empty());
+  EXPECT_THROW(segmenter.set_threshold(1.5), PromptError);
+  EXPECT_THROW(segmenter.set_threshold(std::nan("")), PromptError);
+}
+
+TEST_F(Segmenters, PromptsThatAreRefused) {
+  const auto image = picture();
+  const auto view = golden::view_of(image);
+  const Segmenter segmenter = load(bundles().front().second, runtimes().front());
+  const std::string size = std::to_string(view.width) + " wide and " + std::to_string(view.height) + " high";
+  const double inf = std::numeric_limits<double>::infinity();
+  const std::vector<std::pair<Prompt, std::string>> cases = {
+      {" \t\n",
+       "The prompt's text is empty. Say what to segment, for example 'the red mug'; if boxes alone should decide, "
+       "use the text 'visual'."},
+      {"\xff", "The prompt's text is not valid UTF-8."},
+      {{"mug", "simpel"}, "Unknown route 'simpel'. Known: concept, simple, complex, auto. Did you mean 'simple'?"},
+      {{"mug", "auto", {{5, 5, 5, 9}}},
+       "Box(x0=5.0, y0=5.0, x1=5.0, y1=9.0) is empty or inverted: Box takes (x0, y0, x1, y1) with x0 < x1 and y0 < "
+       "y1."},
+      {{"mug", "auto", {}, {{0, 0, inf, 9}}}, "Box(x0=0.0, y0=0.0, x1=inf, y1=9.0): the coordinates must be finite."},
+      {{"mug", "auto", {{-1, 0, 5, 9}}},
+       "Box(x0=-1.0, y0=0.0, x1=5.0, y1=9.0) reaches outside the image, which is " + size +
+           ". Clip it to the image, or check that it is in pixels of this image."},
+      {{"it's", "auto", std::vector<Box>(17, {0, 0, 5, 9})},
+       "The prompt \"it's\" has 17 boxes; this bundle takes 16."}};
+  const Frame frame = segmenter.encode(view);
+  for (const auto& [prompt, message] : cases) {
+    for (const bool in_one_step : {false, true}) {
+      try {
+        in_one_step ? segmenter.segment(view, prompt) : frame.segment({prompt, prompt}).front();
+        ADD_FAILURE() << message;
+      } catch (const PromptError& error) {
+        EXPECT_EQ(error.what(), message);
+      }
+    }
+  }
+}
+
+TEST_F(Segmenters, ClosedOnesSaySo) {
+  const auto image = picture();
+  Segmenter segmenter = load(bundles().front().second, runtimes().front());
+  const Frame frame = segmenter.encode(golden::view_of(image));
+  segmenter.close();
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_THROW(segmenter.encode(golden::view_of(image)), RuntimeUnavailableError);
+    EXPECT_THROW(frame.segment("mug"), RuntimeUnavailableError);
+    EXPECT_THROW(segmenter.device(), RuntimeUnavailableError);
+    segmenter.close();
+  }
+}
+
+TEST_F(Segmenters, AFrameOutlivesTheNextImageAndTheSegmenter) {
+  const auto image = picture();
+  auto other = image;
+  for (auto& byte : other.bytes) byte = static_cast<std::uint8_t>(255 - byte);
+  auto segmenter = std::make_unique<Segmenter>(load(bundles().front().second, runtimes().front()));
+  const Frame frame = segmenter->encode(golden::view_of(image));
+  const auto before = frame.segment("mug");
+  segmenter->encode(golden::view_of(other));
+  segmenter.reset();
+  EXPECT_EQ(frame.segment("mug").scores, before.scores);
+}
+
+TEST_F(Segmenters, OneThatFindsAllItMaySaysSo) {
+  const auto image = picture();
+  const Segmenter segmenter = load(bundles().front().second, runtimes().front());
+  std::string warning;
+  set_warning_handler([&](const std::string& text) { warning = text; });
+  const auto found = segmenter.segment(golden::view_of(image), "mug");
+  set_warning_handler({});
+  EXPECT_EQ(found.size(), static_cast<std::size_t>(segmenter.info().max_instances));
+  // Where the model has no more queries than that, there cannot be more.
+  EXPECT_TRUE(warning.empty() || warning.find("the most this bundle returns") != std::string::npos) << warning;
+}
+
+TEST_F(Segmenters, ThreadsShareOne) {
+  const char* asked = std::getenv("SAM3I_EDGE_FRAMES");
+  const int frames = asked ? std::atoi(asked) : 40, threads = 4;
+  const auto image = picture();
+  const Segmenter segmenter = load(bundles().front().second, runtimes().front());
+  const std::vector<Prompt> prompts = {"cup 1", {"cup 2", "simple"}, {"cup 3", "complex"}};
+  const auto expected = segmenter.segment(golden::view_of(image), prompts);
+  std::atomic<int> wrong = 0;
+  std::vector<std::thread> workers;
+  for (int number = 0; number < threads; ++number) {
+    workers.emplace_back([&, number] {
+      for (int i = 0; i < frames / threads; ++i) {
+        auto asking = prompts;
+        asking.emplace_back("new text " + std::to_string(number * frames + i));  // the caches grow and forget
+        const auto found = segmenter.segment(golden::view_of(image), asking);
+        for (std::size_t k = 0; k < prompts.size(); ++k) {
+          for (std::size_t j = 0; j < expected[k].size(); ++j) {
+            wrong += std::abs(found[k].scores[j] - expected[k].scores[j]) > 1e-5f;
+          }
+        }
+      }
+    });
+  }
+  for (auto& worker : workers) worker.join();
+  EXPECT_EQ(wrong, 0);
+}
+
+TEST_F(Segmenters, InfoSaysWhatWasLoaded) {
+  for (const auto& [name, path] : bundles()) {
+    const Segmenter segmenter = load(path, runtimes().front());
+    EXPECT_EQ(segmenter.info().precision, "fp32");
+    EXPECT_EQ(segmenter.info().image_size, 224);
+    EXPECT_EQ(segmenter.info().max_boxes, 16);
+    EXPECT_EQ(segmenter.route_of({"mug", "complex"}), "complex");
+    EXPECT_NE(segmenter.route_of("mug"), "auto");
+    EXPECT_NE(segmenter.device().find("CPU"), std::string::npos);
+  }
+}
+
+}  // namespace
+}  // namespace sam3i_edge

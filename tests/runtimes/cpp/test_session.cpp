@@ -1,0 +1,123 @@
+// Every runtime in this build takes what a graph takes, and refuses the rest in the same words.
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/lsan_interface.h>
+#endif
+
+#include "bundle.hpp"
+#include "golden.hpp"
+#include "sam3i_edge/errors.hpp"
+#include "session.hpp"
+
+namespace sam3i_edge::detail {
+namespace {
+
+namespace fs = std::filesystem;
+
+SessionOptions options_of(const std::string& runtime) {
+  SessionOptions options;
+  options.device = default_device(runtime);
+  return options;
+}
+
+Tensors zeros(std::int64_t rows) {
+  return {{"tokens", make_tensor(DType::int32, {rows, 32})}, {"gates", make_tensor(DType::float32, {rows, 3})}};
+}
+
+class Runtime : public golden::Golden {
+ protected:
+  fs::path graph() { return open_bundle(golden::bundles().front().second).graph_path("text"); }
+};
+
+TEST_F(Runtime, OutputsAreNobodyElses) {
+  for (const std::string& runtime : built_runtimes()) {
+    const auto session = open_session(runtime, graph(), options_of(runtime));
+    EXPECT_NE(session->device().find(' '), std::string::npos);
+    Tensors inputs = zeros(2);
+    const Tensor first = session->run(inputs).at("text");
+    const std::vector<float> before(first.as<float>(), first.as<float>() + first.bytes() / 4);
+    std::fill_n(inputs.at("tokens").as<std::int32_t>(), 64, 7);
+    const Tensor second = session->run(inputs).at("text");
+    EXPECT_NE(std::vector<float>(second.as<float>(), second.as<float>() + before.size()), before);
+    EXPECT_EQ(std::vector<float>(first.as<float>(), first.as<float>() + before.size()), before);
+  }
+}
+
+TEST_F(Runtime, InputsThatDoNotFit) {
+  const auto change = [](const std::string& name, Tensor tensor) {
+    Tensors inputs = zeros(2);
+    inputs[name] = std::move(tensor);
+    return inputs;
+  };
+  Tensors missing = zeros(2);
+  missing.erase("tokens");
+  const std::vector<std::pair<Tensors, std::string>> cases = {
+      {missing, "the input 'tokens' is missing."},
+      {change("tokns", make_tensor(DType::int32, {1})),
+       "Unknown input 'tokns'. Known: gates, tokens. Did you mean 'tokens'?"},
+      {change("gates", make_tensor(DType::int32, {2, 3})), "the input 'gates' is int32; it must be float32."},
+      {change("gates", make_tensor(DType::float32, {2, 4})),
+       "the input 'gates' is 2 x 4; it must be N x 3, N alike for all inputs."},
+      {change("tokens", make_tensor(DType::int32, {3, 32})),
+       "the input 'tokens' is 3 x 32; it must be N x 32, N alike for all inputs."},
+      {change("gates", make_tensor(DType::float32, {3})),
+       "the input 'gates' is 3; it must be N x 3, N alike for all inputs."}};
+  for (const std::string& runtime : built_runtimes()) {
+    const auto session = open_session(runtime, graph(), options_of(runtime));
+    for (const auto& [inputs, message] : cases) {
+      try {
+        session->run(inputs);
+        ADD_FAILURE() << message;
+      } catch (const BundleError& error) {
+        EXPECT_EQ(error.what(), graph().string() + ": " + message);
+      }
+    }
+    session->run(zeros(2));  // and goes on
+  }
+}
+
+TEST_F(Runtime, AFileThatIsNoGraph) {
+  const fs::path file = fs::path(testing::TempDir()) / "graph.onnx";
+  std::ofstream(file) << "no graph";
+#if defined(__SANITIZE_ADDRESS__)
+  const __lsan::ScopedDisabler disabler;  // OpenVINO asks all its readers, and unloads one that has lost 8 bytes
+#endif
+  for (const std::string& runtime : built_runtimes()) {
+    EXPECT_THROW(open_session(runtime, file, options_of(runtime)), BundleError) << runtime;
+  }
+}
+
+TEST_F(Runtime, DevicesThatAreNotHere) {
+  for (const std::string& runtime : built_runtimes()) {
+    SessionOptions options = options_of(runtime);
+    for (const char* device : {"nonsense", "", "cuda:x", "AUTO:NPU,CPU"}) {
+      options.device = device;
+      EXPECT_THROW(open_session(runtime, graph(), options), RuntimeUnavailableError) << runtime << " " << device;
+    }
+  }
+}
+
+TEST_F(Runtime, PrecisionIsPinnedOrRefused) {
+  const auto built = built_runtimes();
+  if (std::find(built.begin(), built.end(), "openvino") == built.end()) GTEST_SKIP() << "OpenVINO is not in this build";
+  SessionOptions options = options_of("openvino");
+  options.precision = "fp16";
+  try {
+    open_session("openvino", graph(), options);
+    FAIL();
+  } catch (const RuntimeUnavailableError& error) {
+    EXPECT_NE(std::string(error.what()).find(" where the bundle says fp16."), std::string::npos) << error.what();
+  }
+}
+
+TEST(Sessions, ARuntimeThatIsNotInThisBuild) {
+  const auto built = built_runtimes();
+  if (std::find(built.begin(), built.end(), "tensorrt") != built.end()) GTEST_SKIP() << "all runtimes are here";
+  EXPECT_THROW(open_session("tensorrt", "graph.onnx", {}), RuntimeUnavailableError);
+}
+
+}  // namespace
+}  // namespace sam3i_edge::detail

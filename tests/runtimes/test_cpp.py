@@ -1,0 +1,187 @@
+"""The C++ runtime: configured, built and tested as the README says, on answers that the Python side just gave."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from sam3i_edge import Segmenter, read_image
+from sam3i_edge.export import export
+from tests.conftest import PARITY
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parent.parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PROGRAMS = ("cmake", "c++", "cc", "pkg-config")
+HEADERS = ("gtest/gtest.h", "nlohmann/json.hpp")
+PHOTO = next((ROOT / "sam3i_edge/shipped/scenes/images").glob("*29.jpg"))
+
+
+def missing() -> str:
+    """What of the documented packages is not here."""
+    programs = [name for name in PROGRAMS if not shutil.which(name)]
+    if programs:
+        return ", ".join(programs)
+    check = "\n".join(f"#include <{header}>" for header in HEADERS)
+    done = subprocess.run(["c++", "-E", "-x", "c++", "-"], input=check, capture_output=True, text=True, check=False)
+    return "" if done.returncode == 0 else next(iter(re.findall(r"fatal error: (\S+):", done.stderr)), "a header")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def packages() -> None:
+    if what := missing():
+        pytest.skip(f"{what} is not here: apt install cmake g++ libgtest-dev nlohmann-json3-dev pkg-config")
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory) -> Path:
+    """A folder with two bundles: the demo model, and the recorded one."""
+    path = tmp_path_factory.mktemp("cpp")
+    export(output=path / "bundle", target="intel-cpu")
+    export(PARITY / "checkpoint.pt", PARITY / "config.json", path / "small", target="intel-cpu")
+    shutil.copy(PHOTO, path / "photo.jpg")
+    return path
+
+
+def section() -> list[str]:
+    """The README's three commands: configure, build, segment."""
+    text = README.split("## C++", 1)[1].split("\n## ", 1)[0]
+    lines = re.findall(r"```bash\n(.*?)```", text, re.DOTALL)[0].splitlines()
+    return [line.split("  #")[0].strip() for line in lines if not line.startswith("sudo")]
+
+
+def run(command: str | list[str | Path], where: Path, **environment: str) -> str:
+    """Run a command, and show all of it if it fails."""
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # `python` is the one that runs this
+    jobs = {"CMAKE_BUILD_PARALLEL_LEVEL": str(os.cpu_count())}  # unless the caller has set it
+    options = {"cwd": where, "env": jobs | os.environ | {"PATH": path} | environment, "shell": isinstance(command, str)}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, **options)  # type: ignore[call-overload]
+    assert done.returncode == 0, f"{command}\n{done.stdout[-6000:]}\n{done.stderr[-6000:]}"
+    return str(done.stdout + done.stderr)
+
+
+@pytest.fixture(scope="module")
+def checkout(work) -> Path:
+    """The C++ side as a user has it, beside the bundle and a photograph."""
+    for name in ("CMakeLists.txt", "CMakePresets.json", "LICENSE", "README.md", "runtimes", "tests"):
+        (work / name).symlink_to(ROOT / name)
+    return work
+
+
+@pytest.fixture(scope="module")
+def built(checkout) -> Path:
+    """Configured and built by the README's first two commands."""
+    configure, build, _ = section()
+    told = run(configure, checkout)
+    assert re.search(r"openvino: found: \d", told)
+    run(build, checkout)
+    return checkout / "build"
+
+
+def test_the_third_command_segments_as_python_does(checkout, built):
+    told = run(section()[2], checkout)
+    with Segmenter.load(checkout / "bundle") as segmenter:
+        found = segmenter.segment(read_image(checkout / "photo.jpg"), "the hammer that is not black")
+    assert told.startswith(f"{len(found)} found above 0.5 on the route {found.route}\n")
+    assert f"score {found.scores[0]:.2f}" in told
+
+
+def test_the_tools_json_is_pythons(checkout, built):
+    Image.fromarray(read_image(checkout / "photo.jpg")).save(checkout / "photo.ppm")  # no decoder between the two
+    tool = built / "runtimes/cpp/sam3i-segment"
+    asked = ["bundle", "photo.ppm", "hammer", "--json", "--box", "80,290,280,440", "--threshold", "0.1"]
+    ours = json.loads(run([tool, *asked], checkout))
+    theirs = json.loads(run([sys.executable, "-m", "sam3i_edge", "segment", *asked], checkout).splitlines()[-1])
+    assert ours.keys() == theirs.keys()
+    assert [item["segmentation"]["size"] for item in ours["instances"]] == [
+        item["segmentation"]["size"] for item in theirs["instances"]
+    ]
+    for mine, other in zip(ours["instances"], theirs["instances"], strict=True):
+        assert mine["score"] == pytest.approx(other["score"], abs=1e-3)
+        assert mine["box"] == pytest.approx(other["box"], abs=0.05)
+
+
+def test_errors_of_the_tool(checkout, built):
+    tool = str(built / "runtimes/cpp/sam3i-segment")
+    for arguments, status, message in [
+        (["bundle", "photo.jpg"], 2, "BUNDLE, IMAGE and TEXT are needed."),
+        (["bundle", "photo.jpg", "mug", "--surprise"], 2, "Unknown option '--surprise'."),
+        (["bundle", "none.jpg", "mug"], 1, "error: Cannot read the image none.jpg: No such file or directory."),
+        (["none", "photo.jpg", "mug"], 1, "error: none does not exist."),
+        (["bundle", "photo.jpg", "mug", "--route", "simpel"], 1, "Did you mean 'simple'?"),
+        (["bundle", "photo.jpg", "mug", "--box", "1,2,3"], 1, "error: The box '1,2,3' is not of the form"),
+    ]:
+        done = subprocess.run([tool, *arguments], cwd=checkout, capture_output=True, text=True, check=False)
+        assert done.returncode == status
+        assert message in done.stderr
+
+
+def test_every_ctest(checkout, built):
+    """Replays, C header, examples, a few seconds of fuzzing. Nothing may be skipped but what says which runtime."""
+    answers = checkout / "golden"
+    run([sys.executable, "-m", "tests.runtimes.cpp.golden", answers, checkout / "bundle", checkout / "small"], ROOT)
+    run(["cmake", "-B", built, "-S", checkout, "-DSAM3I_EDGE_TESTS=ON", f"-DSAM3I_EDGE_GOLDEN={answers}"], checkout)
+    run(["cmake", "--build", built], checkout)
+    told = run(["ctest", "--test-dir", built, "--output-on-failure"], checkout)
+    assert "100% tests passed" in told
+    ran = int(re.findall(r"out of (\d+)", told)[-1])
+    assert ran >= 40
+    assert "***Skipped" not in told
+
+
+def test_the_benchmark_runs(checkout, built):
+    """Its numbers are nobody's: the machine is busy."""
+    program = built / "runtimes/cpp/sam3i_edge_frames"
+    command = [sys.executable, "-m", "sam3i_edge.benchmarks.native", checkout / "bundle", program, "--rounds", "2"]
+    told = json.loads(run(command, ROOT))
+    assert told["cpp_instances"] == told["python_instances"] > 0
+    assert 0 < told["cpp_outside_ms"] < told["cpp_frame_ms"]
+
+
+def test_installed_it_is_found_by_cmake_and_pkg_config(checkout, built):
+    prefix = checkout / "prefix"
+    run(["cmake", "--install", built, "--prefix", prefix, "--strip"], checkout)
+    library = next(prefix.glob("lib*/**/libsam3i_edge.so"))
+    assert library.resolve().stat().st_size < 2_000_000
+    user = checkout / "user"
+    user.mkdir()
+    (user / "main.cpp").write_text(
+        "#include <sam3i_edge/segmenter.hpp>\n#include <cstdio>\n"
+        'int main() { try { sam3i_edge::Segmenter::load("none"); }\n'
+        "catch (const sam3i_edge::BundleError& error) { std::puts(error.what()); } }\n"
+    )
+    (user / "CMakeLists.txt").write_text(
+        "cmake_minimum_required(VERSION 3.22)\nproject(user CXX)\nfind_package(sam3i_edge CONFIG REQUIRED)\n"
+        "add_executable(user main.cpp)\ntarget_link_libraries(user PRIVATE sam3i_edge::runtime)\n"
+    )
+    run(["cmake", "-S", user, "-B", user / "build", f"-DCMAKE_PREFIX_PATH={prefix}"], user)
+    run(["cmake", "--build", user / "build"], user)
+    assert "none does not exist" in run([user / "build/user"], user)
+    flags = run(
+        ["pkg-config", "--cflags", "--libs", "sam3i_edge"], user, PKG_CONFIG_PATH=str(library.parent / "pkgconfig")
+    ).split()
+    run(["c++", "-std=c++17", "main.cpp", "-o", "plain", *flags, f"-Wl,-rpath,{library.parent}"], user)
+    assert "none does not exist" in run([user / "plain"], user)
+
+
+def test_without_any_runtime_it_says_so(checkout):
+    off = ["-DSAM3I_EDGE_OPENVINO=OFF", "-DSAM3I_EDGE_ONNXRUNTIME=OFF"]
+    told = run(["cmake", "-S", checkout, "-B", checkout / "none", *off], checkout)
+    assert "No runtime was found: the library will build, but load no bundle" in told
+    assert "openvino: left out: SAM3I_EDGE_OPENVINO=OFF" in told
+    done = subprocess.run(
+        ["cmake", "-S", checkout, "-B", checkout / "insist", "-DSAM3I_EDGE_ONNXRUNTIME=ON", "-DONNXRUNTIME_ROOT=/none"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0 or "onnxruntime: found" in done.stdout
