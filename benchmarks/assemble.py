@@ -23,19 +23,16 @@ from sam3i_edge.benchmarks.report import (
     Report,
     Run,
     Settings,
-    Sustained,
-    Window,
 )
 from sam3i_edge.benchmarks.roofline import roofline
 from sam3i_edge.benchmarks.scenarios import FRAME, SCENARIOS, Item
 from sam3i_edge.benchmarks.statistics import RESAMPLES, paired_ratio, rounded, summarize
+from sam3i_edge.benchmarks.sustained import slowdown_notes, windows
 from sam3i_edge.bundle import MANIFEST_FILE, sha256_of
 
 if TYPE_CHECKING:
     from sam3i_edge.benchmarks.measure import Measured, Session
 
-WINDOWS = 30
-SLOWDOWN = 1.1
 METHOD = (
     "Each bundle runs in a process of its own; in every round each takes one turn, in changing order, so that drift of "
     "the machine hits all alike. A ratio is the median over rounds of the quotient of two turns of one round, with its "
@@ -48,7 +45,7 @@ def report(session: Session) -> Report:
     """Everything that was measured so far."""
     place = replace(session.machine, load_after=machine.load())
     runs = with_drops([_run(session, one) for one in session.measured])
-    notes = [machine.busy_note(place), *session.notes, *_sustained_notes(runs)]
+    notes = [machine.busy_note(place), *session.notes, *slowdown_notes(runs)]
     return Report(
         schema=SCHEMA,
         schema_version=SCHEMA_VERSION,
@@ -100,7 +97,7 @@ def _run(session: Session, one: Measured) -> Run:
         gpu_memory_mb=_rounded(one.memory.get("gpu_memory_mb")),
         energy=_energy(one),
         roofline=roofline(**one.roofline, stages=stages) if one.roofline else None,
-        sustained=_sustained(session, one),
+        sustained=windows(one.sustained, session.clocks, session.throttles),
         **one.extra,
     )
 
@@ -121,42 +118,6 @@ def _energy(one: Measured) -> Energy:
     return Energy(one.described["meter"], rounded(float(np.mean(joules))), rounded(sum(joules) / seconds))
 
 
-def _sustained(session: Session, one: Measured) -> Sustained | None:
-    if len(one.sustained) < 2:
-        return None
-    duration = one.sustained[-1][0]
-    count = max(2, min(WINDOWS, len(one.sustained) // 2))
-    windows = []
-    for i in range(count):
-        low, high = duration * i / count, duration * (i + 1) / count
-        window = _window(session, one, low, high, is_last=i == count - 1)
-        if window is not None:
-            windows.append(window)
-    slowdown = rounded(windows[-1].p50_ms / windows[0].p50_ms)
-    return Sustained(rounded(duration), tuple(windows), slowdown, session.throttles)
-
-
-def _window(session: Session, one: Measured, low: float, high: float, *, is_last: bool) -> Window | None:
-    def inside(at: float) -> bool:
-        return low <= at < high or (is_last and at == high)
-
-    times = [ms for at, ms in one.sustained if inside(at)]
-    if not times:
-        return None
-    seen = [(clock, heat) for at, clock, heat in session.clocks if inside(at)]
-    clocks, heats = (_mean([value for value in column if value is not None]) for column in zip(*seen, strict=True))
-    return Window(rounded(high), len(times), rounded(float(np.median(times))), clocks, heats)
-
-
-def _sustained_notes(runs: Sequence[Run]) -> list[str]:
-    return [
-        f"{run.bundle} became slower in the sustained run: the last window's median is {run.sustained.slowdown} times "
-        f"the first's. The device throttles, or something else began to run."
-        for run in runs
-        if run.sustained is not None and run.sustained.slowdown > SLOWDOWN
-    ]
-
-
 def _ratios(measured: Sequence[Measured], place: str) -> list[Ratio]:
     """Of every subject to the reference: the first baseline, or the first bundle."""
     reference = next((one for one in measured if one.subject.baseline), measured[0])
@@ -174,10 +135,6 @@ def _ratios(measured: Sequence[Measured], place: str) -> list[Ratio]:
 
 def _samples(one: Measured, what: str) -> Sequence[float]:
     return one.frame_ms if what == "frame" else one.scenarios.get(what, [])
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    return rounded(float(np.mean(values))) if values else None
 
 
 def _rounded(value: Any) -> float | None:

@@ -1,6 +1,8 @@
 """Memory and energy, read from files like the system's."""
 
 import dataclasses
+import os
+import time
 
 import pytest
 
@@ -31,6 +33,24 @@ def test_tegrastats_input_power():
     line = "RAM 2448/7620MB CPU [5%@729] VDD_IN 4567mW/4500mW VDD_CPU_GPU_CV 702mW/702mW"
     assert tegra_watts(line) == 4.567
     assert tegra_watts("RAM 2448/7620MB") is None
+
+
+def test_a_jetsons_energy_is_summed_from_what_tegrastats_prints(tmp_path, monkeypatch):
+    """A script in the tool's place: two watts, ten times a second."""
+    tool = tmp_path / "tegrastats"
+    tool.write_text("#!/bin/sh\nwhile echo 'RAM 1/2MB VDD_IN 2000mW/2000mW'; do sleep 0.1; done\n", encoding="ascii")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    meter = find_meter("TensorRT on cuda:0")
+    try:
+        started = time.monotonic()
+        while not meter.joules():
+            time.sleep(0.01)
+        time.sleep(0.5)
+        least = 0.2  # watt seconds, of at least 0.4 s at 2 W on a machine that has other things to do
+        assert least < meter.joules() <= 2.0 * (time.monotonic() - started + 0.2)
+    finally:
+        meter.close()
 
 
 def test_without_a_meter_there_is_none(tmp_path, monkeypatch):
