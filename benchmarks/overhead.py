@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+from sam3i_edge.benchmarks.full_width import full_width, write_checkpoint
 from sam3i_edge.errors import RuntimeUnavailableError
 from sam3i_edge.golden import read_golden
 from sam3i_edge.image import preprocess, read_image
@@ -100,24 +101,11 @@ def frame_outside_graphs(segmenter: Segmenter, image: np.ndarray, frames: int) -
 
 def make_full_width(output: Path, layers: int) -> None:
     """A bundle of the full-size model's widths and image with random weights, every stack cut to ``layers``."""
-    import torch
-
-    from sam3i_edge.config import ModelConfig, TextConfig, VisionConfig
     from sam3i_edge.export import export
-    from sam3i_edge.model import Sam3i
 
-    config = ModelConfig(
-        vision=VisionConfig(num_layers=layers, global_attention_layers=(layers - 1,)),
-        text=TextConfig(num_layers=layers),
-        geometry_layers=1,
-        encoder_layers=layers,
-        decoder_layers=layers,
-    )
-    torch.manual_seed(0)
     with tempfile.TemporaryDirectory() as folder:
-        checkpoint = Path(folder) / "checkpoint.pt"
-        torch.save(Sam3i(config).state_dict(), checkpoint)
-        export(checkpoint, config, output, target="intel-cpu", progress=lambda line: _say(line))
+        checkpoint = write_checkpoint(full_width(layers, layers), Path(folder))
+        export(checkpoint, None, output, target="intel-cpu", progress=lambda line: _say(line))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

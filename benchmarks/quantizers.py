@@ -23,6 +23,8 @@ from typing import Any
 
 import numpy as np
 
+from sam3i_edge.benchmarks.full_width import full_width
+
 SIZE = 1008
 FRAMES = 2
 
@@ -43,7 +45,6 @@ def make_graphs(folder: Path, depth: int) -> None:
     """Write the float graph and its quantized forms, those that are missing."""
     import torch
 
-    from sam3i_edge.config import ModelConfig
     from sam3i_edge.export.convert import convert
     from sam3i_edge.export.modules import VisionGraph
     from sam3i_edge.graphs import default_limits, graph_specs
@@ -54,11 +55,7 @@ def make_graphs(folder: Path, depth: int) -> None:
     from sam3i_edge.quantize.recipe import Recipe
     from sam3i_edge.targets import get_target
 
-    full = ModelConfig()
-    layers = tuple(range(3, depth, 4)) or (depth - 1,)
-    vision = dataclasses.replace(full.vision, num_layers=depth, global_attention_layers=layers)
-    text = dataclasses.replace(full.text, num_layers=1)
-    config = dataclasses.replace(full, vision=vision, text=text, encoder_layers=1, decoder_layers=1)
+    config = full_width(depth)
     torch.manual_seed(0)
     module = VisionGraph(Sam3i(config).eval())
     spec = graph_specs(config, default_limits(config))["vision"]

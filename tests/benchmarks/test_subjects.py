@@ -5,12 +5,15 @@ import shutil
 
 import pytest
 
+from sam3i_edge.benchmarks.full_width import full_width, write_checkpoint
 from sam3i_edge.benchmarks.measure import Plan, benchmark
 from sam3i_edge.benchmarks.opening import flat
 from sam3i_edge.benchmarks.subjects import foreign, subjects
 from sam3i_edge.bundle import read_manifest, write_manifest
 from sam3i_edge.errors import BenchmarkError, BundleError, RuntimeUnavailableError
+from sam3i_edge.model.checkpoint import load
 from tests.conftest import PARITY
+from tests.train.conftest import tiny_model
 
 
 def edited(bundle, folder, **target):
@@ -78,3 +81,12 @@ def test_a_recipe_of_any_form_becomes_rows():
     recipe = {"scheme": "symmetric", "keep_float": ["a", "b"], "layers": [{"name": "x", "bits": 8}], "none": None}
     assert flat(recipe) == {"scheme": "symmetric", "keep_float": "a, b", "layers.0.name": "x", "layers.0.bits": "8"}
     assert flat(None) == {}
+
+
+def test_a_full_width_checkpoint_is_read_as_any_other(tmp_path):
+    wide = full_width(8)
+    assert (wide.image_size, wide.vision.hidden_size, wide.vision.global_attention_layers) == (1008, 1024, (3, 7))
+    assert full_width(1).vision.global_attention_layers == (0,)
+    small = tiny_model().config
+    model = load(write_checkpoint(small, tmp_path), tmp_path / "config.json")
+    assert model.config == small

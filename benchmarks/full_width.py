@@ -1,0 +1,58 @@
+"""A checkpoint as wide as the full-size model, with random weights and fewer layers: for times without weights.
+
+python -m sam3i_edge.benchmarks.full_width -o DIR [--vision-layers 4] [--other-layers 1]
+sam3i-edge export --checkpoint DIR/checkpoint.safetensors --target intel-cpu -o DIR/openvino-fp32
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import sys
+from pathlib import Path
+
+from sam3i_edge.config import CONFIG_FILE, ModelConfig
+
+
+def full_width(vision_layers: int, other_layers: int = 1) -> ModelConfig:
+    """1008 pixels, full size in widths and heads; every fourth layer of the trunk, or its last, attends globally."""
+    full = ModelConfig()
+    attending = tuple(range(3, vision_layers, 4)) or (vision_layers - 1,)
+    return dataclasses.replace(
+        full,
+        vision=dataclasses.replace(full.vision, num_layers=vision_layers, global_attention_layers=attending),
+        text=dataclasses.replace(full.text, num_layers=other_layers),
+        geometry_layers=1,
+        encoder_layers=other_layers,
+        decoder_layers=other_layers,
+    )
+
+
+def write_checkpoint(config: ModelConfig, folder: Path) -> Path:
+    """Random weights, the same each time, and the config beside them; returns the checkpoint's path."""
+    import torch
+    from safetensors.torch import save_file
+
+    from sam3i_edge.model import Sam3i
+
+    torch.manual_seed(0)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "checkpoint.safetensors"
+    save_file({name: value.clone() for name, value in Sam3i(config).state_dict().items()}, path)
+    (folder / CONFIG_FILE).write_text(json.dumps(config.to_dict(), indent=1) + "\n", encoding="utf-8")
+    return path
+
+
+def main() -> None:
+    """Write a checkpoint."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    parser.add_argument("--vision-layers", type=int, default=4)
+    parser.add_argument("--other-layers", type=int, default=1)
+    asked = parser.parse_args()
+    sys.stdout.write(f"{write_checkpoint(full_width(asked.vision_layers, asked.other_layers), asked.output)}\n")
+
+
+if __name__ == "__main__":
+    main()
