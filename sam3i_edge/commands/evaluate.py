@@ -42,6 +42,9 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("--runtime", metavar="NAME", help="of a bundle; none: its target's")
     parser.add_argument("--device", default="auto", metavar="NAME", help="cpu, cuda, ... (%(default)s)")
+    parser.add_argument(
+        "--against", metavar="CHECKPOINT|BUNDLE", help="a reference: what is lost, and do the instances agree"
+    )
     parser.add_argument("--claims", action="store_true", help="base model and agent against SAM3-I, in one table")
     parser.add_argument("--base", metavar="FILE", help="with --claims: the base; none: the adapters switched off")
     parser.add_argument("--agent", default=RULES, metavar="NAME", help=f"with --claims: {RULES} or MODULE:ATTRIBUTE")
@@ -60,6 +63,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 
 def _score(arguments: argparse.Namespace) -> int:
     from sam3i_edge.evaluate import evaluate
+    from sam3i_edge.evaluate.agreement import Agreement
 
     if arguments.base or arguments.agent != RULES:
         raise PromptError("--base and --agent belong to --claims. Add --claims, or leave them out.")
@@ -68,16 +72,28 @@ def _score(arguments: argparse.Namespace) -> int:
         if route not in (*ROUTES, AUTO):
             raise PromptError(unknown_name("route", route, (*ROUTES, AUTO)))
     loaded, samples = _samples(arguments, arguments.split or "val")
+    if arguments.against is None:
+        segmenter = open_segmenter(arguments.model, arguments)
+        scores = evaluate(segmenter, samples, routes, _bar("evaluating"))
+        print(scores.table())
+        _write(arguments.json, scores.to_dict() | _origin(arguments, segmenter, loaded))
+        return 0
+    agreement = Agreement(arguments.threshold)
+    with open_segmenter(arguments.against, arguments) as reference:
+        before = evaluate(reference, samples, routes, _bar("evaluating the reference"), agreement.keep)
     segmenter = open_segmenter(arguments.model, arguments)
-    scores = evaluate(segmenter, samples, routes, _bar("evaluating"))
-    print(scores.table())
-    _write(arguments.json, scores.to_dict() | _origin(arguments, segmenter, loaded))
+    scores = evaluate(segmenter, samples, routes, _bar("evaluating"), agreement.compare)
+    print(scores.table(), agreement.table(before, scores), sep="\n\n")
+    against = {"against": {"path": arguments.against} | agreement.to_dict(before, scores)}
+    _write(arguments.json, scores.to_dict() | _origin(arguments, segmenter, loaded) | against)
     return 0
 
 
 def _claims(arguments: argparse.Namespace) -> int:
     from sam3i_edge.evaluate.claims import compare
 
+    if arguments.against:
+        raise PromptError("--against belongs to an evaluation without --claims. Leave one of them out.")
     if arguments.route:
         raise PromptError("--claims asks each text on the route of its level. Leave --route out.")
     agent = load_agent(arguments.agent)

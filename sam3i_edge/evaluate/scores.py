@@ -34,7 +34,7 @@ class RouteScores:
     def to_dict(self) -> dict[str, float | int | None]:
         """Under the names of the field."""
         values = (self.giou, self.ciou, self.p50, self.ap)
-        named: dict[str, float | int | None] = dict(zip(SHOWN, map(_rounded, values), strict=True))
+        named: dict[str, float | int | None] = dict(zip(SHOWN, map(rounded, values), strict=True))
         return named | {"count": self.count}
 
 
@@ -63,10 +63,10 @@ class Scores:
         levels = {route: scores for route, scores in self.routes.items() if route in ROUTES}
         return {
             "routes": {route: scores.to_dict() for route, scores in self.routes.items()},
-            "cgF1": None if self.cgf1 is None else {name: _rounded(value) for name, value in self.cgf1.items()},
-            "no_target_fpr": _rounded(self.no_target_fpr),
-            "no_target_fpr_by_route": {route: _rounded(scores.no_target_fpr) for route, scores in self.routes.items()},
-            "auto_route_accuracy": _rounded(self.auto_route_accuracy),
+            "cgF1": None if self.cgf1 is None else {name: rounded(value) for name, value in self.cgf1.items()},
+            "no_target_fpr": rounded(self.no_target_fpr),
+            "no_target_fpr_by_route": {route: rounded(scores.no_target_fpr) for route, scores in self.routes.items()},
+            "auto_route_accuracy": rounded(self.auto_route_accuracy),
             "count": {
                 "images": self.images,
                 **{route: scores.count for route, scores in levels.items()},
@@ -96,5 +96,6 @@ def show(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}"
 
 
-def _rounded(value: float | None) -> float | None:
+def rounded(value: float | None) -> float | None:
+    """As written to JSON."""
     return None if value is None else round(value, DIGITS)

@@ -53,6 +53,17 @@ def test_a_checkpoint(checkpoint, dataset, capsys):
     assert f"{values['routes']['complex']['gIoU']:.2f}" in capsys.readouterr().out
 
 
+def test_against_a_reference(checkpoint, dataset, capsys):
+    out = dataset / "out.json"
+    assert run(checkpoint, "--against", checkpoint, "--data", dataset, "--threshold", 0.2, "--json", out) == 0
+    values = json.loads(out.read_text(encoding="utf-8"))["against"]
+    assert values["instances"]["concept"]["count"] > 0
+    assert values["instances"]["concept"]["score_difference"] == 0
+    assert "found again" in capsys.readouterr().out
+    with pytest.raises(PromptError, match="--against belongs to an evaluation without --claims"):
+        run(checkpoint, "--against", checkpoint, "--claims", "--data", dataset)
+
+
 def test_claims(checkpoint, dataset, capsys):
     assert run(checkpoint, "--claims", "--data", dataset, "--threshold", 0.2, "--json", dataset / "out.json") == 0
     values = json.loads((dataset / "out.json").read_text(encoding="utf-8"))

@@ -11,6 +11,7 @@ from sam3i_edge import Prompt, Segmenter
 from sam3i_edge.data.samples import Instance, Query, Sample
 from sam3i_edge.errors import DataError, PromptError
 from sam3i_edge.evaluate import evaluate
+from sam3i_edge.evaluate.agreement import Agreement
 from sam3i_edge.evaluate.eager import segmenter_of
 from sam3i_edge.evaluate.masks import encode
 from tests.conftest import CASES
@@ -115,3 +116,39 @@ def test_average_precision_does_not_depend_on_where_it_is_cut(monkeypatch):
 
     assert 0 < result(1000).mean < 1
     assert result(1000) == result(7)
+
+
+def test_a_model_agrees_with_itself(eager, sample):
+    agreement = Agreement(threshold=0.1)
+    before = evaluate(eager, [sample], ask=agreement.keep)
+    after = evaluate(eager, [sample], ask=agreement.compare)
+    for route in ("concept", "simple", "complex"):
+        found = agreement.routes[route]
+        assert (found.count > 0, found.found_again, found.score_difference, found.mask_iou) == (True, 100, 0, 1)
+    assert agreement.to_dict(before, after)["lost"]["simple"] == {"gIoU": 0, "P@0.5": 0}
+
+
+def test_a_changed_model_is_told_from_its_reference(eager, sample):
+    """Scores halved, and all but the best instance gone."""
+
+    class Worse:
+        def __init__(self, frame):
+            self.frame = frame
+
+        def segment(self, prompts):
+            return [
+                dataclasses.replace(found, masks=found.masks[:1], boxes=found.boxes[:1], scores=found.scores[:1] / 2)
+                for found in self.frame.segment(prompts)
+            ]
+
+    agreement = Agreement(threshold=0.1)
+    best = [found.scores[0] for found in eager.encode(CASES[0].image).segment([Prompt(*text) for text in TEXTS])]
+    before = evaluate(eager, [sample], ask=agreement.keep)
+    after = evaluate(eager, [sample], ask=lambda image, frame, queries: agreement.compare(image, Worse(frame), queries))
+    for score, route in zip(best, ("concept", "simple", "complex"), strict=True):
+        found = agreement.routes[route]
+        assert found.found_again == pytest.approx(100 / found.count)
+        assert found.score_difference == pytest.approx(score / 2, rel=1e-5)
+    lost = agreement.to_dict(before, after)["lost"]
+    assert all(lost[route]["gIoU"] > 0 for route in lost)
+    assert f"{lost['simple']['gIoU']:.2f}" in agreement.table(before, after)

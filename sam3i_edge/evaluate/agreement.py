@@ -1,0 +1,137 @@
+"""Does one model still find what another found? An int8 bundle against the float one, a student against its teacher."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from sam3i_edge.data.samples import Query
+from sam3i_edge.evaluate.masks import Rle, encode, pairwise_iou
+from sam3i_edge.evaluate.run import own_route
+from sam3i_edge.evaluate.scores import Scores, rounded, show
+from sam3i_edge.instances import Instances
+from sam3i_edge.prompt import ROUTES
+from sam3i_edge.segmenter import Frame
+
+SAME = 0.5
+"""Least mask IoU of an instance with the reference's, to be the same one."""
+
+
+@dataclass
+class RouteAgreement:
+    """Of one level: the reference's instances above the threshold, and what became of them."""
+
+    count: int = 0
+    _score_differences: list[float] = field(default_factory=list)
+    _mask_ious: list[float] = field(default_factory=list)
+
+    def add(self, count: int, score_differences: Sequence[float], mask_ious: Sequence[float]) -> None:
+        """Of one text: how many there were, and of those that were found again how far they are off."""
+        self.count += count
+        self._score_differences += score_differences
+        self._mask_ious += mask_ious
+
+    @property
+    def found_again(self) -> float | None:
+        """Percent of them, whatever they score now, down to the floor of ``evaluate``."""
+        return 100 * len(self._mask_ious) / self.count if self.count else None
+
+    @property
+    def score_difference(self) -> float | None:
+        """Mean of the absolute differences, of those that were found again."""
+        return _mean(self._score_differences)
+
+    @property
+    def mask_iou(self) -> float | None:
+        """Mean, of the same."""
+        return _mean(self._mask_ious)
+
+    def to_dict(self) -> dict[str, float | int | None]:
+        """Plain values for JSON."""
+        return {
+            "count": self.count,
+            "found_again": rounded(self.found_again),
+            "score_difference": rounded(self.score_difference),
+            "mask_iou": rounded(self.mask_iou),
+        }
+
+
+class Agreement:
+    """Compares two runs of ``evaluate`` on the same samples; the answers of the first are kept, as run lengths.
+
+    >>> agreement = Agreement(threshold=0.5)
+    >>> before = evaluate(reference, samples, ask=agreement.keep)
+    >>> after = evaluate(segmenter, samples, ask=agreement.compare)
+    >>> print(agreement.table(before, after))
+    """
+
+    def __init__(self, threshold: float) -> None:
+        self.routes: dict[str, RouteAgreement] = {}
+        self._threshold = threshold
+        self._kept: list[tuple[np.ndarray, list[Rle]]] = []
+        self._next = 0
+
+    def keep(self, image: np.ndarray, frame: Frame, queries: Sequence[Query]) -> list[Instances]:
+        """Answer as ``own_route``, and keep what scores above the threshold."""
+        answers = own_route(image, frame, queries)
+        for found in answers:
+            counts = found.scores > self._threshold
+            self._kept.append((found.scores[counts], encode(found.masks[counts]) if counts.any() else []))
+        return answers
+
+    def compare(self, image: np.ndarray, frame: Frame, queries: Sequence[Query]) -> list[Instances]:
+        """Answer as ``own_route``, and look for what was kept of the same question."""
+        answers = own_route(image, frame, queries)
+        for query, found in zip(queries, answers, strict=True):
+            scores, masks = self._kept[self._next]
+            self._next += 1
+            ious = pairwise_iou(masks, encode(found.masks) if len(found) else [])
+            pairs = [(i, j) for i, j in zip(*linear_sum_assignment(-ious), strict=True) if ious[i, j] >= SAME]
+            route = self.routes.setdefault(query.route, RouteAgreement())
+            differences = [abs(float(scores[i]) - float(found.scores[j])) for i, j in pairs]
+            route.add(len(masks), differences, [float(ious[pair]) for pair in pairs])
+        return answers
+
+    def to_dict(self, before: Scores, after: Scores) -> dict[str, Any]:
+        """Plain values for JSON: the reference's scores, what was lost, and how the instances agree."""
+        return {
+            "scores": before.to_dict(),
+            "lost": {
+                route: {
+                    shown: rounded(_lost(before, after, route, name))
+                    for shown, name in (("gIoU", "giou"), ("P@0.5", "p50"))
+                }
+                for route in self.routes
+            },
+            "instances": {route: found.to_dict() for route, found in self.routes.items()},
+        }
+
+    def table(self, before: Scores, after: Scores) -> str:
+        """For people: a line per level."""
+        titles = f"{'lost':10}{'gIoU':>9}{'P@0.5':>9}{'instances':>11}{'found again':>13}"
+        lines = [f"{titles}{'|score diff|':>14}{'mask IoU':>10}"]
+        for route in (route for route in ROUTES if route in self.routes):
+            found = self.routes[route]
+            drops = "".join(f"{show(_lost(before, after, route, name)):>9}" for name in ("giou", "p50"))
+            means = f"{_four(found.score_difference):>14}{_four(found.mask_iou):>10}"
+            lines.append(f"{route:10}{drops}{found.count:>11}{show(found.found_again):>11} %{means}")
+        if before.cgf1 is not None and after.cgf1 is not None:
+            lines.append(f"cgF1 lost {show(before.cgf1['cgF1'] - after.cgf1['cgF1'])}")
+        return "\n".join(lines)
+
+
+def _lost(before: Scores, after: Scores, route: str, name: str) -> float | None:
+    first, second = getattr(before.routes[route], name), getattr(after.routes[route], name)
+    return None if first is None or second is None else first - second
+
+
+def _four(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return float(np.mean(values)) if values else None
