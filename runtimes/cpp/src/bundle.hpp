@@ -34,6 +34,9 @@ struct Manifest {
   std::map<std::string, FileRecord> files;
 };
 
+/// Of the runtime; more are a mistake.
+constexpr std::int64_t kMostThreads = 1 << 16;
+
 struct Bundle {
   std::filesystem::path path;
   Manifest manifest;

@@ -1,9 +1,12 @@
 // The C functions of sam3i_edge.h: nothing but translation, with every exception caught.
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <new>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -32,9 +35,18 @@ using namespace sam3i_edge;
 thread_local char last_error[2048] = "no error";
 
 sam3i_status fail(sam3i_status status, const char* text) {
-  std::strncpy(last_error, text, sizeof last_error - 1);
+  std::size_t length = std::min(std::strlen(text), sizeof last_error - 1);
+  while (length > 0 && (text[length] & 0xC0) == 0x80) --length;  // no character is cut in two
+  std::memcpy(last_error, text, length);
+  last_error[length] = 0;
   return status;
 }
+
+/// What the caller gave cannot be meant.
+class ArgumentError : public std::invalid_argument {
+ public:
+  using std::invalid_argument::invalid_argument;
+};
 
 /// Runs `action`, and says with a status what it threw.
 template <typename Action>
@@ -50,6 +62,8 @@ sam3i_status guarded(const Action& action) noexcept {
     return fail(SAM3I_PROMPT_ERROR, error.what());
   } catch (const RuntimeUnavailableError& error) {
     return fail(SAM3I_UNAVAILABLE, error.what());
+  } catch (const ArgumentError& error) {
+    return fail(SAM3I_ARGUMENT_ERROR, error.what());
   } catch (const std::bad_alloc&) {
     return fail(SAM3I_OTHER_ERROR, "The memory ran out.");
   } catch (const std::exception& error) {
@@ -64,14 +78,19 @@ sam3i_status refuse(const char* what) { return fail(SAM3I_ARGUMENT_ERROR, what);
 /// A caller's struct, which may be of an older version and shorter; what it lacks keeps its default.
 template <typename Struct>
 Struct complete(const Struct* given, Struct defaults) {
-  if (given) std::memcpy(&defaults, given, given->struct_size < sizeof defaults ? given->struct_size : sizeof defaults);
+  if (!given) return defaults;
+  if (given->struct_size < sizeof given->struct_size) {  // all of it would be left out without a word
+    throw ArgumentError("The struct_size of the options is " + std::to_string(given->struct_size) +
+                        "; begin with sam3i_default_load_options() or sam3i_default_segment_options().");
+  }
+  std::memcpy(&defaults, given, std::min(given->struct_size, sizeof defaults));
   return defaults;
 }
 
 std::vector<Box> boxes_of(const sam3i_box* boxes, std::size_t count) {
+  if (!boxes && count) throw ArgumentError("A prompt's boxes are NULL, but their count is not 0.");
   std::vector<Box> found;
-  for (std::size_t i = 0; boxes && i < count; ++i)
-    found.push_back({boxes[i].x0, boxes[i].y0, boxes[i].x1, boxes[i].y1});
+  for (std::size_t i = 0; i < count; ++i) found.push_back({boxes[i].x0, boxes[i].y0, boxes[i].x1, boxes[i].y1});
   return found;
 }
 
@@ -80,14 +99,35 @@ Prompt prompt_of(const sam3i_prompt& prompt) {
           boxes_of(prompt.boxes, prompt.box_count), boxes_of(prompt.negative_boxes, prompt.negative_box_count)};
 }
 
+/// An enumerator as the number that it is in C, where it may be any.
+template <typename Enum>
+int number_of(const Enum& value) {
+  static_assert(sizeof value == sizeof(int));
+  int number = 0;
+  std::memcpy(&number, &value, sizeof number);
+  return number;
+}
+
 SegmentOptions options_of(const sam3i_segment_options& options) {
-  return {static_cast<MaskFormat>(options.format), static_cast<MaskSize>(options.size)};
+  const int format = number_of(options.format), size = number_of(options.size);
+  if (format < SAM3I_MASK_BYTES || format > SAM3I_MASK_NONE || size < SAM3I_MASK_IMAGE || size > SAM3I_MASK_GRAPH) {
+    throw ArgumentError("The masks' format is " + std::to_string(format) + ", their size " + std::to_string(size) +
+                        "; use the enumerators of sam3i_mask_format and sam3i_mask_size.");
+  }
+  return {static_cast<MaskFormat>(format), static_cast<MaskSize>(size)};
 }
 
 }  // namespace
 
 const char* sam3i_last_error(void) { return last_error; }
 const char* sam3i_version(void) { return version(); }
+
+sam3i_status sam3i_set_warning_handler(sam3i_warning_handler handler, void* data) {
+  return guarded([&] {
+    set_warning_handler(handler ? [handler, data](const std::string& text) { handler(text.c_str(), data); }
+                                : std::function<void(const std::string&)>());
+  });
+}
 
 sam3i_load_options sam3i_default_load_options(void) {
   return {sizeof(sam3i_load_options), nullptr, nullptr, LoadOptions().threshold, -1};
@@ -105,7 +145,7 @@ sam3i_status sam3i_segmenter_load(const char* bundle, const sam3i_load_options* 
     if (given.device) how.device = given.device;
     if (given.runtime) how.runtime = given.runtime;
     how.threshold = given.threshold;
-    if (given.threads >= 0) how.threads = given.threads;
+    if (given.threads != -1) how.threads = given.threads;
     Segmenter segmenter = Segmenter::load(bundle, how);
     std::string device = segmenter.device();
     *out = new sam3i_segmenter{std::move(segmenter), std::move(device)};
@@ -133,8 +173,8 @@ sam3i_status sam3i_segmenter_device(sam3i_segmenter* segmenter, const char** out
 sam3i_status sam3i_segmenter_encode(const sam3i_segmenter* segmenter, const sam3i_image* image, sam3i_frame** out) {
   if (!segmenter || !image || !out) return refuse("sam3i_segmenter_encode: segmenter, image or out is NULL.");
   return guarded([&] {
-    const ImageView view = {image->data, image->width, image->height, static_cast<PixelFormat>(image->format),
-                            image->stride};
+    const ImageView view = {image->data, image->width, image->height,
+                            static_cast<PixelFormat>(number_of(image->format)), image->stride};
     *out = new sam3i_frame{segmenter->segmenter.encode(view)};
   });
 }

@@ -6,6 +6,7 @@
 
 #include "clean.hpp"
 #include "files.hpp"
+#include "messages.hpp"
 #include "postprocess.hpp"
 #include "prompts.hpp"
 #include "resize.hpp"
@@ -17,6 +18,13 @@ namespace {
 
 constexpr std::size_t kTextCacheSize = 1024;
 
+void check_threads(int threads) {
+  if (threads >= 0 && threads <= kMostThreads) return;
+  throw RuntimeUnavailableError("The number of threads is " + std::to_string(threads) +
+                                "; it must be 0 (the runtime's own choice) or more, at most " +
+                                std::to_string(kMostThreads) + ".");
+}
+
 /// How to open a bundle's graphs with its target's runtime, or with another.
 SessionOptions session_options(const Manifest& manifest, const std::string& runtime, const LoadOptions& options) {
   const Target& target = manifest.target;
@@ -24,7 +32,7 @@ SessionOptions session_options(const Manifest& manifest, const std::string& runt
   SessionOptions made;
   made.device = options.device != "auto" ? options.device : is_own ? target.device : default_device(runtime);
   made.precision = is_own ? manifest.precision : is_int8(manifest.precision) ? "int8" : "fp32";
-  made.threads = options.threads.value_or(static_cast<int>(target.threads));
+  made.threads = options.threads ? *options.threads : target.threads;
   made.max_prompts = manifest.limits.max_prompts;
   if (is_own) made.settings = target.settings;
   made.resident = {"fine", "middle", "coarse"};
@@ -44,6 +52,23 @@ Tokenizer read_tokenizer(const Bundle& bundle) {
 
 std::string key_of(const std::pair<std::string, std::string>& pair) { return pair.second + ' ' + pair.first; }
 
+/// Refuses a graph that is not as the manifest says: what it gives is read by the manifest's types and shapes.
+void check_ports(const Ports& ports, const std::vector<TensorSpec>& specs, const std::filesystem::path& graph) {
+  bool fits = ports.size() == specs.size();
+  for (const TensorSpec& spec : specs) {
+    const auto found = ports.find(spec.name);
+    fits = fits && found != ports.end() && name_of(found->second.dtype) == spec.dtype &&
+           std::equal(found->second.shape.begin(), found->second.shape.end(), spec.shape.begin(), spec.shape.end(),
+                      [](std::int64_t side, std::int64_t wanted) {  // where one prompt is all it takes, 1 is free
+                        return side == wanted || (wanted < 0 && side == 1);
+                      });
+  }
+  if (!fits) {
+    throw BundleError(graph.string() +
+                      ": what it takes or gives is not what the manifest says. Export the bundle anew.");
+  }
+}
+
 const float* floats(const Tensors& tensors, const std::string& name, std::int64_t row) {
   const Tensor& tensor = tensors.at(name);
   return tensor.rows(row, 1).as<float>();
@@ -53,6 +78,7 @@ const float* floats(const Tensors& tensors, const std::string& name, std::int64_
 
 Engine::Engine(const std::filesystem::path& path, const LoadOptions& options, const Opener& open)
     : threshold_(check_threshold(options.threshold)), tokens_(kTextCacheSize), texts_(kTextCacheSize) {
+  if (options.threads) check_threads(*options.threads);  // before a large bundle is hashed
   const Bundle bundle = open_bundle(path);
   manifest_ = bundle.manifest;
   tokenizer_ = read_tokenizer(bundle);
@@ -61,7 +87,10 @@ Engine::Engine(const std::filesystem::path& path, const LoadOptions& options, co
   const SessionOptions how = session_options(manifest_, runtime, options);
   precision_ = how.precision;
   for (const auto& [name, graph] : manifest_.graphs) {
-    sessions_[name] = open(runtime, bundle.graph_path(name), how);
+    const auto file = bundle.graph_path(name);
+    const auto& session = sessions_[name] = open(runtime, file, how);
+    check_ports(session->inputs(), graph.inputs, file);
+    check_ports(session->outputs(), graph.outputs, file);
   }
 }
 

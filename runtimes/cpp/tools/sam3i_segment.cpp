@@ -101,7 +101,7 @@ void print_json(const Arguments& arguments, const Instances& found) {
          {"box", found.boxes[i]},
          {"segmentation", {{"size", {found.masks.height, found.masks.width}}, {"counts", found.rle(i)}}}});
   }
-  std::cout << content.dump() << "\n";
+  std::cout << content.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) << "\n";  // a path
 }
 
 void print_text(const Arguments& arguments, const Instances& found) {

@@ -31,6 +31,10 @@ int main(void) {
   expect(segmenter == NULL, "out untouched");
   options.threshold = 2;
   expect(sam3i_segmenter_load("no such folder", &options, &segmenter) == SAM3I_PROMPT_ERROR, "threshold");
+  options = sam3i_default_load_options();
+  options.threads = -7;
+  expect(sam3i_segmenter_load("no such folder", &options, &segmenter) == SAM3I_UNAVAILABLE, "threads");
+  expect(sam3i_set_warning_handler(NULL, NULL) == SAM3I_OK, "warning handler");
   expect(sam3i_segmenter_load(NULL, NULL, &segmenter) == SAM3I_ARGUMENT_ERROR, "NULL bundle");
   expect(sam3i_segmenter_close(NULL) == SAM3I_ARGUMENT_ERROR, "close NULL");
   expect(sam3i_segmenter_set_threshold(NULL, 0) == SAM3I_ARGUMENT_ERROR, "threshold of NULL");

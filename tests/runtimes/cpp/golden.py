@@ -38,7 +38,7 @@ SIDES = [1, 3, 37, 224, 256, 1008]
 
 def main(arguments: Sequence[str]) -> None:
     """Write everything: texts, pictures, words; the answers of every bundle given."""
-    folder = Path(arguments[0])
+    folder = Path(arguments[0]).resolve()  # messages name it, and C++ runs elsewhere
     bundles = [Path(name) for name in arguments[1:]]
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "words.json", words(folder))

@@ -1,9 +1,12 @@
 // The C functions say what the C++ classes say.
 #include <gtest/gtest.h>
 
+#include <cstddef>
+
 #include "golden.hpp"
 #include "sam3i_edge.h"
 #include "sam3i_edge/segmenter.hpp"
+#include "unicode.hpp"
 
 namespace {
 
@@ -95,6 +98,65 @@ TEST_F(CApi, ErrorsAreTold) {
   EXPECT_EQ(results, nullptr);
   EXPECT_EQ(frame, nullptr);
   EXPECT_EQ(other, nullptr);
+}
+
+TEST_F(CApi, WhatCannotBeMeantIsRefused) {
+  sam3i_results* results = nullptr;
+  const sam3i_prompt mug = {"mug", nullptr, nullptr, 0, nullptr, 0};
+  const sam3i_prompt no_boxes = {"mug", nullptr, nullptr, 3, nullptr, 0};
+  EXPECT_EQ(sam3i_frame_segment(frame_, &no_boxes, 1, nullptr, &results), SAM3I_ARGUMENT_ERROR);
+  EXPECT_STREQ(sam3i_last_error(), "A prompt's boxes are NULL, but their count is not 0.");
+  sam3i_segment_options masks = sam3i_default_segment_options();
+  masks.format = static_cast<sam3i_mask_format>(3);
+  EXPECT_EQ(sam3i_frame_segment(frame_, &mug, 1, &masks, &results), SAM3I_ARGUMENT_ERROR);
+  EXPECT_STREQ(sam3i_last_error(),
+               "The masks' format is 3, their size 0; use the enumerators of sam3i_mask_format and sam3i_mask_size.");
+  masks = {};
+  EXPECT_EQ(sam3i_frame_segment(frame_, &mug, 1, &masks, &results), SAM3I_ARGUMENT_ERROR);
+  EXPECT_STREQ(sam3i_last_error(),
+               "The struct_size of the options is 0; begin with sam3i_default_load_options() or "
+               "sam3i_default_segment_options().");
+  EXPECT_EQ(results, nullptr);
+  sam3i_image image = image_;
+  image.format = static_cast<sam3i_format>(7);
+  sam3i_frame* frame = nullptr;
+  EXPECT_EQ(sam3i_segmenter_encode(segmenter_, &image, &frame), SAM3I_IMAGE_ERROR);
+  sam3i_segmenter* other = nullptr;
+  sam3i_load_options options = options_;
+  options.threads = -2;
+  EXPECT_EQ(sam3i_segmenter_load(path_.c_str(), &options, &other), SAM3I_UNAVAILABLE);
+  options = {};
+  EXPECT_EQ(sam3i_segmenter_load(path_.c_str(), &options, &other), SAM3I_ARGUMENT_ERROR);
+  EXPECT_EQ(other, nullptr);
+}
+
+TEST(Messages, AreCutBetweenCharacters) {
+  std::string path;
+  for (int i = 0; i < 3000; ++i) path += "\u00e9";
+  sam3i_segmenter* none = nullptr;
+  for (const std::string before : {"", "/"}) {  // one of them ends on the first byte of a character
+    ASSERT_EQ(sam3i_segmenter_load((before + path).c_str(), nullptr, &none), SAM3I_BUNDLE_ERROR);
+    const std::string message = sam3i_last_error();
+    EXPECT_GE(message.size(), 2046u);
+    EXPECT_LE(message.size(), 2047u);
+    EXPECT_TRUE(sam3i_edge::detail::from_utf8(message).has_value());
+  }
+}
+
+TEST_F(CApi, WarningsGoWhereTheyAreSent) {
+  std::string told;
+  const auto keep = [](const char* text, void* data) { *static_cast<std::string*>(data) = text; };
+  ASSERT_EQ(sam3i_set_warning_handler(keep, &told), SAM3I_OK);
+  std::string text;
+  for (int i = 0; i < 40; ++i) text += "mug ";
+  const sam3i_prompt prompt = {text.c_str(), nullptr, nullptr, 0, nullptr, 0};
+  sam3i_results* results = nullptr;
+  const sam3i_segment_options none = {sizeof none, SAM3I_MASK_NONE, SAM3I_MASK_IMAGE};
+  ASSERT_EQ(sam3i_segmenter_set_threshold(segmenter_, 1), SAM3I_OK);
+  EXPECT_EQ(sam3i_frame_segment(frame_, &prompt, 1, &none, &results), SAM3I_OK);
+  ASSERT_EQ(sam3i_set_warning_handler(nullptr, nullptr), SAM3I_OK);
+  EXPECT_EQ(told, "The text has 42 tokens; the model reads the first 32.");
+  sam3i_results_free(results);
 }
 
 TEST_F(CApi, AnOlderCallersStructIsShorter) {
