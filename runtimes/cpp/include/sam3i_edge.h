@@ -115,9 +115,10 @@ SAM3I_API const char *sam3i_version(void);
 typedef void (*sam3i_warning_handler)(const char *text, void *data);
 SAM3I_API sam3i_status sam3i_set_warning_handler(sam3i_warning_handler handler, void *data);
 
-/* The defaults, to be changed before they are passed: NULL passes them as they are. */
-SAM3I_API sam3i_load_options sam3i_default_load_options(void);
-SAM3I_API sam3i_segment_options sam3i_default_segment_options(void);
+/* Fill in the defaults, to be changed before they are passed; where options are NULL, the defaults stand. `struct_size`
+ * is the caller's sizeof: a library whose struct is longer writes no more than that. */
+SAM3I_API sam3i_status sam3i_default_load_options(sam3i_load_options *out, size_t struct_size);
+SAM3I_API sam3i_status sam3i_default_segment_options(sam3i_segment_options *out, size_t struct_size);
 
 /* Check a bundle and open its graphs. */
 SAM3I_API sam3i_status sam3i_segmenter_load(const char *bundle, const sam3i_load_options *options,

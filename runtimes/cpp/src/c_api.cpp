@@ -75,6 +75,9 @@ sam3i_status guarded(const Action& action) noexcept {
 
 sam3i_status refuse(const char* what) { return fail(SAM3I_ARGUMENT_ERROR, what); }
 
+const sam3i_load_options kLoadDefaults = {sizeof kLoadDefaults, nullptr, nullptr, LoadOptions().threshold, -1};
+const sam3i_segment_options kSegmentDefaults = {sizeof kSegmentDefaults, SAM3I_MASK_BYTES, SAM3I_MASK_IMAGE};
+
 /// A caller's struct, which may be of an older version and shorter; what it lacks keeps its default.
 template <typename Struct>
 Struct complete(const Struct* given, Struct defaults) {
@@ -85,6 +88,16 @@ Struct complete(const Struct* given, Struct defaults) {
   }
   std::memcpy(&defaults, given, std::min(given->struct_size, sizeof defaults));
   return defaults;
+}
+
+/// The defaults into a caller's struct, which may be of another version: no byte behind its end is touched.
+template <typename Struct>
+sam3i_status fill(Struct defaults, Struct* out, std::size_t struct_size) {
+  if (!out || struct_size < sizeof struct_size) return refuse("The options are NULL, or their struct_size is none.");
+  defaults.struct_size = struct_size;
+  std::memset(out, 0, struct_size);
+  std::memcpy(out, &defaults, std::min(struct_size, sizeof defaults));
+  return SAM3I_OK;
 }
 
 std::vector<Box> boxes_of(const sam3i_box* boxes, std::size_t count) {
@@ -129,18 +142,18 @@ sam3i_status sam3i_set_warning_handler(sam3i_warning_handler handler, void* data
   });
 }
 
-sam3i_load_options sam3i_default_load_options(void) {
-  return {sizeof(sam3i_load_options), nullptr, nullptr, LoadOptions().threshold, -1};
+sam3i_status sam3i_default_load_options(sam3i_load_options* out, size_t struct_size) {
+  return fill(kLoadDefaults, out, struct_size);
 }
 
-sam3i_segment_options sam3i_default_segment_options(void) {
-  return {sizeof(sam3i_segment_options), SAM3I_MASK_BYTES, SAM3I_MASK_IMAGE};
+sam3i_status sam3i_default_segment_options(sam3i_segment_options* out, size_t struct_size) {
+  return fill(kSegmentDefaults, out, struct_size);
 }
 
 sam3i_status sam3i_segmenter_load(const char* bundle, const sam3i_load_options* options, sam3i_segmenter** out) {
   if (!bundle || !out) return refuse("sam3i_segmenter_load: bundle or out is NULL.");
   return guarded([&] {
-    const sam3i_load_options given = complete(options, sam3i_default_load_options());
+    const sam3i_load_options given = complete(options, kLoadDefaults);
     LoadOptions how;
     if (given.device) how.device = given.device;
     if (given.runtime) how.runtime = given.runtime;
@@ -166,8 +179,10 @@ sam3i_status sam3i_segmenter_set_threshold(sam3i_segmenter* segmenter, double th
 
 sam3i_status sam3i_segmenter_device(sam3i_segmenter* segmenter, const char** out) {
   if (!segmenter || !out) return refuse("sam3i_segmenter_device: segmenter or out is NULL.");
-  *out = segmenter->device.c_str();
-  return SAM3I_OK;
+  return guarded([&] {
+    segmenter->segmenter.device();  // throws once it is closed
+    *out = segmenter->device.c_str();
+  });
 }
 
 sam3i_status sam3i_segmenter_encode(const sam3i_segmenter* segmenter, const sam3i_image* image, sam3i_frame** out) {
@@ -187,7 +202,7 @@ sam3i_status sam3i_frame_segment(const sam3i_frame* frame, const sam3i_prompt* p
   return guarded([&] {
     std::vector<Prompt> asked;
     for (std::size_t i = 0; i < count; ++i) asked.push_back(prompt_of(prompts[i]));
-    const auto how = options_of(complete(options, sam3i_default_segment_options()));
+    const auto how = options_of(complete(options, kSegmentDefaults));
     *out = new sam3i_results{frame->frame.segment(asked, how)};
   });
 }

@@ -22,7 +22,7 @@ class CApi : public golden::Golden {
     const auto where = golden::folder() / golden::bundles().front().first;
     picture_ = golden::read_array(where, golden::read_json(where / "answers.json").at(0).at("image"));
     image_ = {picture_.bytes.data(), picture_.shape[1], picture_.shape[0], SAM3I_RGB, 0};
-    options_ = sam3i_default_load_options();
+    ASSERT_EQ(sam3i_default_load_options(&options_, sizeof options_), SAM3I_OK);
     runtime_ = sam3i_edge::runtimes().front();
     options_.runtime = runtime_.c_str();
     options_.threshold = 0;
@@ -106,7 +106,8 @@ TEST_F(CApi, WhatCannotBeMeantIsRefused) {
   const sam3i_prompt no_boxes = {"mug", nullptr, nullptr, 3, nullptr, 0};
   EXPECT_EQ(sam3i_frame_segment(frame_, &no_boxes, 1, nullptr, &results), SAM3I_ARGUMENT_ERROR);
   EXPECT_STREQ(sam3i_last_error(), "A prompt's boxes are NULL, but their count is not 0.");
-  sam3i_segment_options masks = sam3i_default_segment_options();
+  sam3i_segment_options masks{};
+  ASSERT_EQ(sam3i_default_segment_options(&masks, sizeof masks), SAM3I_OK);
   masks.format = static_cast<sam3i_mask_format>(3);
   EXPECT_EQ(sam3i_frame_segment(frame_, &mug, 1, &masks, &results), SAM3I_ARGUMENT_ERROR);
   EXPECT_STREQ(sam3i_last_error(),
@@ -128,6 +129,26 @@ TEST_F(CApi, WhatCannotBeMeantIsRefused) {
   options = {};
   EXPECT_EQ(sam3i_segmenter_load(path_.c_str(), &options, &other), SAM3I_ARGUMENT_ERROR);
   EXPECT_EQ(other, nullptr);
+}
+
+TEST(Defaults, AreWrittenIntoAStructOfAnyVersion) {
+  struct Longer {
+    sam3i_load_options options;
+    std::uint64_t later;
+  } longer = {{}, 7};
+  ASSERT_EQ(sam3i_default_load_options(&longer.options, sizeof longer), SAM3I_OK);
+  EXPECT_EQ(longer.options.struct_size, sizeof longer);
+  EXPECT_EQ(longer.options.threshold, 0.5);
+  EXPECT_EQ(longer.options.threads, -1);
+  EXPECT_EQ(longer.later, 0u);
+  sam3i_load_options shorter{};
+  shorter.threads = 7;
+  ASSERT_EQ(sam3i_default_load_options(&shorter, offsetof(sam3i_load_options, threads)), SAM3I_OK);
+  EXPECT_EQ(shorter.struct_size, offsetof(sam3i_load_options, threads));
+  EXPECT_EQ(shorter.threshold, 0.5);
+  EXPECT_EQ(shorter.threads, 7);
+  EXPECT_EQ(sam3i_default_load_options(&shorter, 0), SAM3I_ARGUMENT_ERROR);
+  EXPECT_EQ(sam3i_default_segment_options(nullptr, 8), SAM3I_ARGUMENT_ERROR);
 }
 
 TEST(Messages, AreCutBetweenCharacters) {
@@ -160,7 +181,8 @@ TEST_F(CApi, WarningsGoWhereTheyAreSent) {
 }
 
 TEST_F(CApi, AnOlderCallersStructIsShorter) {
-  sam3i_segment_options options = sam3i_default_segment_options();
+  sam3i_segment_options options{};
+  ASSERT_EQ(sam3i_default_segment_options(&options, sizeof options), SAM3I_OK);
   options.format = SAM3I_MASK_BITS;
   options.size = SAM3I_MASK_GRAPH;
   options.struct_size = offsetof(sam3i_segment_options, size);  // knows no `size`: its default stands
