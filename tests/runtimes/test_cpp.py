@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 
@@ -11,7 +12,10 @@ import pytest
 from PIL import Image
 
 from sam3i_edge import Segmenter, read_image
+from sam3i_edge.export import Int8Options, export
+from tests.conftest import PARITY
 from tests.runtimes.conftest import ROOT, run, section
+from tests.test_verify import perturb, rehash
 
 pytestmark = pytest.mark.slow
 
@@ -65,6 +69,78 @@ def test_every_ctest(checkout, built):
     ran = int(re.findall(r"out of (\d+)", told)[-1])
     assert ran >= 40
     assert "***Skipped" not in told
+
+
+def verdicts(checkout, built, bundle) -> tuple[dict, dict]:
+    """The tool's and Python's, as JSON; the exit status is that of the verdict."""
+    found = []
+    python = [sys.executable, "-m", "sam3i_edge", "verify", bundle, "--json", checkout / "verdict.json"]
+    for command in ([built / "runtimes/cpp/sam3i-segment", "--verify", bundle, "--json"], python):
+        done = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False)
+        text = done.stdout if not found else (checkout / "verdict.json").read_text(encoding="utf-8")
+        found.append(json.loads(text))
+        assert done.returncode == (0 if found[-1]["passed"] else 1), done.stderr
+    return found[0], found[1]
+
+
+def assert_same_verdict(ours: dict, theirs: dict) -> None:
+    assert ours.keys() == theirs.keys()
+    assert [ours[key] for key in ("device", "precision", "passed")] == [
+        theirs[key] for key in ("device", "precision", "passed")
+    ]
+    for mine, other in zip(ours["checks"], theirs["checks"], strict=True):
+        assert (mine["name"], mine["passed"]) == (other["name"], other["passed"])
+        assert mine["difference"]["sqnr_db"] == pytest.approx(other["difference"]["sqnr_db"], abs=1.0)
+    for mine, other in zip(ours["answers"], theirs["answers"], strict=True):
+        assert [mine[key] for key in ("prompt", "route", "passed")] == [
+            other[key] for key in ("prompt", "route", "passed")
+        ]
+        assert mine["mask_iou"] == pytest.approx(other["mask_iou"], abs=1e-3)
+        assert mine["score_change"] == pytest.approx(other["score_change"], abs=1e-5)
+
+
+@pytest.mark.parametrize("name", ["bundle", "small"])
+def test_the_tool_verifies_as_python_does(checkout, built, name):
+    ours, theirs = verdicts(checkout, built, checkout / name)
+    assert ours["passed"]
+    assert_same_verdict(ours, theirs)
+
+
+@pytest.mark.parametrize("graph", ["vision", "text", "grounding"])
+def test_the_tool_finds_a_layer_that_is_off_by_one_percent(checkout, built, tmp_path, graph):
+    copy = shutil.copytree(checkout / "small", tmp_path / "copy")
+    perturb(copy, graph, 0.5)
+    ours, theirs = verdicts(checkout, built, copy)
+    assert not ours["passed"]
+    assert ours["problem"].startswith(f"first at {graph}/")
+    assert_same_verdict(ours, theirs)
+
+
+def test_golden_cases_that_cannot_be_read(checkout, built, tmp_path):
+    copy = shutil.copytree(checkout / "small", tmp_path / "copy")
+    file = copy / "golden/tensors.npz"
+    file.write_bytes(file.read_bytes()[:-100])
+    rehash(copy)
+    tool = built / "runtimes/cpp/sam3i-segment"
+    done = subprocess.run([tool, "--verify", copy], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert f"error: The golden cases of {copy} cannot be read: " in done.stderr
+
+
+def test_int8_and_bf16_bundles_answer_as_in_python(checkout, built):
+    """Each on its own runtime, whose kernels are the same on both sides."""
+    model = (PARITY / "checkpoint.pt", PARITY / "config.json")
+    export(*model, checkout / "int8", target="intel-cpu", precision="int8", int8=Int8Options(scored_images=0))
+    export(*model, checkout / "bf16", target="intel-cpu", precision="bf16")
+    answers = checkout / "golden_low"
+    run([sys.executable, "-m", "tests.runtimes.cpp.golden", answers, checkout / "int8", checkout / "bf16"], ROOT)
+    run(["cmake", "-B", built, "-S", checkout, "-DSAM3I_EDGE_TESTS=ON"], checkout)
+    run(["cmake", "--build", built, "--target", "sam3i_edge_tests"], checkout)
+    chosen = "--gtest_filter=Segmenters.SameInstancesAsInPython:Verify.PassesOnTheBundlesOfThisTest"
+    told = run([built / "runtimes/cpp/tests/sam3i_edge_tests", chosen], checkout, SAM3I_EDGE_GOLDEN=str(answers))
+    assert "[  PASSED  ] 2 tests." in told
+    for name in ("int8", "bf16"):
+        assert_same_verdict(*verdicts(checkout, built, checkout / name))
 
 
 def test_the_benchmark_runs(checkout, built):

@@ -32,6 +32,7 @@ struct Manifest {
   Limits limits;
   std::map<std::string, GraphSpec> graphs;
   std::map<std::string, FileRecord> files;
+  std::map<std::string, double> sqnr_at_export;  ///< of every output of every stage, against the float model
 };
 
 /// Of the runtime; more are a mistake.

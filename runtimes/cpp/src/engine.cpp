@@ -154,14 +154,14 @@ std::string Engine::route_of(const Prompt& prompt) {
   return prompt.route == kAuto ? classifier_.route(*ids) : prompt.route;
 }
 
-std::vector<std::string> Engine::routes_of(const std::vector<Prompt>& prompts) {
-  std::vector<std::string> routes;
-  for (const Prompt& prompt : prompts) routes.push_back(route_of(prompt));
-  return routes;
+std::vector<Engine::Pair> Engine::pairs_of(const std::vector<Prompt>& prompts) {
+  std::vector<Pair> pairs;
+  for (const Prompt& prompt : prompts) pairs.emplace_back(prompt.text, route_of(prompt));
+  return pairs;
 }
 
 void Engine::check(const std::vector<Prompt>& prompts, int width, int height) {
-  routes_of(prompts);
+  pairs_of(prompts);
   pack_boxes(prompts, width, height, manifest_.limits.max_boxes);
 }
 
@@ -210,18 +210,14 @@ void Engine::encode_new_texts(const std::vector<Pair>& pairs) {
   }
 }
 
-std::vector<Instances> Engine::segment(const Features& features, const std::vector<Prompt>& prompts,
-                                       const SegmentOptions& options) {
-  std::vector<Instances> found;
-  if (prompts.empty()) return found;
+void Engine::ground(const Features& features, const std::vector<Prompt>& prompts, const std::vector<Pair>& pairs,
+                    const Take& take) {
   const auto grounding = session("grounding");
-  const std::vector<std::string> routes = routes_of(prompts);
   const PackedBoxes boxes = pack_boxes(prompts, features.width, features.height, manifest_.limits.max_boxes);
-  std::vector<Pair> pairs;
-  for (std::size_t i = 0; i < prompts.size(); ++i) pairs.emplace_back(prompts[i].text, routes[i]);
   const auto [text, padding] = encode_texts(pairs);
+  std::vector<std::string> routes;
+  for (const Pair& pair : pairs) routes.push_back(pair.second);
   const Tensor route_gates = gates(routes);
-  const double threshold = threshold_;
   const auto count = static_cast<std::int64_t>(prompts.size());
   for (std::int64_t start = 0; start < count; start += manifest_.limits.max_prompts) {
     const std::int64_t rows = std::min(manifest_.limits.max_prompts, count - start);
@@ -231,7 +227,17 @@ std::vector<Instances> Engine::segment(const Features& features, const std::vect
     inputs["gates"] = route_gates.rows(start, rows);
     inputs["box_prompts"] = boxes.boxes.rows(start, rows);
     inputs["box_labels"] = boxes.labels.rows(start, rows);
-    const Tensors outputs = grounding->run(inputs);
+    take(start, rows, grounding->run(inputs));
+  }
+}
+
+std::vector<Instances> Engine::segment(const Features& features, const std::vector<Prompt>& prompts,
+                                       const SegmentOptions& options) {
+  std::vector<Instances> found;
+  if (prompts.empty()) return found;
+  const double threshold = threshold_;
+  const std::vector<Pair> pairs = pairs_of(prompts);
+  ground(features, prompts, pairs, [&](std::int64_t start, std::int64_t rows, const Tensors& outputs) {
     for (std::int64_t i = 0; i < rows; ++i) {
       const Outputs one = {floats(outputs, "logits", i),
                            floats(outputs, "presence", i),
@@ -239,10 +245,10 @@ std::vector<Instances> Engine::segment(const Features& features, const std::vect
                            floats(outputs, "masks", i),
                            static_cast<int>(manifest_.limits.max_instances),
                            static_cast<int>(4 * manifest_.model.grid_size())};
-      const std::string& route = routes[static_cast<std::size_t>(start + i)];
+      const std::string& route = pairs[static_cast<std::size_t>(start + i)].second;
       found.push_back(postprocess(one, features.width, features.height, threshold, route, options, masks_));
     }
-  }
+  });
   warn_if_full(found);
   return found;
 }

@@ -78,7 +78,8 @@ class SAM3I_EDGE_API Segmenter {
   /// Check a bundle, the folder that `sam3i-edge export` wrote, and open its graphs.
   ///
   /// Throws BundleError (damaged, incomplete, or newer than this library), RuntimeUnavailableError (the runtime is
-  /// not in this build, the device is not here, or so many threads are none to ask for), PromptError (the threshold is out of range).
+  /// not in this build, the device is not here, or so many threads are none to ask for), PromptError (the threshold is
+  /// out of range).
   static Segmenter load(const std::filesystem::path& bundle, const LoadOptions& options = {});
 
   Segmenter(Segmenter&&) noexcept;
