@@ -54,12 +54,12 @@ def section() -> list[str]:
     return [line.split("  #")[0].strip() for line in lines if not line.startswith("sudo")]
 
 
-def run(command: str | list[str | Path], where: Path, **environment: str) -> str:
+def run(command: str | list[str | Path], where: Path, *, stdin: str | None = None, **environment: str) -> str:
     """Run a command, and show all of it if it fails."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # `python` is the one that runs this
     jobs = {"CMAKE_BUILD_PARALLEL_LEVEL": str(os.cpu_count())}  # unless the caller has set it
     options = {"cwd": where, "env": jobs | os.environ | {"PATH": path} | environment, "shell": isinstance(command, str)}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, **options)  # type: ignore[call-overload]
+    done = subprocess.run(command, capture_output=True, text=True, input=stdin, check=False, **options)  # type: ignore[call-overload]
     assert done.returncode == 0, f"{command}\n{done.stdout[-6000:]}\n{done.stderr[-6000:]}"
     return str(done.stdout + done.stderr)
 

@@ -152,32 +152,6 @@ def test_the_benchmark_runs(checkout, built):
     assert 0 < told["cpp_outside_ms"] < told["cpp_frame_ms"]
 
 
-def test_installed_it_is_found_by_cmake_and_pkg_config(checkout, built):
-    prefix = checkout / "prefix"
-    run(["cmake", "--install", built, "--prefix", prefix, "--strip"], checkout)
-    library = next(prefix.glob("lib*/**/libsam3i_edge.so"))
-    assert library.resolve().stat().st_size < 2_000_000
-    user = checkout / "user"
-    user.mkdir()
-    (user / "main.cpp").write_text(
-        "#include <sam3i_edge/segmenter.hpp>\n#include <cstdio>\n"
-        'int main() { try { sam3i_edge::Segmenter::load("none"); }\n'
-        "catch (const sam3i_edge::BundleError& error) { std::puts(error.what()); } }\n"
-    )
-    (user / "CMakeLists.txt").write_text(
-        "cmake_minimum_required(VERSION 3.22)\nproject(user CXX)\nfind_package(sam3i_edge CONFIG REQUIRED)\n"
-        "add_executable(user main.cpp)\ntarget_link_libraries(user PRIVATE sam3i_edge::runtime)\n"
-    )
-    run(["cmake", "-S", user, "-B", user / "build", f"-DCMAKE_PREFIX_PATH={prefix}"], user)
-    run(["cmake", "--build", user / "build"], user)
-    assert "none does not exist" in run([user / "build/user"], user)
-    flags = run(
-        ["pkg-config", "--cflags", "--libs", "sam3i_edge"], user, PKG_CONFIG_PATH=str(library.parent / "pkgconfig")
-    ).split()
-    run(["c++", "-std=c++17", "main.cpp", "-o", "plain", *flags, f"-Wl,-rpath,{library.parent}"], user)
-    assert "none does not exist" in run([user / "plain"], user)
-
-
 def test_without_any_runtime_it_says_so(checkout):
     off = ["-DSAM3I_EDGE_OPENVINO=OFF", "-DSAM3I_EDGE_ONNXRUNTIME=OFF"]
     told = run(["cmake", "-S", checkout, "-B", checkout / "none", *off], checkout)
