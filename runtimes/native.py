@@ -111,6 +111,11 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "sam3i_segmenter_free": (None, [_HANDLE]),
     "sam3i_segmenter_set_threshold": (ctypes.c_int, [_HANDLE, ctypes.c_double]),
     "sam3i_segmenter_device": (ctypes.c_int, [_HANDLE, ctypes.POINTER(ctypes.c_char_p)]),
+    "sam3i_verify": (
+        ctypes.c_int,
+        [ctypes.c_char_p, ctypes.POINTER(_LoadOptions), ctypes.POINTER(ctypes.c_int), _OUT],
+    ),
+    "sam3i_string_free": (None, [ctypes.c_void_p]),
     "sam3i_segmenter_encode": (ctypes.c_int, [_HANDLE, ctypes.POINTER(_Image), _OUT]),
     "sam3i_frame_segment": (ctypes.c_int, [_HANDLE, ctypes.POINTER(_Prompt), _SIZE, ctypes.c_void_p, _OUT]),
     "sam3i_frame_free": (None, [_HANDLE]),
@@ -162,10 +167,14 @@ def _open(name: str) -> _Library:
 
 
 def load(bundle: str | Path, runtime: str, device: str, threshold: float, verify: bool) -> Segmenter:
-    """What ``Segmenter.load`` does for ``runtime="native"``. Raises as that does."""
+    """What ``Segmenter.load`` does for ``runtime="native"``. Raises as that does.
+
+    With ``verify`` the library replays the golden cases every time: it keeps no verdict.
+    """
+    segmenter = NativeSegmenter(bundle, runtime, device, threshold)
     if verify:
-        raise RuntimeUnavailableError(INSIDE)
-    return NativeSegmenter(bundle, runtime, device, threshold)
+        segmenter.verify(bundle)
+    return segmenter
 
 
 class NativeSegmenter(Segmenter):
@@ -186,16 +195,29 @@ class NativeSegmenter(Segmenter):
         """
         self._library = _open(os.environ.get(LIBRARY_VARIABLE) or LIBRARY)
         inner = runtime.partition(":")[2]
-        options = _LoadOptions(
+        self._options = _LoadOptions(
             ctypes.sizeof(_LoadOptions), device.encode(), inner.encode() or None, threshold, THREADS_OF_TARGET
         )
-        self._handle = self._library.make("sam3i_segmenter_load", os.fsencode(bundle), ctypes.byref(options))
+        self._handle = self._library.make("sam3i_segmenter_load", os.fsencode(bundle), ctypes.byref(self._options))
         weakref.finalize(self, self._library.free, "sam3i_segmenter_free", self._handle)
         path = Path(bundle)  # the library has checked its files
         manifest = read_manifest(path)
         precision = session_options(manifest, inner or manifest.target.runtime, device).precision
         tokenizer, classifier = Tokenizer.from_file(path / TOKENIZER_FILE), RouteClassifier.load(path / ROUTE_FILE)
         super().__init__(manifest, tokenizer, {}, threshold, classifier, precision)
+
+    def verify(self, bundle: str | Path) -> None:
+        """Replay the golden cases of the bundle that was loaded. Raises BundleError if its answers here are wrong."""
+        passed, problem = ctypes.c_int(), ctypes.c_void_p()
+        arguments = (ctypes.byref(self._options), ctypes.byref(passed), ctypes.byref(problem))
+        self._library.call("sam3i_verify", os.fsencode(bundle), *arguments)
+        text = ctypes.string_at(problem).decode(errors="backslashreplace")
+        self._library.free("sam3i_string_free", problem)
+        if not passed:
+            raise BundleError(
+                f"{bundle} on {self.device}, {self.precision}: {text}. Do not use it here; "
+                f"sam3i-segment --verify {bundle} shows every output."
+            )
 
     def close(self) -> None:
         """As ``Segmenter.close``."""

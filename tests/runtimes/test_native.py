@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from sam3i_edge.errors import BundleError, ImageError, PromptError, RuntimeUnava
 from sam3i_edge.runtimes import native
 from tests.conftest import CASES, iou
 from tests.runtimes.cpp.golden import pictures
+from tests.test_verify import perturb
 
 IMAGE = CASES[0].image
 
@@ -121,8 +123,6 @@ def test_errors_are_the_python_sides(segmenter, library, work, tmp_path):
     with pytest.raises(PromptError, match="The threshold is 2"):
         Segmenter.load(work / "small", runtime="native", threshold=2)
     with pytest.raises(RuntimeUnavailableError, match="keeps what single graphs give"):
-        Segmenter.load(work / "small", runtime="native", verify=True)
-    with pytest.raises(RuntimeUnavailableError, match="keeps what single graphs give"):
         _ = segmenter.encode(IMAGE).features
     with pytest.raises(RuntimeUnavailableError, match="keeps what single graphs give"):
         segmenter.encode_texts([("mug", "concept")])
@@ -131,6 +131,16 @@ def test_errors_are_the_python_sides(segmenter, library, work, tmp_path):
     for ask in (lambda: segmenter.encode(IMAGE), lambda: frame.segment("mug"), lambda: segmenter.device):
         with pytest.raises(RuntimeUnavailableError, match="This Segmenter is closed"):
             ask()
+
+
+@pytest.mark.slow
+def test_verify_on_loading(library, chosen, work, tmp_path):
+    Segmenter.load(work / "small", runtime="native", verify=True).close()
+    copy = shutil.copytree(work / "small", tmp_path / "copy")
+    perturb(copy, "text", 0.5)
+    Segmenter.load(copy, runtime="native").close()
+    with pytest.raises(BundleError, match=r"first at text/text.*Do not use it here; sam3i-segment --verify"):
+        Segmenter.load(copy, runtime="native", verify=True)
 
 
 @pytest.mark.slow

@@ -133,6 +133,10 @@ SAM3I_API sam3i_status sam3i_segmenter_set_threshold(sam3i_segmenter *segmenter,
 /* What really runs the graphs, in the runtime's words: valid as long as the segmenter. */
 SAM3I_API sam3i_status sam3i_segmenter_device(sam3i_segmenter *segmenter, const char **out);
 
+/* Replay a bundle's golden cases on this device, with the float model's answers: 1 to `passed` if all are within their
+ * tolerance, else 0 and what is off to `problem`, to be freed with sam3i_string_free. Either may be NULL. */
+SAM3I_API sam3i_status sam3i_verify(const char *bundle, const sam3i_load_options *options, int *passed, char **problem);
+
 /* Run the vision graph on an image. The frame stays valid when the segmenter is freed. */
 SAM3I_API sam3i_status sam3i_segmenter_encode(const sam3i_segmenter *segmenter, const sam3i_image *image,
                                               sam3i_frame **out);

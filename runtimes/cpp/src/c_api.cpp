@@ -13,6 +13,7 @@
 
 #include "sam3i_edge.h"
 #include "sam3i_edge/segmenter.hpp"
+#include "sam3i_edge/verify.hpp"
 
 struct sam3i_segmenter {
   sam3i_edge::Segmenter segmenter;
@@ -121,6 +122,23 @@ int number_of(const Enum& value) {
   return number;
 }
 
+LoadOptions options_of(const sam3i_load_options& given) {
+  LoadOptions options;
+  if (given.device) options.device = given.device;
+  if (given.runtime) options.runtime = given.runtime;
+  options.threshold = given.threshold;
+  if (given.threads != -1) options.threads = given.threads;
+  return options;
+}
+
+/// To be freed with sam3i_string_free.
+char* copied(const std::string& text) {
+  auto* copy = static_cast<char*>(std::malloc(text.size() + 1));
+  if (!copy) throw std::bad_alloc();
+  std::memcpy(copy, text.c_str(), text.size() + 1);
+  return copy;
+}
+
 SegmentOptions options_of(const sam3i_segment_options& options) {
   const int format = number_of(options.format), size = number_of(options.size);
   if (format < SAM3I_MASK_BYTES || format > SAM3I_MASK_NONE || size < SAM3I_MASK_IMAGE || size > SAM3I_MASK_GRAPH) {
@@ -153,13 +171,7 @@ sam3i_status sam3i_default_segment_options(sam3i_segment_options* out, size_t st
 sam3i_status sam3i_segmenter_load(const char* bundle, const sam3i_load_options* options, sam3i_segmenter** out) {
   if (!bundle || !out) return refuse("sam3i_segmenter_load: bundle or out is NULL.");
   return guarded([&] {
-    const sam3i_load_options given = complete(options, kLoadDefaults);
-    LoadOptions how;
-    if (given.device) how.device = given.device;
-    if (given.runtime) how.runtime = given.runtime;
-    how.threshold = given.threshold;
-    if (given.threads != -1) how.threads = given.threads;
-    Segmenter segmenter = Segmenter::load(bundle, how);
+    Segmenter segmenter = Segmenter::load(bundle, options_of(complete(options, kLoadDefaults)));
     std::string device = segmenter.device();
     *out = new sam3i_segmenter{std::move(segmenter), std::move(device)};
   });
@@ -182,6 +194,15 @@ sam3i_status sam3i_segmenter_device(sam3i_segmenter* segmenter, const char** out
   return guarded([&] {
     segmenter->segmenter.device();  // throws once it is closed
     *out = segmenter->device.c_str();
+  });
+}
+
+sam3i_status sam3i_verify(const char* bundle, const sam3i_load_options* options, int* passed, char** problem) {
+  if (!bundle) return refuse("sam3i_verify: bundle is NULL.");
+  return guarded([&] {
+    const std::string text = verify(bundle, options_of(complete(options, kLoadDefaults))).problem();
+    if (problem) *problem = copied(text);
+    if (passed) *passed = text.empty();
   });
 }
 
@@ -226,13 +247,7 @@ sam3i_status sam3i_results_rle(const sam3i_results* results, size_t prompt, size
   if (!results || !out || prompt >= results->instances.size() || instance >= results->instances[prompt].size()) {
     return refuse("sam3i_results_rle: results or out is NULL, or there is no such prompt or instance.");
   }
-  return guarded([&] {
-    const std::string text = results->instances[prompt].rle(instance);
-    auto* copy = static_cast<char*>(std::malloc(text.size() + 1));
-    if (!copy) throw std::bad_alloc();
-    std::memcpy(copy, text.c_str(), text.size() + 1);
-    *out = copy;
-  });
+  return guarded([&] { *out = copied(results->instances[prompt].rle(instance)); });
 }
 
 void sam3i_string_free(char* text) { std::free(text); }

@@ -42,6 +42,7 @@ int main(void) {
   expect(sam3i_segmenter_set_threshold(NULL, 0) == SAM3I_ARGUMENT_ERROR, "threshold of NULL");
   expect(sam3i_segmenter_device(NULL, &device) == SAM3I_ARGUMENT_ERROR, "device of NULL");
   expect(sam3i_segmenter_encode(NULL, NULL, &frame) == SAM3I_ARGUMENT_ERROR, "encode NULL");
+  expect(sam3i_verify("no such folder", NULL, NULL, NULL) == SAM3I_BUNDLE_ERROR, "verify no bundle");
   expect(sam3i_frame_segment(NULL, NULL, 0, NULL, &results) == SAM3I_ARGUMENT_ERROR, "segment NULL");
   expect(sam3i_results_count(NULL) == 0, "count of NULL");
   expect(sam3i_results_get(NULL, 0, &instances) == SAM3I_ARGUMENT_ERROR, "get NULL");

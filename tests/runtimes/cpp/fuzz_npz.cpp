@@ -19,7 +19,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 std::vector<std::string> fuzz_seeds() {
   std::vector<std::string> seeds = {"PK\5\6"};
   if (golden::folder().empty()) return seeds;
-  for (const auto& archive : golden::read_json(golden::folder() / "words.json").at("archives")) {
+  const auto words = golden::read_json(golden::folder() / "words.json");
+  for (const auto& archive : words.at("archives")) {
     seeds.push_back(sam3i_edge::detail::read_file(golden::folder() / archive.at("file").get<std::string>()));
   }
   return seeds;

@@ -1,4 +1,5 @@
-// Giving memory back needs none: a deleter that threw would end the process. A program of its own, for its operator new.
+// Giving memory back needs none: a deleter that threw would end the process. A program of its own, for its operator
+// new.
 #include <cstdio>
 #include <cstdlib>
 #include <new>

@@ -1,8 +1,10 @@
 // The C functions say what the C++ classes say.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstddef>
 
+#include "bundle.hpp"
 #include "golden.hpp"
 #include "sam3i_edge.h"
 #include "sam3i_edge/segmenter.hpp"
@@ -129,6 +131,21 @@ TEST_F(CApi, WhatCannotBeMeantIsRefused) {
   options = {};
   EXPECT_EQ(sam3i_segmenter_load(path_.c_str(), &options, &other), SAM3I_ARGUMENT_ERROR);
   EXPECT_EQ(other, nullptr);
+}
+
+TEST_F(CApi, Verifies) {
+  const auto target = sam3i_edge::detail::open_bundle(path_).manifest.target.runtime;
+  options_.runtime = target.c_str();
+  const auto built = sam3i_edge::runtimes();
+  if (std::find(built.begin(), built.end(), target) == built.end()) options_.runtime = runtime_.c_str();
+  int passed = 7;
+  char* problem = nullptr;
+  ASSERT_EQ(sam3i_verify(path_.c_str(), &options_, &passed, &problem), SAM3I_OK) << sam3i_last_error();
+  EXPECT_EQ(passed, 1);
+  EXPECT_STREQ(problem, "");
+  sam3i_string_free(problem);
+  EXPECT_EQ(sam3i_verify("none", nullptr, &passed, nullptr), SAM3I_BUNDLE_ERROR);
+  EXPECT_EQ(sam3i_verify(nullptr, nullptr, &passed, nullptr), SAM3I_ARGUMENT_ERROR);
 }
 
 TEST(Defaults, AreWrittenIntoAStructOfAnyVersion) {

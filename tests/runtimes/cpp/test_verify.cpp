@@ -78,7 +78,8 @@ TEST_F(Verify, ItsTolerancesArePythons) {
 }
 
 TEST_F(Verify, ArraysAreReadAsNumPyWroteThem) {
-  for (const auto& archive : read_json(folder() / "words.json").at("archives")) {
+  const auto words = read_json(folder() / "words.json");
+  for (const auto& archive : words.at("archives")) {
     const auto arrays = detail::read_npz(detail::read_file(folder() / archive.at("file").get<std::string>()));
     EXPECT_EQ(arrays.size(), archive.at("arrays").size());
     for (const auto& [name, about] : archive.at("arrays").items()) {
@@ -90,14 +91,14 @@ TEST_F(Verify, ArraysAreReadAsNumPyWroteThem) {
 }
 
 TEST_F(Verify, DamagedArchivesAreRefused) {
-  const auto archives = read_json(folder() / "words.json").at("archives");
-  for (const auto& archive : archives) {
+  const auto words = read_json(folder() / "words.json");
+  for (const auto& archive : words.at("archives")) {
     const std::string content = detail::read_file(folder() / archive.at("file").get<std::string>());
     for (std::size_t length = 0; length < content.size(); length += 7) {
       EXPECT_THROW(detail::read_npz(content.substr(0, length)), detail::NpzError) << length;
     }
   }
-  for (const auto& name : read_json(folder() / "words.json").at("refused_archives")) {
+  for (const auto& name : words.at("refused_archives")) {
     EXPECT_THROW(detail::read_npz(detail::read_file(folder() / name.get<std::string>())).at("a").floats(),
                  detail::NpzError)
         << name;
