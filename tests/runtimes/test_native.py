@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -131,6 +132,16 @@ def test_errors_are_the_python_sides(segmenter, library, work, tmp_path):
     for ask in (lambda: segmenter.encode(IMAGE), lambda: frame.segment("mug"), lambda: segmenter.device):
         with pytest.raises(RuntimeUnavailableError, match="This Segmenter is closed"):
             ask()
+
+
+@pytest.mark.slow
+def test_threads_share_one(segmenter):
+    expected = [segmenter.segment(IMAGE, f"cup {number}") for number in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(3):
+            found = list(pool.map(lambda number: segmenter.segment(IMAGE, f"cup {number}"), range(4)))
+            for mine, other in zip(found, expected, strict=True):
+                assert_same(mine, other)
 
 
 @pytest.mark.slow
