@@ -46,7 +46,7 @@ class CApi : public golden::Golden {
 };
 
 TEST_F(CApi, SameInstances) {
-  const sam3i_box box = {10, 20, 200, 300};
+  const sam3i_box box = {10, 20, 200, 200};
   const sam3i_prompt prompts[] = {{"mug", nullptr, nullptr, 0, nullptr, 0}, {"mug", "simple", &box, 1, &box, 1}};
   sam3i_results* results = nullptr;
   ASSERT_EQ(sam3i_frame_segment(frame_, prompts, 2, nullptr, &results), SAM3I_OK) << sam3i_last_error();
@@ -55,7 +55,7 @@ TEST_F(CApi, SameInstances) {
   load.threshold = 0;
   const auto expected =
       Segmenter::load(path_, load)
-          .segment(golden::view_of(picture_), {"mug", {"mug", "simple", {{10, 20, 200, 300}}, {{10, 20, 200, 300}}}});
+          .segment(golden::view_of(picture_), {"mug", {"mug", "simple", {{10, 20, 200, 200}}, {{10, 20, 200, 200}}}});
   ASSERT_EQ(sam3i_results_count(results), 2u);
   for (std::size_t k = 0; k < 2; ++k) {
     sam3i_instances found;
