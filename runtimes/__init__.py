@@ -45,6 +45,9 @@ RUNTIMES = {
     ),
 }
 
+NATIVE = "native"
+"""The C++ library. It takes a whole bundle and has runtimes of its own: for ``Segmenter.load``, not for a session."""
+
 
 class DeviceTensor(Protocol):
     """A tensor that stays where its runtime computed it; only that runtime's sessions, and NumPy, can read it."""

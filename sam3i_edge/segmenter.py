@@ -21,7 +21,7 @@ from sam3i_edge.image import check_image, preprocess
 from sam3i_edge.instances import Instances, postprocess
 from sam3i_edge.prompt import AUTO, Prompt, gates, pack_boxes
 from sam3i_edge.route import ROUTE_FILE, RouteClassifier
-from sam3i_edge.runtimes import Session, SessionOptions, Tensor, default_device, open_session
+from sam3i_edge.runtimes import NATIVE, Session, SessionOptions, Tensor, default_device, open_session
 from sam3i_edge.targets import is_int8
 from sam3i_edge.tokenizer import PADDING_ID, Tokenizer
 
@@ -91,7 +91,8 @@ class Segmenter:
             device: ``auto``: the device of the bundle's target; or a name of the runtime's, for example ``cpu``.
             threshold: instances scoring above this, in 0..1, are returned.
             runtime: overrides the runtime of the bundle's target. Its own defaults then stand for the target's device
-                and settings, and what is not integer in the graphs it computes in fp32.
+                and settings, and what is not integer in the graphs it computes in fp32. ``native``: the C++ library
+                does all of it, with its own runtimes; ``native:openvino`` and the like choose one.
             verify: replay the golden cases on this device first, if that was not done before.
 
         Raises:
@@ -100,7 +101,11 @@ class Segmenter:
             RuntimeUnavailableError: the runtime or the device is not to be had here.
             PromptError: the threshold is out of range.
         """
-        check_threshold(threshold)  # before a large bundle is hashed and opened
+        threshold = check_threshold(threshold)  # before a large bundle is hashed and opened
+        if runtime is not None and runtime.partition(":")[0] == NATIVE:
+            from sam3i_edge.runtimes import native  # it is made of what this module defines
+
+            return native.load(bundle, runtime, device, threshold, verify)
         opened = open_bundle(bundle)
         tokenizer, classifier = _read_tokenizer(opened), RouteClassifier.load(opened.path / ROUTE_FILE)
         name = runtime or opened.manifest.target.runtime

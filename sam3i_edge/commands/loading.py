@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 
-from sam3i_edge.runtimes import RUNTIMES
+from sam3i_edge.runtimes import NATIVE, RUNTIMES
 from sam3i_edge.segmenter import Segmenter
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:
     """The arguments that say where a bundle runs."""
     parser.add_argument("--device", default="auto", metavar="NAME", help="of the runtime; auto: the target's")
-    parser.add_argument("--runtime", metavar="NAME", help=f"{' or '.join(RUNTIMES)}; none: the target's")
+    parser.add_argument("--runtime", metavar="NAME", help=f"{', '.join(RUNTIMES)} or {NATIVE}; none: the target's")
 
 
 def load_segmenter(arguments: argparse.Namespace, threshold: float = 0.5) -> Segmenter:

@@ -3,88 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from sam3i_edge import Segmenter, read_image
-from sam3i_edge.export import export
+from sam3i_edge.export import Int8Options, export
 from tests.conftest import PARITY
+from tests.runtimes.conftest import ROOT, run, section
+from tests.test_verify import perturb, rehash
 
 pytestmark = pytest.mark.slow
-
-ROOT = Path(__file__).parent.parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-PROGRAMS = ("cmake", "c++", "cc", "pkg-config")
-HEADERS = ("gtest/gtest.h", "nlohmann/json.hpp")
-PHOTO = next((ROOT / "sam3i_edge/shipped/scenes/images").glob("*29.jpg"))
-
-
-def missing() -> str:
-    """What of the documented packages is not here."""
-    programs = [name for name in PROGRAMS if not shutil.which(name)]
-    if programs:
-        return ", ".join(programs)
-    check = "\n".join(f"#include <{header}>" for header in HEADERS)
-    done = subprocess.run(["c++", "-E", "-x", "c++", "-"], input=check, capture_output=True, text=True, check=False)
-    return "" if done.returncode == 0 else next(iter(re.findall(r"fatal error: (\S+):", done.stderr)), "a header")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def packages() -> None:
-    if what := missing():
-        pytest.skip(f"{what} is not here: apt install cmake g++ libgtest-dev nlohmann-json3-dev pkg-config")
-
-
-@pytest.fixture(scope="module")
-def work(tmp_path_factory) -> Path:
-    """A folder with two bundles: the demo model, and the recorded one."""
-    path = tmp_path_factory.mktemp("cpp")
-    export(output=path / "bundle", target="intel-cpu")
-    export(PARITY / "checkpoint.pt", PARITY / "config.json", path / "small", target="intel-cpu")
-    shutil.copy(PHOTO, path / "photo.jpg")
-    return path
-
-
-def section() -> list[str]:
-    """The README's three commands: configure, build, segment."""
-    text = README.split("## C++", 1)[1].split("\n## ", 1)[0]
-    lines = re.findall(r"```bash\n(.*?)```", text, re.DOTALL)[0].splitlines()
-    return [line.split("  #")[0].strip() for line in lines if not line.startswith("sudo")]
-
-
-def run(command: str | list[str | Path], where: Path, **environment: str) -> str:
-    """Run a command, and show all of it if it fails."""
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # `python` is the one that runs this
-    jobs = {"CMAKE_BUILD_PARALLEL_LEVEL": str(os.cpu_count())}  # unless the caller has set it
-    options = {"cwd": where, "env": jobs | os.environ | {"PATH": path} | environment, "shell": isinstance(command, str)}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, **options)  # type: ignore[call-overload]
-    assert done.returncode == 0, f"{command}\n{done.stdout[-6000:]}\n{done.stderr[-6000:]}"
-    return str(done.stdout + done.stderr)
-
-
-@pytest.fixture(scope="module")
-def checkout(work) -> Path:
-    """The C++ side as a user has it, beside the bundle and a photograph."""
-    for name in ("CMakeLists.txt", "CMakePresets.json", "LICENSE", "README.md", "runtimes", "tests"):
-        (work / name).symlink_to(ROOT / name)
-    return work
-
-
-@pytest.fixture(scope="module")
-def built(checkout) -> Path:
-    """Configured and built by the README's first two commands."""
-    configure, build, _ = section()
-    told = run(configure, checkout)
-    assert re.search(r"openvino: found: \d", told)
-    run(build, checkout)
-    return checkout / "build"
 
 
 def test_the_third_command_segments_as_python_does(checkout, built):
@@ -138,6 +71,78 @@ def test_every_ctest(checkout, built):
     assert "***Skipped" not in told
 
 
+def verdicts(checkout, built, bundle) -> tuple[dict, dict]:
+    """The tool's and Python's, as JSON; the exit status is that of the verdict."""
+    found = []
+    python = [sys.executable, "-m", "sam3i_edge", "verify", bundle, "--json", checkout / "verdict.json"]
+    for command in ([built / "runtimes/cpp/sam3i-segment", "--verify", bundle, "--json"], python):
+        done = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False)
+        text = done.stdout if not found else (checkout / "verdict.json").read_text(encoding="utf-8")
+        found.append(json.loads(text))
+        assert done.returncode == (0 if found[-1]["passed"] else 1), done.stderr
+    return found[0], found[1]
+
+
+def assert_same_verdict(ours: dict, theirs: dict) -> None:
+    assert ours.keys() == theirs.keys()
+    assert [ours[key] for key in ("device", "precision", "passed")] == [
+        theirs[key] for key in ("device", "precision", "passed")
+    ]
+    for mine, other in zip(ours["checks"], theirs["checks"], strict=True):
+        assert (mine["name"], mine["passed"]) == (other["name"], other["passed"])
+        assert mine["difference"]["sqnr_db"] == pytest.approx(other["difference"]["sqnr_db"], abs=1.0)
+    for mine, other in zip(ours["answers"], theirs["answers"], strict=True):
+        assert [mine[key] for key in ("prompt", "route", "passed")] == [
+            other[key] for key in ("prompt", "route", "passed")
+        ]
+        assert mine["mask_iou"] == pytest.approx(other["mask_iou"], abs=1e-3)
+        assert mine["score_change"] == pytest.approx(other["score_change"], abs=1e-5)
+
+
+@pytest.mark.parametrize("name", ["bundle", "small"])
+def test_the_tool_verifies_as_python_does(checkout, built, name):
+    ours, theirs = verdicts(checkout, built, checkout / name)
+    assert ours["passed"]
+    assert_same_verdict(ours, theirs)
+
+
+@pytest.mark.parametrize("graph", ["vision", "text", "grounding"])
+def test_the_tool_finds_a_layer_that_is_off_by_one_percent(checkout, built, tmp_path, graph):
+    copy = shutil.copytree(checkout / "small", tmp_path / "copy")
+    perturb(copy, graph, 0.5)
+    ours, theirs = verdicts(checkout, built, copy)
+    assert not ours["passed"]
+    assert ours["problem"].startswith(f"first at {graph}/")
+    assert_same_verdict(ours, theirs)
+
+
+def test_golden_cases_that_cannot_be_read(checkout, built, tmp_path):
+    copy = shutil.copytree(checkout / "small", tmp_path / "copy")
+    file = copy / "golden/tensors.npz"
+    file.write_bytes(file.read_bytes()[:-100])
+    rehash(copy)
+    tool = built / "runtimes/cpp/sam3i-segment"
+    done = subprocess.run([tool, "--verify", copy], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert f"error: The golden cases of {copy} cannot be read: " in done.stderr
+
+
+def test_int8_and_bf16_bundles_answer_as_in_python(checkout, built):
+    """Each on its own runtime, whose kernels are the same on both sides."""
+    model = (PARITY / "checkpoint.pt", PARITY / "config.json")
+    export(*model, checkout / "int8", target="intel-cpu", precision="int8", int8=Int8Options(scored_images=0))
+    export(*model, checkout / "bf16", target="intel-cpu", precision="bf16")
+    answers = checkout / "golden_low"
+    run([sys.executable, "-m", "tests.runtimes.cpp.golden", answers, checkout / "int8", checkout / "bf16"], ROOT)
+    run(["cmake", "-B", built, "-S", checkout, "-DSAM3I_EDGE_TESTS=ON"], checkout)
+    run(["cmake", "--build", built, "--target", "sam3i_edge_tests"], checkout)
+    chosen = "--gtest_filter=Segmenters.SameInstancesAsInPython:Verify.PassesOnTheBundlesOfThisTest"
+    told = run([built / "runtimes/cpp/tests/sam3i_edge_tests", chosen], checkout, SAM3I_EDGE_GOLDEN=str(answers))
+    assert "[  PASSED  ] 2 tests." in told
+    for name in ("int8", "bf16"):
+        assert_same_verdict(*verdicts(checkout, built, checkout / name))
+
+
 def test_the_benchmark_runs(checkout, built):
     """Its numbers are nobody's: the machine is busy."""
     program = built / "runtimes/cpp/sam3i_edge_frames"
@@ -145,32 +150,6 @@ def test_the_benchmark_runs(checkout, built):
     told = json.loads(run(command, ROOT))
     assert told["cpp_instances"] == told["python_instances"] > 0
     assert 0 < told["cpp_outside_ms"] < told["cpp_frame_ms"]
-
-
-def test_installed_it_is_found_by_cmake_and_pkg_config(checkout, built):
-    prefix = checkout / "prefix"
-    run(["cmake", "--install", built, "--prefix", prefix, "--strip"], checkout)
-    library = next(prefix.glob("lib*/**/libsam3i_edge.so"))
-    assert library.resolve().stat().st_size < 2_000_000
-    user = checkout / "user"
-    user.mkdir()
-    (user / "main.cpp").write_text(
-        "#include <sam3i_edge/segmenter.hpp>\n#include <cstdio>\n"
-        'int main() { try { sam3i_edge::Segmenter::load("none"); }\n'
-        "catch (const sam3i_edge::BundleError& error) { std::puts(error.what()); } }\n"
-    )
-    (user / "CMakeLists.txt").write_text(
-        "cmake_minimum_required(VERSION 3.22)\nproject(user CXX)\nfind_package(sam3i_edge CONFIG REQUIRED)\n"
-        "add_executable(user main.cpp)\ntarget_link_libraries(user PRIVATE sam3i_edge::runtime)\n"
-    )
-    run(["cmake", "-S", user, "-B", user / "build", f"-DCMAKE_PREFIX_PATH={prefix}"], user)
-    run(["cmake", "--build", user / "build"], user)
-    assert "none does not exist" in run([user / "build/user"], user)
-    flags = run(
-        ["pkg-config", "--cflags", "--libs", "sam3i_edge"], user, PKG_CONFIG_PATH=str(library.parent / "pkgconfig")
-    ).split()
-    run(["c++", "-std=c++17", "main.cpp", "-o", "plain", *flags, f"-Wl,-rpath,{library.parent}"], user)
-    assert "none does not exist" in run([user / "plain"], user)
 
 
 def test_without_any_runtime_it_says_so(checkout):

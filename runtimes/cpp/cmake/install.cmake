@@ -20,6 +20,8 @@ install(FILES "${CMAKE_CURRENT_BINARY_DIR}/sam3i_edge.pc" DESTINATION "${CMAKE_I
 
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME libsam3i-edge-dev)
+install(FILES "${PROJECT_SOURCE_DIR}/LICENSE" DESTINATION "${CMAKE_INSTALL_DATADIR}/doc/${CPACK_PACKAGE_NAME}"
+        RENAME copyright)  # under the name that Debian looks for
 set(CPACK_PACKAGE_VENDOR sam3i-edge)
 set(CPACK_PACKAGE_CONTACT sam3i-edge)
 set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "Runs SAM3-I bundles: instruction-following segmentation on the device at hand")

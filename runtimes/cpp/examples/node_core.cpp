@@ -32,19 +32,26 @@ void draw(const Instances& found, std::size_t i, std::uint8_t label, ImageMessag
 }  // namespace
 
 sam3i_edge::ImageView view_of(const ImageMessage& image) {
-  static const std::map<std::string, PixelFormat> formats = {{"rgb8", PixelFormat::rgb},
-                                                             {"bgr8", PixelFormat::bgr},
-                                                             {"rgba8", PixelFormat::rgba},
-                                                             {"bgra8", PixelFormat::bgra},
-                                                             {"mono8", PixelFormat::grey}};
+  struct Encoding {
+    PixelFormat format;
+    std::size_t bytes;  // of a pixel
+  };
+  static const std::map<std::string, Encoding> formats = {{"rgb8", {PixelFormat::rgb, 3}},
+                                                          {"bgr8", {PixelFormat::bgr, 3}},
+                                                          {"rgba8", {PixelFormat::rgba, 4}},
+                                                          {"bgra8", {PixelFormat::bgra, 4}},
+                                                          {"mono8", {PixelFormat::grey, 1}}};
   const auto format = formats.find(image.encoding);
   if (format == formats.end()) {
     throw ImageError("The encoding is '" + image.encoding + "'; known: rgb8, bgr8, rgba8, bgra8, mono8.");
   }
+  if (image.step < image.width * format->second.bytes) {  // 0 too, which a view takes for packed rows
+    throw ImageError("The image's step is " + std::to_string(image.step) + " bytes, fewer than a row has.");
+  }
   if (image.data.size() < std::size_t{image.step} * image.height) {
     throw ImageError("The image has " + std::to_string(image.data.size()) + " bytes, fewer than step x height.");
   }
-  return {image.data.data(), static_cast<int>(image.width), static_cast<int>(image.height), format->second,
+  return {image.data.data(), static_cast<int>(image.width), static_cast<int>(image.height), format->second.format,
           static_cast<std::ptrdiff_t>(image.step)};
 }
 

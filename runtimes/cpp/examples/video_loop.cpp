@@ -1,6 +1,7 @@
 #include "video_loop.hpp"
 
 #include <cstddef>
+#include <exception>
 #include <utility>
 
 namespace examples {
@@ -41,7 +42,7 @@ void VideoLoop::ask(std::vector<sam3i_edge::Prompt> prompts) {
 VideoLoop::Answer VideoLoop::answer(const Waiting& frame, const std::vector<sam3i_edge::Prompt>& prompts) {
   try {
     return {frame.number, segmenter_.segment({frame.rgb.data(), frame.width, frame.height}, prompts), ""};
-  } catch (const sam3i_edge::Error& error) {
+  } catch (const std::exception& error) {  // memory that ran out, too: the loop's thread has nobody to tell
     return {frame.number, {}, error.what()};
   }
 }

@@ -32,7 +32,7 @@ typedef enum sam3i_status {
   SAM3I_IMAGE_ERROR = 2,   /* an image has no pixels, too many, or a stride that does not fit */
   SAM3I_PROMPT_ERROR = 3,  /* a text, route, box or threshold cannot prompt the model */
   SAM3I_UNAVAILABLE = 4,   /* a runtime, device or precision is not to be had here; or the segmenter was closed */
-  SAM3I_ARGUMENT_ERROR = 5, /* a pointer is NULL that must not be, or an index is out of range */
+  SAM3I_ARGUMENT_ERROR = 5, /* a pointer is NULL that must not be; an index, enumerator or struct_size is none */
   SAM3I_OTHER_ERROR = 6    /* memory ran out, or a fault of the library's own */
 } sam3i_status;
 
@@ -64,7 +64,7 @@ typedef struct sam3i_load_options {
   const char *device; /* NULL: that of the bundle's target; or a name of the runtime's, as "CPU" */
   const char *runtime; /* NULL: that of the bundle's target; or "openvino", "onnxruntime", "tensorrt" */
   double threshold;    /* instances scoring above this, in 0..1, are returned */
-  int threads;         /* processor threads, 0: the runtime's own choice, -1: the target's */
+  int threads;         /* processor threads, 0..65536, 0: the runtime's own choice; -1: the target's */
 } sam3i_load_options;
 
 typedef struct sam3i_image {
@@ -103,15 +103,22 @@ typedef struct sam3i_instances { /* of one prompt, best first; the results own a
   size_t mask_stride;          /* bytes of a row */
 } sam3i_instances;
 
-/* What went wrong in this thread's last call that failed; never NULL, and valid until its next call that fails. */
+/* What went wrong in this thread's last call that failed, at most 2047 bytes of UTF-8 (but for a path's own bytes);
+ * never NULL, and valid until its next call that fails. */
 SAM3I_API const char *sam3i_last_error(void);
 
 /* The version of the library, as "0.1.0". */
 SAM3I_API const char *sam3i_version(void);
 
-/* The defaults, to be changed before they are passed: NULL passes them as they are. */
-SAM3I_API sam3i_load_options sam3i_default_load_options(void);
-SAM3I_API sam3i_segment_options sam3i_default_segment_options(void);
+/* What to do with warnings (a text too long, a cache that cannot be written) from now on, in the whole process: they
+ * go to `handler`, from any thread and with `data` as it is; NULL silences them. At first they go to stderr. */
+typedef void (*sam3i_warning_handler)(const char *text, void *data);
+SAM3I_API sam3i_status sam3i_set_warning_handler(sam3i_warning_handler handler, void *data);
+
+/* Fill in the defaults, to be changed before they are passed; where options are NULL, the defaults stand. `struct_size`
+ * is the caller's sizeof: a library whose struct is longer writes no more than that. */
+SAM3I_API sam3i_status sam3i_default_load_options(sam3i_load_options *out, size_t struct_size);
+SAM3I_API sam3i_status sam3i_default_segment_options(sam3i_segment_options *out, size_t struct_size);
 
 /* Check a bundle and open its graphs. */
 SAM3I_API sam3i_status sam3i_segmenter_load(const char *bundle, const sam3i_load_options *options,
@@ -125,6 +132,10 @@ SAM3I_API sam3i_status sam3i_segmenter_set_threshold(sam3i_segmenter *segmenter,
 
 /* What really runs the graphs, in the runtime's words: valid as long as the segmenter. */
 SAM3I_API sam3i_status sam3i_segmenter_device(sam3i_segmenter *segmenter, const char **out);
+
+/* Replay a bundle's golden cases on this device, with the float model's answers: 1 to `passed` if all are within their
+ * tolerance, else 0 and what is off to `problem`, to be freed with sam3i_string_free. Either may be NULL. */
+SAM3I_API sam3i_status sam3i_verify(const char *bundle, const sam3i_load_options *options, int *passed, char **problem);
 
 /* Run the vision graph on an image. The frame stays valid when the segmenter is freed. */
 SAM3I_API sam3i_status sam3i_segmenter_encode(const sam3i_segmenter *segmenter, const sam3i_image *image,

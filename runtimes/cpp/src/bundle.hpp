@@ -32,7 +32,11 @@ struct Manifest {
   Limits limits;
   std::map<std::string, GraphSpec> graphs;
   std::map<std::string, FileRecord> files;
+  std::map<std::string, double> sqnr_at_export;  ///< of every output of every stage, against the float model
 };
+
+/// Of the runtime; more are a mistake.
+constexpr std::int64_t kMostThreads = 1 << 16;
 
 struct Bundle {
   std::filesystem::path path;

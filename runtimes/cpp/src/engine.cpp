@@ -6,6 +6,7 @@
 
 #include "clean.hpp"
 #include "files.hpp"
+#include "messages.hpp"
 #include "postprocess.hpp"
 #include "prompts.hpp"
 #include "resize.hpp"
@@ -17,6 +18,13 @@ namespace {
 
 constexpr std::size_t kTextCacheSize = 1024;
 
+void check_threads(int threads) {
+  if (threads >= 0 && threads <= kMostThreads) return;
+  throw RuntimeUnavailableError("The number of threads is " + std::to_string(threads) +
+                                "; it must be 0 (the runtime's own choice) or more, at most " +
+                                std::to_string(kMostThreads) + ".");
+}
+
 /// How to open a bundle's graphs with its target's runtime, or with another.
 SessionOptions session_options(const Manifest& manifest, const std::string& runtime, const LoadOptions& options) {
   const Target& target = manifest.target;
@@ -24,7 +32,7 @@ SessionOptions session_options(const Manifest& manifest, const std::string& runt
   SessionOptions made;
   made.device = options.device != "auto" ? options.device : is_own ? target.device : default_device(runtime);
   made.precision = is_own ? manifest.precision : is_int8(manifest.precision) ? "int8" : "fp32";
-  made.threads = options.threads.value_or(static_cast<int>(target.threads));
+  made.threads = options.threads ? *options.threads : target.threads;
   made.max_prompts = manifest.limits.max_prompts;
   if (is_own) made.settings = target.settings;
   made.resident = {"fine", "middle", "coarse"};
@@ -44,6 +52,23 @@ Tokenizer read_tokenizer(const Bundle& bundle) {
 
 std::string key_of(const std::pair<std::string, std::string>& pair) { return pair.second + ' ' + pair.first; }
 
+/// Refuses a graph that is not as the manifest says: what it gives is read by the manifest's types and shapes.
+void check_ports(const Ports& ports, const std::vector<TensorSpec>& specs, const std::filesystem::path& graph) {
+  bool fits = ports.size() == specs.size();
+  for (const TensorSpec& spec : specs) {
+    const auto found = ports.find(spec.name);
+    fits = fits && found != ports.end() && name_of(found->second.dtype) == spec.dtype &&
+           std::equal(found->second.shape.begin(), found->second.shape.end(), spec.shape.begin(), spec.shape.end(),
+                      [](std::int64_t side, std::int64_t wanted) {  // where one prompt is all it takes, 1 is free
+                        return side == wanted || (wanted < 0 && side == 1);
+                      });
+  }
+  if (!fits) {
+    throw BundleError(graph.string() +
+                      ": what it takes or gives is not what the manifest says. Export the bundle anew.");
+  }
+}
+
 const float* floats(const Tensors& tensors, const std::string& name, std::int64_t row) {
   const Tensor& tensor = tensors.at(name);
   return tensor.rows(row, 1).as<float>();
@@ -53,6 +78,7 @@ const float* floats(const Tensors& tensors, const std::string& name, std::int64_
 
 Engine::Engine(const std::filesystem::path& path, const LoadOptions& options, const Opener& open)
     : threshold_(check_threshold(options.threshold)), tokens_(kTextCacheSize), texts_(kTextCacheSize) {
+  if (options.threads) check_threads(*options.threads);  // before a large bundle is hashed
   const Bundle bundle = open_bundle(path);
   manifest_ = bundle.manifest;
   tokenizer_ = read_tokenizer(bundle);
@@ -61,7 +87,10 @@ Engine::Engine(const std::filesystem::path& path, const LoadOptions& options, co
   const SessionOptions how = session_options(manifest_, runtime, options);
   precision_ = how.precision;
   for (const auto& [name, graph] : manifest_.graphs) {
-    sessions_[name] = open(runtime, bundle.graph_path(name), how);
+    const auto file = bundle.graph_path(name);
+    const auto& session = sessions_[name] = open(runtime, file, how);
+    check_ports(session->inputs(), graph.inputs, file);
+    check_ports(session->outputs(), graph.outputs, file);
   }
 }
 
@@ -125,14 +154,14 @@ std::string Engine::route_of(const Prompt& prompt) {
   return prompt.route == kAuto ? classifier_.route(*ids) : prompt.route;
 }
 
-std::vector<std::string> Engine::routes_of(const std::vector<Prompt>& prompts) {
-  std::vector<std::string> routes;
-  for (const Prompt& prompt : prompts) routes.push_back(route_of(prompt));
-  return routes;
+std::vector<Engine::Pair> Engine::pairs_of(const std::vector<Prompt>& prompts) {
+  std::vector<Pair> pairs;
+  for (const Prompt& prompt : prompts) pairs.emplace_back(prompt.text, route_of(prompt));
+  return pairs;
 }
 
 void Engine::check(const std::vector<Prompt>& prompts, int width, int height) {
-  routes_of(prompts);
+  pairs_of(prompts);
   pack_boxes(prompts, width, height, manifest_.limits.max_boxes);
 }
 
@@ -181,18 +210,14 @@ void Engine::encode_new_texts(const std::vector<Pair>& pairs) {
   }
 }
 
-std::vector<Instances> Engine::segment(const Features& features, const std::vector<Prompt>& prompts,
-                                       const SegmentOptions& options) {
-  std::vector<Instances> found;
-  if (prompts.empty()) return found;
+void Engine::ground(const Features& features, const std::vector<Prompt>& prompts, const std::vector<Pair>& pairs,
+                    const Take& take) {
   const auto grounding = session("grounding");
-  const std::vector<std::string> routes = routes_of(prompts);
   const PackedBoxes boxes = pack_boxes(prompts, features.width, features.height, manifest_.limits.max_boxes);
-  std::vector<Pair> pairs;
-  for (std::size_t i = 0; i < prompts.size(); ++i) pairs.emplace_back(prompts[i].text, routes[i]);
   const auto [text, padding] = encode_texts(pairs);
+  std::vector<std::string> routes;
+  for (const Pair& pair : pairs) routes.push_back(pair.second);
   const Tensor route_gates = gates(routes);
-  const double threshold = threshold_;
   const auto count = static_cast<std::int64_t>(prompts.size());
   for (std::int64_t start = 0; start < count; start += manifest_.limits.max_prompts) {
     const std::int64_t rows = std::min(manifest_.limits.max_prompts, count - start);
@@ -202,7 +227,17 @@ std::vector<Instances> Engine::segment(const Features& features, const std::vect
     inputs["gates"] = route_gates.rows(start, rows);
     inputs["box_prompts"] = boxes.boxes.rows(start, rows);
     inputs["box_labels"] = boxes.labels.rows(start, rows);
-    const Tensors outputs = grounding->run(inputs);
+    take(start, rows, grounding->run(inputs));
+  }
+}
+
+std::vector<Instances> Engine::segment(const Features& features, const std::vector<Prompt>& prompts,
+                                       const SegmentOptions& options) {
+  std::vector<Instances> found;
+  if (prompts.empty()) return found;
+  const double threshold = threshold_;
+  const std::vector<Pair> pairs = pairs_of(prompts);
+  ground(features, prompts, pairs, [&](std::int64_t start, std::int64_t rows, const Tensors& outputs) {
     for (std::int64_t i = 0; i < rows; ++i) {
       const Outputs one = {floats(outputs, "logits", i),
                            floats(outputs, "presence", i),
@@ -210,10 +245,10 @@ std::vector<Instances> Engine::segment(const Features& features, const std::vect
                            floats(outputs, "masks", i),
                            static_cast<int>(manifest_.limits.max_instances),
                            static_cast<int>(4 * manifest_.model.grid_size())};
-      const std::string& route = routes[static_cast<std::size_t>(start + i)];
+      const std::string& route = pairs[static_cast<std::size_t>(start + i)].second;
       found.push_back(postprocess(one, features.width, features.height, threshold, route, options, masks_));
     }
-  }
+  });
   warn_if_full(found);
   return found;
 }

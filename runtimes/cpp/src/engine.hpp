@@ -38,6 +38,20 @@ class Engine {
   std::vector<Instances> segment(const Features& features, const std::vector<Prompt>& prompts,
                                  const SegmentOptions& options);
 
+  using Pair = std::pair<std::string, std::string>;  ///< a text and its route
+  std::vector<Pair> pairs_of(const std::vector<Prompt>& prompts);
+
+  /// Runs the grounding graph on as many prompts at once as it takes, and gives each call's outputs to `take`, with the
+  /// number of its first prompt and how many there are. Throws as `segment`.
+  using Take = std::function<void(std::int64_t first, std::int64_t rows, const Tensors& outputs)>;
+  void ground(const Features& features, const std::vector<Prompt>& prompts, const std::vector<Pair>& pairs,
+              const Take& take);
+  /// Text memory (N, 32, D) and padding (N, 32), remembered by pair.
+  std::pair<Tensor, Tensor> encode_texts(const std::vector<Pair>& pairs);
+
+  const Manifest& manifest() const { return manifest_; }
+  const std::string& precision() const { return precision_; }
+
   /// Refuses what `segment` would refuse on an image of that size.
   void check(const std::vector<Prompt>& prompts, int width, int height);
   std::string route_of(const Prompt& prompt);
@@ -54,14 +68,10 @@ class Engine {
     std::shared_ptr<const std::vector<float>> memory;  // (context_length, D)
     Tokens tokens;
   };
-  using Pair = std::pair<std::string, std::string>;  // a text and its route
 
   /// A text's tokens, remembered. Throws PromptError where the text is empty or no UTF-8.
   Tokens tokens(const std::string& text);
-  /// Text memory (N, 32, D) and padding (N, 32), remembered by pair.
-  std::pair<Tensor, Tensor> encode_texts(const std::vector<Pair>& pairs);
   void encode_new_texts(const std::vector<Pair>& pairs);
-  std::vector<std::string> routes_of(const std::vector<Prompt>& prompts);
   std::shared_ptr<Session> session(const std::string& graph);
   void warn_if_full(const std::vector<Instances>& found) const;
 

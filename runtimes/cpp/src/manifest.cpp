@@ -9,7 +9,7 @@ namespace sam3i_edge::detail {
 namespace {
 
 constexpr const char* kFormat = "sam3i-edge-bundle";
-constexpr std::int64_t kFormatVersion = 1, kMostThreads = 1 << 16;
+constexpr std::int64_t kFormatVersion = 1;
 const std::vector<std::string> kPrecisions = {"fp32", "bf16", "fp16", "int8", "int8-bf16", "int8-fp16"};
 const std::vector<std::string> kRoutes = {"concept", "simple", "complex"};
 const std::map<std::string, std::string> kPreprocessing = {
@@ -89,9 +89,13 @@ void read_quantization(const Json& value, const std::string& name) {
                {"scores", into(scores)}});
 }
 
-void read_difference(const std::string&, const Json& value, const std::string& name) {
-  double largest = 0, sqnr = 0;
-  read_object(value, name, {{"max_abs", into(largest)}, {"sqnr_db", into(sqnr)}});
+Reader accuracy_into(Manifest& manifest) {
+  return [&manifest](const Json& value, const std::string& name) {
+    read_map(value, name, [&](const std::string& key, const Json& item, const std::string& at) {
+      double largest = 0;
+      read_object(item, at, {{"max_abs", into(largest)}, {"sqnr_db", into(manifest.sqnr_at_export[key])}});
+    });
+  };
 }
 
 Reader source_into(Manifest& manifest) {
@@ -141,7 +145,7 @@ Manifest read_manifest(const Json& content, Strict& strict) {
                {"preprocessing", into(strict.preprocessing)},
                {"limits", [&](const Json& value, const std::string& at) { manifest.limits = read_limits(value, at); }},
                {"graphs", graphs_into(manifest)},
-               {"accuracy", [](const Json& value, const std::string& at) { read_map(value, at, read_difference); }},
+               {"accuracy", accuracy_into(manifest)},
                {"checked_on", into(unused)},
                {"files", files_into(manifest)},
                {"quantization", read_quantization, false}});

@@ -15,6 +15,7 @@ std::shared_ptr<std::uint8_t[]> Memory::take(const std::string& name, std::size_
   {
     const std::lock_guard lock(idle_->mutex);
     auto& blocks = idle_->blocks[name];
+    blocks.reserve(kKept);  // giving back must not need memory: nobody could catch what it throws
     if (!blocks.empty()) {
       block = std::move(blocks.back());
       blocks.pop_back();

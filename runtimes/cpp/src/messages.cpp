@@ -63,6 +63,7 @@ std::string cut(const std::string& text, std::size_t most) {
 std::string in_quotes(std::string_view text) {
   const char quote = text.find('\'') != text.npos && text.find('"') == text.npos ? '"' : '\'';
   constexpr std::string_view kHex = "0123456789abcdef";
+  const bool is_utf8 = from_utf8(text).has_value();  // what is not could be shown nowhere as it is
   std::string found(1, quote);
   for (const char c : text) {
     const auto byte = static_cast<unsigned char>(c);
@@ -70,7 +71,7 @@ std::string in_quotes(std::string_view text) {
       (found += '\\') += c;
     } else if (c == '\n' || c == '\r' || c == '\t') {
       found += c == '\n' ? "\\n" : c == '\r' ? "\\r" : "\\t";
-    } else if (byte < 0x20 || byte == 0x7F) {
+    } else if (byte < 0x20 || byte == 0x7F || (byte >= 0x80 && !is_utf8)) {
       ((found += "\\x") += kHex[byte >> 4]) += kHex[byte & 15];
     } else {
       found += c;

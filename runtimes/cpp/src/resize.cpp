@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
+#include <limits>
 #include <string>
 
 #include "sam3i_edge/errors.hpp"
@@ -192,7 +193,10 @@ void check_image(const ImageView& image) {
     throw ImageError("The image is " + std::to_string(image.width) + " wide and " + std::to_string(image.height) +
                      " high: more than 268 million pixels. Crop it or scale it down first.");
   }
-  if (image.stride && std::abs(std::int64_t{image.stride}) < row && image.height > 1) {
+  const std::int64_t most = std::numeric_limits<std::ptrdiff_t>::max() / image.height;
+  const bool is_stride =
+      (image.stride >= row && image.stride <= most) || (image.stride <= -row && image.stride >= -most);
+  if (image.stride && !is_stride && image.height > 1) {
     throw ImageError("The image's stride is " + std::to_string(image.stride) + " bytes; a row has " +
                      std::to_string(row) + ".");
   }

@@ -59,22 +59,26 @@ std::map<std::string, std::string> read_weights(const std::string& content) {
 
 RouteClassifier RouteClassifier::load(const std::filesystem::path& path) {
   try {
-    const auto texts = read_weights(read_file(path));
-    RouteClassifier classifier;
-    for (std::size_t i = 0; i < kRoutes.size(); ++i) {
-      classifier.weights_[i] = decode_base64(texts.at(kRoutes[i]), "weights." + kRoutes[i]);
-    }
-    const std::size_t count = classifier.weights_[0].size();
-    for (const auto& row : classifier.weights_) {
-      if (row.size() != count || count < 2 || count > kMostBuckets || count & (count - 1)) {
-        throw SchemaError("weights have " + std::to_string(row.size()) +
-                          " bytes; expected 2, 4, 8 ... or 65536 for each route.");
-      }
-    }
-    return classifier;
+    return parse(read_file(path));
   } catch (const std::runtime_error& error) {
     throw BundleError(path.string() + " is no auto route: " + error.what() + " Export the bundle anew.");
   }
+}
+
+RouteClassifier RouteClassifier::parse(const std::string& content) {
+  const auto texts = read_weights(content);
+  RouteClassifier classifier;
+  for (std::size_t i = 0; i < kRoutes.size(); ++i) {
+    classifier.weights_[i] = decode_base64(texts.at(kRoutes[i]), "weights." + kRoutes[i]);
+  }
+  const std::size_t count = classifier.weights_[0].size();
+  for (const auto& row : classifier.weights_) {
+    if (row.size() != count || count < 2 || count > kMostBuckets || count & (count - 1)) {
+      throw SchemaError("weights have " + std::to_string(row.size()) +
+                        " bytes; expected 2, 4, 8 ... or 65536 for each route.");
+    }
+  }
+  return classifier;
 }
 
 std::array<std::int64_t, 3> RouteClassifier::scores(const std::vector<std::int32_t>& tokens) const {

@@ -17,6 +17,8 @@ class RouteClassifier {
  public:
   /// Read a route.json. Throws BundleError naming the file and what is wrong with it.
   static RouteClassifier load(const std::filesystem::path& path);
+  /// The same of its content. Throws SchemaError.
+  static RouteClassifier parse(const std::string& content);
 
   std::array<std::int64_t, 3> scores(const std::vector<std::int32_t>& tokens) const;
   /// One of `kRoutes`, given a text's tokens as the tokenizer makes them.

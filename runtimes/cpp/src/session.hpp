@@ -70,6 +70,10 @@ class Session {
 
   /// What really runs it, in the runtime's own words.
   virtual std::string device() const = 0;
+
+  /// What the file that was opened takes and gives, whatever the manifest says of it.
+  virtual const Ports& inputs() const = 0;
+  virtual const Ports& outputs() const = 0;
 };
 
 /// Open `graph` with the named runtime. Throws RuntimeUnavailableError (the runtime is unknown or not in this build, or

@@ -35,6 +35,8 @@ class TimedSession : public detail::Session {
     return outputs;
   }
   std::string device() const override { return session_->device(); }
+  const detail::Ports& inputs() const override { return session_->inputs(); }
+  const detail::Ports& outputs() const override { return session_->outputs(); }
 
  private:
   std::unique_ptr<Session> session_;

@@ -11,14 +11,16 @@
 
 #include "images.hpp"
 #include "sam3i_edge/segmenter.hpp"
+#include "sam3i_edge/verify.hpp"
 
 namespace {
 
 using namespace sam3i_edge;
 
 constexpr const char* kUsage = R"(usage: sam3i-segment [options] BUNDLE IMAGE TEXT
+       sam3i-segment --verify [--device NAME] [--runtime NAME] [--json] BUNDLE
 
-find in an image what a text means
+find in an image what a text means; or replay the bundle's golden cases on this device
 
   --route NAME                concept, simple, complex or auto (auto)
   --box X0,Y0,X1,Y1           an example, in pixels; may be repeated
@@ -27,7 +29,8 @@ find in an image what a text means
   --device NAME               a device of the runtime's (that of the bundle's target)
   --runtime NAME              another runtime than the bundle's target has
   -o, --output FILE           write the image with the masks drawn on it, as PPM
-  --json                      print boxes, scores and masks (COCO RLE) as JSON
+  --json                      print boxes, scores and masks (COCO RLE), or all that was compared, as JSON
+  --verify                    compare every output with the float model's; exit status 1 where one is off
 )";
 
 /// A command line that cannot be understood.
@@ -41,7 +44,7 @@ struct Arguments {
   LoadOptions load;
   std::string route = "auto", output;
   std::vector<Box> boxes, negative_boxes;
-  bool json = false;
+  bool json = false, verify = false;
 };
 
 double number(const std::string& text) {
@@ -79,13 +82,16 @@ Arguments parse(const std::vector<std::string>& given) {
       option->second(given[i]);
     } else if (given[i] == "--json") {
       parsed.json = true;
+    } else if (given[i] == "--verify") {
+      parsed.verify = true;
     } else if (given[i].size() > 1 && given[i][0] == '-') {
       throw UsageError("Unknown option '" + given[i] + "'.");
     } else {
       parsed.names.push_back(given[i]);
     }
   }
-  if (parsed.names.size() != 3) throw UsageError("BUNDLE, IMAGE and TEXT are needed.");
+  if (parsed.verify && parsed.names.size() != 1) throw UsageError("--verify takes a BUNDLE, and nothing else.");
+  if (!parsed.verify && parsed.names.size() != 3) throw UsageError("BUNDLE, IMAGE and TEXT are needed.");
   return parsed;
 }
 
@@ -101,7 +107,7 @@ void print_json(const Arguments& arguments, const Instances& found) {
          {"box", found.boxes[i]},
          {"segmentation", {{"size", {found.masks.height, found.masks.width}}, {"counts", found.rle(i)}}}});
   }
-  std::cout << content.dump() << "\n";
+  std::cout << content.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) << "\n";  // a path
 }
 
 void print_text(const Arguments& arguments, const Instances& found) {
@@ -111,6 +117,40 @@ void print_text(const Arguments& arguments, const Instances& found) {
     std::printf("  score %.3f  box %.1f, %.1f, %.1f, %.1f  mask %zu pixels\n", found.scores[i], box[0], box[1], box[2],
                 box[3], found.area(i));
   }
+}
+
+void print_json(const Verdict& verdict) {
+  nlohmann::ordered_json checks = nlohmann::ordered_json::array(), answers = checks;
+  for (const Check& check : verdict.checks) {
+    checks.push_back({{"name", check.name},
+                      {"difference", {{"max_abs", check.max_abs}, {"sqnr_db", check.sqnr_db}}},
+                      {"passed", check.passed}});
+  }
+  for (const AnswerCheck& answer : verdict.answers) {
+    answers.push_back({{"prompt", answer.prompt},
+                       {"route", answer.route},
+                       {"mask_iou", answer.mask_iou},
+                       {"score_change", answer.score_change},
+                       {"passed", answer.passed}});
+  }
+  const nlohmann::ordered_json content = {{"device", verdict.device},   {"precision", verdict.precision},
+                                          {"checks", checks},           {"answers", answers},
+                                          {"passed", verdict.passed()}, {"problem", verdict.problem()}};
+  std::cout << content.dump() << "\n";
+}
+
+void print_text(const Verdict& verdict) {
+  const auto word = [](bool passed) { return passed ? "ok" : "FAILED"; };
+  for (const Check& check : verdict.checks) {
+    std::printf("%-25s max |diff| %9.2e  SQNR %6.1f dB  %s\n", check.name.c_str(), check.max_abs, check.sqnr_db,
+                word(check.passed));
+  }
+  for (const AnswerCheck& answer : verdict.answers) {
+    std::printf("'%s' (%s)\n%-25s mask IoU >= %.4f  score change <= %.1e  %s\n", answer.prompt.c_str(),
+                answer.route.c_str(), "", answer.mask_iou, answer.score_change, word(answer.passed));
+  }
+  std::printf("%s on %s, %s%s%s\n", verdict.passed() ? "passed" : "FAILED", verdict.device.c_str(),
+              verdict.precision.c_str(), verdict.passed() ? "" : ": ", verdict.problem().c_str());
 }
 
 /// Tints each instance in a colour of its own.
@@ -131,13 +171,19 @@ tools::Picture draw(tools::Picture picture, const Instances& found) {
   return picture;
 }
 
-void run(const Arguments& arguments) {
+int run(const Arguments& arguments) {
+  if (arguments.verify) {
+    const Verdict verdict = verify(arguments.names[0], arguments.load);
+    arguments.json ? print_json(verdict) : print_text(verdict);
+    return verdict.passed() ? 0 : 1;
+  }
   const tools::Picture picture = tools::read_picture(arguments.names[1]);
   const Segmenter segmenter = Segmenter::load(arguments.names[0], arguments.load);
   const Prompt prompt(arguments.names[2], arguments.route, arguments.boxes, arguments.negative_boxes);
   const Instances found = segmenter.segment(picture.view(), prompt);
   arguments.json ? print_json(arguments, found) : print_text(arguments, found);
   if (!arguments.output.empty()) tools::write_picture(arguments.output, draw(picture, found));
+  return 0;
 }
 
 }  // namespace
@@ -149,8 +195,7 @@ int main(int argc, char** argv) {
     return 0;
   }
   try {
-    run(parse(given));
-    return 0;
+    return run(parse(given));
   } catch (const UsageError& error) {
     std::cerr << kUsage << "\nerror: " << error.what() << "\n";
     return 2;

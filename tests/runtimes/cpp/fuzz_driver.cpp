@@ -1,10 +1,11 @@
 // Stands in for libFuzzer where the compiler has none: changes seeds at random, keeps nothing, follows no coverage.
 //     fuzz_manifest -max_total_time=SECONDS [-seed=NUMBER]
-#include <chrono>
+// The seconds are the processor's, so that a busy machine tests no less.
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <random>
 #include <string>
 #include <vector>
@@ -52,13 +53,14 @@ long option(int argc, char** argv, const char* name, long otherwise) {
 
 int main(int argc, char** argv) {
   rng.seed(static_cast<std::uint64_t>(option(argc, argv, "-seed=", 1)));
-  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(option(argc, argv, "-max_total_time=", 5));
+  const long most = option(argc, argv, "-max_total_time=", 5);
   const std::vector<std::string> seeds = fuzz_seeds();
   long runs = 0;
-  for (; std::chrono::steady_clock::now() < end; ++runs) {
+  const auto seconds = [] { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; };
+  for (; seconds() < static_cast<double>(most); ++runs) {
     std::string text = seeds[below(seeds.size())];
     for (std::size_t changes = below(8); changes > 0; --changes) change(text, seeds[below(seeds.size())]);
     LLVMFuzzerTestOneInput(reinterpret_cast<const std::uint8_t*>(text.data()), text.size());
   }
-  std::printf("%ld inputs\n", runs);
+  std::printf("%ld inputs in %.0f seconds of processor time\n", runs, seconds());
 }

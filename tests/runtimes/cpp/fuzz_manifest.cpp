@@ -5,19 +5,27 @@
 
 #include "bundle.hpp"
 #include "golden.hpp"
+#include "route.hpp"
 #include "sam3i_edge/errors.hpp"
 #include "schema.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const std::string content(reinterpret_cast<const char*>(data), size);
   try {
-    sam3i_edge::detail::parse_manifest({reinterpret_cast<const char*>(data), size}, "bundle/manifest.json");
+    sam3i_edge::detail::parse_manifest(content, "bundle/manifest.json");
   } catch (const sam3i_edge::BundleError&) {
+  }
+  try {
+    sam3i_edge::detail::RouteClassifier::parse(content).route({49406, 320, 49407, 0});
+  } catch (const sam3i_edge::detail::SchemaError&) {
   }
   return 0;
 }
 
 std::vector<std::string> fuzz_seeds() {
-  std::vector<std::string> seeds = {R"({"format": "sam3i-edge-bundle", "format_version": 1})", "[[[[", "{}"};
+  std::vector<std::string> seeds = {R"({"format": "sam3i-edge-bundle", "format_version": 1})", "[[[[", "{}",
+                                    R"({"format": "sam3i-edge-route", "format_version": 1, "note": "",
+                                    "weights": {"concept": "AQI=", "simple": "/wA=", "complex": "f4A="}})"};
   if (golden::folder().empty()) return seeds;
   for (const auto& [name, path] : golden::bundles()) {
     seeds.push_back(sam3i_edge::detail::read_file(path / "manifest.json"));

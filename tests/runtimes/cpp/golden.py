@@ -22,6 +22,7 @@ from PIL import Image
 
 from sam3i_edge import Box, Instances, Prompt, Segmenter, shipped
 from sam3i_edge.bundle import open_bundle, sha256_of
+from sam3i_edge.compare import ANSWER_TOLERANCES, LOSS_DB, TOLERANCES
 from sam3i_edge.data.hmpl import load_samples
 from sam3i_edge.errors import Sam3iEdgeError, unknown_name
 from sam3i_edge.evaluate.run import read_sample
@@ -38,7 +39,7 @@ SIDES = [1, 3, 37, 224, 256, 1008]
 
 def main(arguments: Sequence[str]) -> None:
     """Write everything: texts, pictures, words; the answers of every bundle given."""
-    folder = Path(arguments[0])
+    folder = Path(arguments[0]).resolve()  # messages name it, and C++ runs elsewhere
     bundles = [Path(name) for name in arguments[1:]]
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "words.json", words(folder))
@@ -75,7 +76,43 @@ def words(folder: Path) -> dict[str, Any]:
         "numbers": [[number, repr(number)] for number in numbers],
         "names": [[name, unknown_name("route", name, (*ROUTES, "auto"))] for name in names],
         "hashes": hashes,
+        "tolerances": tolerances(),
+        "archives": archives(folder),
+        "refused_archives": refused_archives(folder),
     }
+
+
+def tolerances() -> dict[str, Any]:
+    """What ``verify`` allows, by precision."""
+    return {
+        precision: vars(TOLERANCES[precision]) | vars(answer) | {"loss_db": LOSS_DB.get(precision)}
+        for precision, answer in ANSWER_TOLERANCES.items()
+    }
+
+
+def archives(folder: Path) -> list[dict[str, Any]]:
+    """NumPy archives: stored, and compressed so that zlib takes its fixed code, its own codes, and stored blocks."""
+    rng = np.random.default_rng(2)
+    arrays = {
+        "few": np.arange(6, dtype=np.int32).reshape(2, 3) - 3,
+        "one": np.float32(1.5).reshape(()),
+        "none": np.zeros((0, 4), np.float32),
+        "steps": np.repeat(np.arange(200, dtype=np.uint8), 40).reshape(80, 100),
+        "words": (rng.integers(0, 9, 4000) ** 2).astype(np.int32),
+        "noise": rng.integers(0, 256, 70_000).astype(np.uint8),
+    }
+    about = {name: {"shape": list(a.shape), "values": a.reshape(-1).tolist()} for name, a in arrays.items()}
+    np.savez(folder / "stored.npz", **arrays)
+    np.savez_compressed(folder / "compressed.npz", **arrays)
+    return [{"file": f"{name}.npz", "arrays": about} for name in ("stored", "compressed")]
+
+
+def refused_archives(folder: Path) -> list[str]:
+    """Arrays of kinds that no bundle has."""
+    kinds = {"double": np.zeros(3), "columns": np.asfortranarray(np.eye(3, 4, dtype=np.float32)), "text": np.array("a")}
+    for name, array in kinds.items():
+        np.savez(folder / f"{name}.npz", a=array)
+    return [f"{name}.npz" for name in kinds]
 
 
 def resized(folder: Path) -> list[dict[str, Any]]:

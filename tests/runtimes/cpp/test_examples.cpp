@@ -91,6 +91,13 @@ TEST_F(Examples, MessagesThatAreRefused) {
   message.encoding = "yuv422";
   EXPECT_THROW(view_of(message), sam3i_edge::ImageError);
   message.encoding = "rgb8";
+  message.step -= 1;
+  EXPECT_THROW(view_of(message), sam3i_edge::ImageError);
+  message.step = 0;
+  EXPECT_THROW(view_of(message), sam3i_edge::ImageError);
+  message.height = 1;
+  EXPECT_THROW(view_of(message), sam3i_edge::ImageError);
+  message = message_of(picture_);
   message.data.pop_back();
   EXPECT_THROW(view_of(message), sam3i_edge::ImageError);
 }

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "golden.hpp"
 #include "postprocess.hpp"
@@ -94,6 +95,10 @@ TEST(Resize, ImagesThatAreNone) {
        "The image is 32768 wide and 16384 high: more than 268 million pixels. Crop it or scale it down first."},
       {{pixel, 2, 2, PixelFormat::rgba, 7}, "The image's stride is 7 bytes; a row has 8."},
       {{pixel, 2, 2, PixelFormat::rgb, -5}, "The image's stride is -5 bytes; a row has 6."},
+      {{pixel, 2, 2, PixelFormat::rgb, std::numeric_limits<std::ptrdiff_t>::min()},
+       "The image's stride is -9223372036854775808 bytes; a row has 6."},
+      {{pixel, 2, 3, PixelFormat::rgb, std::numeric_limits<std::ptrdiff_t>::max() / 2},
+       "The image's stride is 4611686018427387903 bytes; a row has 6."},
       {{pixel, 1, 1, static_cast<PixelFormat>(9)}, "The pixel format is 9; use one of PixelFormat's."}};
   for (const auto& [view, message] : cases) {
     try {

@@ -1,8 +1,13 @@
 // The same instances as in Python: every route, boxes, batches, on every runtime of this build.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <limits>
 #include <thread>
 
+#include "engine.hpp"
 #include "golden.hpp"
 #include "sam3i_edge/segmenter.hpp"
 
@@ -59,6 +64,24 @@ void expect_same(const Instances& found, const Json& expected, const std::filesy
   }
 }
 
+/// A session that says it takes and gives what it does not: as a graph that was exchanged, its hash with it.
+class Misleading : public detail::Session {
+ public:
+  Misleading(std::unique_ptr<Session> session, const std::string& name, const detail::Port& port)
+      : session_(std::move(session)), inputs_(session_->inputs()), outputs_(session_->outputs()) {
+    auto& ports = inputs_.count(name) ? inputs_ : outputs_;
+    port.shape.empty() ? static_cast<void>(ports.erase(name)) : static_cast<void>(ports[name] = port);
+  }
+  detail::Tensors run(const detail::Tensors& inputs) override { return session_->run(inputs); }
+  std::string device() const override { return session_->device(); }
+  const detail::Ports& inputs() const override { return inputs_; }
+  const detail::Ports& outputs() const override { return outputs_; }
+
+ private:
+  std::unique_ptr<Session> session_;
+  detail::Ports inputs_, outputs_;
+};
+
 class Segmenters : public golden::Golden {
  protected:
   void SetUp() override {
@@ -76,6 +99,9 @@ TEST_F(Segmenters, SameInstancesAsInPython) {
   for (const auto& [name, path] : bundles()) {
     for (const std::string& runtime : runtimes()) {
       SCOPED_TRACE(name + " on " + runtime);
+      const auto manifest = detail::open_bundle(path).manifest;
+      // Below fp32 every runtime rounds in its own way; Python answered on the target's.
+      if (manifest.precision != "fp32" && runtime != manifest.target.runtime) continue;
       const Segmenter segmenter = load(path, runtime);
       std::size_t compared = 0;
       for (const auto& one : read_json(folder() / name / "answers.json")) {
@@ -122,6 +148,8 @@ TEST_F(Segmenters, PromptsThatAreRefused) {
        "The prompt's text is empty. Say what to segment, for example 'the red mug'; if boxes alone should decide, "
        "use the text 'visual'."},
       {"\xff", "The prompt's text is not valid UTF-8."},
+      {{"mug", "s\xffmple"},
+       "Unknown route 's\\xffmple'. Known: concept, simple, complex, auto. Did you mean 'simple'?"},
       {{"mug", "simpel"}, "Unknown route 'simpel'. Known: concept, simple, complex, auto. Did you mean 'simple'?"},
       {{"mug", "auto", {{5, 5, 5, 9}}},
        "Box(x0=5.0, y0=5.0, x1=5.0, y1=9.0) is empty or inverted: Box takes (x0, y0, x1, y1) with x0 < x1 and y0 < "
@@ -143,6 +171,55 @@ TEST_F(Segmenters, PromptsThatAreRefused) {
       }
     }
   }
+}
+
+TEST_F(Segmenters, AGraphThatIsNotAsTheManifestSays) {
+  const auto path = bundles().front().second;
+  LoadOptions options;
+  options.runtime = runtimes().front();
+  const auto load_with = [&](const std::string& name, const detail::Port& port) {
+    detail::Engine(path, options, [&](const auto& runtime, const auto& graph, const auto& how) {
+      auto session = detail::open_session(runtime, graph, how);
+      const bool is_it = session->inputs().count(name) || session->outputs().count(name);
+      return is_it ? std::make_unique<Misleading>(std::move(session), name, port) : std::move(session);
+    });
+  };
+  const auto spec = detail::open_bundle(path).manifest.graphs.at("grounding").outputs;
+  const auto masks = std::find_if(spec.begin(), spec.end(), [](const auto& one) { return one.name == "masks"; })->shape;
+  load_with("masks", {detail::DType::float32, masks});
+  auto smaller = masks;
+  smaller.back() /= 2;
+  const std::vector<std::pair<std::string, detail::Port>> cases = {
+      {"masks", {detail::DType::float32, smaller}},
+      {"masks", {detail::DType::uint8, masks}},
+      {"masks", {detail::DType::float32, {masks.begin(), masks.end() - 1}}},
+      {"masks", {}},
+      {"tokens", {detail::DType::int32, {-1, 77}}}};
+  for (const auto& [name, port] : cases) {
+    EXPECT_THROW(load_with(name, port), BundleError) << name;
+  }
+}
+
+TEST(Load, ThreadsThatNobodyCanMean) {
+  for (const int threads : {-1, std::numeric_limits<int>::min(), (1 << 16) + 1, std::numeric_limits<int>::max()}) {
+    LoadOptions options;
+    options.threads = threads;
+    try {
+      Segmenter::load("none", options);
+      FAIL();
+    } catch (const RuntimeUnavailableError& error) {
+      EXPECT_EQ(error.what(), "The number of threads is " + std::to_string(threads) +
+                                  "; it must be 0 (the runtime's own choice) or more, at most 65536.");
+    }
+  }
+}
+
+TEST_F(Segmenters, ThreadsAsGiven) {
+  const auto image = picture();
+  LoadOptions options;
+  options.runtime = runtimes().front();
+  options.threads = 1;
+  EXPECT_NO_THROW(Segmenter::load(bundles().front().second, options).segment(golden::view_of(image), "mug"));
 }
 
 TEST_F(Segmenters, ClosedOnesSaySo) {
@@ -182,6 +259,17 @@ TEST_F(Segmenters, OneThatFindsAllItMaySaysSo) {
   EXPECT_TRUE(warning.empty() || warning.find("the most this bundle returns") != std::string::npos) << warning;
 }
 
+/// The same but for roundings, which may move a pixel of an edge.
+bool is_near(const Instances& found, const Instances& expected) {
+  if (found.size() != expected.size()) return false;
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    const auto area = static_cast<double>(expected.area(i));
+    if (std::abs(found.scores[i] - expected.scores[i]) > 1e-5f) return false;
+    if (std::abs(static_cast<double>(found.area(i)) - area) > 2 + 1e-3 * area) return false;
+  }
+  return true;
+}
+
 TEST_F(Segmenters, ThreadsShareOne) {
   const char* asked = std::getenv("SAM3I_EDGE_FRAMES");
   const int frames = asked ? std::atoi(asked) : 40, threads = 4;
@@ -189,7 +277,7 @@ TEST_F(Segmenters, ThreadsShareOne) {
   const Segmenter segmenter = load(bundles().front().second, runtimes().front());
   const std::vector<Prompt> prompts = {"cup 1", {"cup 2", "simple"}, {"cup 3", "complex"}};
   const auto expected = segmenter.segment(golden::view_of(image), prompts);
-  std::atomic<int> wrong = 0;
+  std::atomic<int> wrong = 0, done = 0;
   std::vector<std::thread> workers;
   for (int number = 0; number < threads; ++number) {
     workers.emplace_back([&, number] {
@@ -197,16 +285,14 @@ TEST_F(Segmenters, ThreadsShareOne) {
         auto asking = prompts;
         asking.emplace_back("new text " + std::to_string(number * frames + i));  // the caches grow and forget
         const auto found = segmenter.segment(golden::view_of(image), asking);
-        for (std::size_t k = 0; k < prompts.size(); ++k) {
-          for (std::size_t j = 0; j < expected[k].size(); ++j) {
-            wrong += std::abs(found[k].scores[j] - expected[k].scores[j]) > 1e-5f;
-          }
-        }
+        for (std::size_t k = 0; k < prompts.size(); ++k) wrong += !is_near(found.at(k), expected[k]);
+        ++done;
       }
     });
   }
   for (auto& worker : workers) worker.join();
   EXPECT_EQ(wrong, 0);
+  EXPECT_EQ(done, frames / threads * threads);
 }
 
 TEST_F(Segmenters, InfoSaysWhatWasLoaded) {

@@ -20,7 +20,7 @@ struct LoadOptions {
   std::string device = "auto";  ///< "auto": the device of the bundle's target; or a name of the runtime's, as "CPU"
   std::string runtime;          ///< empty: that of the bundle's target; or "openvino", "onnxruntime", "tensorrt"
   double threshold = 0.5;       ///< instances scoring above this, in 0..1, are returned
-  std::optional<int> threads;   ///< processor threads, 0: the runtime's own choice; none: the target's
+  std::optional<int> threads;   ///< processor threads, 0..65536, 0: the runtime's own choice; none: the target's
 };
 
 /// What the loaded bundle says of itself.
@@ -78,7 +78,8 @@ class SAM3I_EDGE_API Segmenter {
   /// Check a bundle, the folder that `sam3i-edge export` wrote, and open its graphs.
   ///
   /// Throws BundleError (damaged, incomplete, or newer than this library), RuntimeUnavailableError (the runtime is
-  /// not in this build, or the device is not here), PromptError (the threshold is out of range).
+  /// not in this build, the device is not here, or so many threads are none to ask for), PromptError (the threshold is
+  /// out of range).
   static Segmenter load(const std::filesystem::path& bundle, const LoadOptions& options = {});
 
   Segmenter(Segmenter&&) noexcept;

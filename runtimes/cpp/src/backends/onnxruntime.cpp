@@ -191,6 +191,8 @@ class OnnxRuntimeSession : public Session {
   }
 
   std::string device() const override { return device_; }
+  const Ports& inputs() const override { return inputs_; }
+  const Ports& outputs() const override { return outputs_; }
 
  private:
   OpenSession session_;

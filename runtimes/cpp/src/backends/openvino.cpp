@@ -109,6 +109,8 @@ class OpenVinoSession : public Session {
   }
 
   std::string device() const override { return device_; }
+  const Ports& inputs() const override { return inputs_; }
+  const Ports& outputs() const override { return outputs_; }
 
  private:
   ov::InferRequest take_request() {
@@ -241,10 +243,15 @@ void check_precision(const ov::CompiledModel& model, const SessionOptions& optio
 }  // namespace
 
 std::unique_ptr<Session> open_openvino(const fs::path& graph, const SessionOptions& options) {
-  check_device(options.device);
-  ov::CompiledModel compiled = compile(read(graph, options), graph, options);
-  check_precision(compiled, options);
-  return std::make_unique<OpenVinoSession>(std::move(compiled), graph);
+  try {
+    check_device(options.device);
+    ov::CompiledModel compiled = compile(read(graph, options), graph, options);
+    check_precision(compiled, options);
+    return std::make_unique<OpenVinoSession>(std::move(compiled), graph);
+  } catch (const ov::Exception& error) {  // what none of these expects: a driver that does not answer, for example
+    throw RuntimeUnavailableError("OpenVINO " + version() + " cannot open " + graph.string() + " on " + options.device +
+                                  ": " + last_line(error));
+  }
 }
 
 }  // namespace sam3i_edge::detail

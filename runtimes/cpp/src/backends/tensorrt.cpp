@@ -138,6 +138,8 @@ class TensorRtSession : public Session {
   }
 
   std::string device() const override { return device_; }
+  const Ports& inputs() const override { return inputs_; }
+  const Ports& outputs() const override { return outputs_; }
 
  private:
   std::unique_ptr<Context> take_context() {

@@ -1,0 +1,267 @@
+#include "sam3i_edge/verify.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <map>
+#include <numeric>
+#include <optional>
+#include <utility>
+
+#include "engine.hpp"
+#include "messages.hpp"
+#include "recorded.hpp"
+#include "resize.hpp"
+#include "tolerances.hpp"
+
+namespace sam3i_edge {
+namespace detail {
+namespace {
+
+using Values = std::vector<float>;
+using Arrays = std::map<std::string, Values>;  // by name, the rows of all prompts
+
+constexpr std::size_t kBest = 5;         // so many instances of each prompt, by the float model's score, are compared
+constexpr double kInt8LeastScore = 0.3;  // with integers the masks of those that score less are vague
+constexpr double kLeastPixels = 16;      // in a smaller mask one pixel would decide
+const std::vector<std::string> kFeatures = {"fine", "middle", "coarse"};
+
+Values sampled(const Values& values) {
+  const std::size_t step = sample_step(values.size());
+  Values kept;
+  for (std::size_t i = 0; i < values.size(); i += step) kept.push_back(values[i]);
+  return kept;
+}
+
+void append(const Tensor& tensor, Values& to) {
+  const std::size_t count = tensor.bytes() / size_of(tensor.dtype);
+  if (tensor.dtype == DType::float32) {
+    to.insert(to.end(), tensor.as<float>(), tensor.as<float>() + count);
+  } else if (tensor.dtype == DType::int32) {
+    std::transform(tensor.as<std::int32_t>(), tensor.as<std::int32_t>() + count, std::back_inserter(to),
+                   [](std::int32_t value) { return static_cast<float>(value); });
+  } else {
+    to.insert(to.end(), tensor.as<std::uint8_t>(), tensor.as<std::uint8_t>() + count);
+  }
+}
+
+/// What the grounding graph gives for the last `kept` of the prompts.
+Arrays ground(Engine& engine, const Features& features, const std::vector<Prompt>& prompts, std::size_t kept) {
+  Arrays all;
+  const auto first_kept = static_cast<std::int64_t>(prompts.size() - kept);
+  engine.ground(features, prompts, engine.pairs_of(prompts),
+                [&](std::int64_t first, std::int64_t rows, const Tensors& outputs) {
+                  const std::int64_t skipped = std::clamp<std::int64_t>(first_kept - first, 0, rows);
+                  if (skipped == rows) return;
+                  for (const auto& [name, tensor] : outputs) append(tensor.rows(skipped, rows - skipped), all[name]);
+                });
+  return all;
+}
+
+/// The outputs with the instances in the order of the recorded ones: two that score alike may come in either order. One
+/// that is missing altogether leaves zeros, which no tolerance allows.
+Arrays aligned(Arrays found, const Values& wanted) {
+  const Values& indices = found.at("query_index");
+  if (wanted.size() != indices.size()) {
+    throw BundleError("The golden cases name " + std::to_string(wanted.size()) + " instances, the bundle finds " +
+                      std::to_string(indices.size()) + ".");
+  }
+  const std::size_t count = found.at("presence").size(), most = indices.size() / count;
+  Arrays made = {{"presence", found.at("presence")}};
+  for (const char* name : {"logits", "boxes", "masks"}) {
+    const Values& values = found.at(name);
+    const std::size_t size = values.size() / indices.size();
+    Values& picked = made[name];
+    picked.resize(values.size());
+    for (std::size_t i = 0; i < indices.size(); ++i) {
+      const auto row = indices.begin() + static_cast<std::ptrdiff_t>(i / most * most);
+      const auto place = std::find(row, row + static_cast<std::ptrdiff_t>(most), wanted[i]);
+      if (place == row + static_cast<std::ptrdiff_t>(most)) continue;
+      const auto from = values.begin() + (place - indices.begin()) * static_cast<std::ptrdiff_t>(size);
+      std::copy_n(from, size, picked.begin() + static_cast<std::ptrdiff_t>(i * size));
+    }
+  }
+  return made;
+}
+
+double sigmoid(double x) { return 0.5 * (1 + std::tanh(0.5 * x)); }
+
+/// The scores of all prompts' instances, from logits and presence.
+std::vector<double> scores_of(const Values& logits, const Values& presence) {
+  std::vector<double> scores;
+  const std::size_t most = logits.size() / presence.size();
+  for (std::size_t i = 0; i < logits.size(); ++i) scores.push_back(sigmoid(logits[i]) * sigmoid(presence[i / most]));
+  return scores;
+}
+
+/// IoU of each of `count` masks with the recorded one, of which some values were kept; none for tiny ones.
+std::vector<std::optional<double>> mask_ious(const Values& found, const Values& expected, std::size_t count) {
+  const std::size_t step = sample_step(found.size()), size = found.size() / count;
+  std::vector<double> both(count), either(count);
+  for (std::size_t i = 0; i < expected.size() && i * step < found.size(); ++i) {
+    const bool a = found[i * step] > 0, b = expected[i] > 0;
+    both[i * step / size] += a && b;
+    either[i * step / size] += a || b;
+  }
+  std::vector<std::optional<double>> ious(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    if (either[i] >= kLeastPixels) ious[i] = both[i] / either[i];
+  }
+  return ious;
+}
+
+class Replay {
+ public:
+  Replay(Engine& engine, const Recorded& recorded)
+      : engine_(engine), recorded_(recorded), tolerances_(tolerances_of(engine.precision())) {}
+
+  Verdict verdict() {
+    verdict_.device = engine_.device();
+    verdict_.precision = engine_.precision();
+    const auto side = static_cast<int>(engine_.manifest().model.image_size);
+    std::vector<std::uint8_t> pixels(std::size_t{3} * static_cast<std::size_t>(side) * static_cast<std::size_t>(side));
+    resize(recorded_.image(), side, side, pixels.data());
+    check("preprocess/image", {pixels.begin(), pixels.end()});
+    const auto features = engine_.encode(recorded_.image());
+    for (const std::string& name : kFeatures) check("vision/" + name, values_of(features->tensors.at(name)));
+    check("text/text", values_of(engine_.encode_texts(engine_.pairs_of(recorded_.prompts)).first));
+    check_grounding(*features);
+    return std::move(verdict_);
+  }
+
+ private:
+  static Values values_of(const Tensor& tensor) {
+    Values values;
+    append(tensor, values);
+    return values;
+  }
+
+  const Values& expected(const std::string& name) const { return recorded_.expected.at(name); }
+
+  void check_grounding(const Features& features) {
+    const auto& prompts = recorded_.prompts;
+    const auto most = static_cast<std::size_t>(engine_.manifest().limits.max_prompts);
+    Arrays alone;
+    for (const Prompt& prompt : prompts) {
+      for (auto& [name, values] : ground(engine_, features, {prompt}, 1)) {
+        alone[name].insert(alone[name].end(), values.begin(), values.end());
+      }
+    }
+    const Values& order = expected("grounding/query_index");
+    alone = aligned(std::move(alone), order);
+    check_stage("grounding", alone);
+    if (most > 1) {
+      std::vector<Prompt> full;
+      while (full.size() < most) full.insert(full.end(), prompts.begin(), prompts.end());
+      check_stage("grounding of " + std::to_string(most),
+                  aligned(ground(engine_, features, full, prompts.size()), order));
+    }
+    check_answers(alone);
+  }
+
+  void check_stage(const std::string& stage, const Arrays& outputs) {
+    for (const char* name : {"presence", "logits", "boxes", "masks"}) check(stage + "/" + name, outputs.at(name));
+  }
+
+  /// `name` is "stage/output"; a stage may say how many prompts shared a call.
+  void check(const std::string& name, const Values& actual) {
+    const std::size_t slash = name.find('/');
+    const Values& wanted = expected(name.substr(0, std::min(slash, name.find(' '))) + name.substr(slash));
+    const Difference difference = measure(sampled(actual), wanted);
+    const Tolerance tolerance = tolerance_of(name);
+    double peak = 1;
+    for (const float value : wanted) peak = std::max(peak, std::abs(static_cast<double>(value)));
+    const bool passed = difference.max_abs <= tolerance.max_abs * peak && difference.sqnr_db >= tolerance.min_sqnr_db;
+    verdict_.checks.push_back({name, difference.max_abs, difference.sqnr_db, passed});
+  }
+
+  /// By the precision, and by what the bundle reached at export.
+  Tolerance tolerance_of(const std::string& name) const {
+    if (name.rfind("preprocess/", 0) == 0) return {0, kMostSqnr};  // integers, equal everywhere
+    Tolerance tolerance = tolerances_.output;
+    const bool is_single = name.size() > 9 && name.compare(name.size() - 9, 9, "/presence") == 0;
+    if (is_single && engine_.precision() != "fp32") {
+      tolerance.min_sqnr_db = -kMostSqnr;  // a few values near 0 have no signal to hold the noise against
+      return tolerance;
+    }
+    const auto reached = engine_.manifest().sqnr_at_export.find(name);
+    if (tolerances_.loss_db && reached != engine_.manifest().sqnr_at_export.end()) {
+      tolerance.min_sqnr_db = std::max(tolerance.min_sqnr_db, reached->second - *tolerances_.loss_db);
+    }
+    return tolerance;
+  }
+
+  void check_answers(const Arrays& found) {
+    const auto wanted = scores_of(expected("grounding/logits"), expected("grounding/presence"));
+    const auto scores = scores_of(found.at("logits"), found.at("presence"));
+    const auto ious = mask_ious(found.at("masks"), expected("grounding/masks"), scores.size());
+    const std::size_t most = scores.size() / recorded_.prompts.size();
+    for (std::size_t k = 0; k < recorded_.prompts.size(); ++k) {
+      std::vector<std::size_t> best(most);
+      std::iota(best.begin(), best.end(), k * most);
+      std::stable_sort(best.begin(), best.end(), [&](std::size_t a, std::size_t b) { return wanted[a] > wanted[b]; });
+      best.resize(std::min(most, kBest));
+      AnswerCheck answer{recorded_.prompts[k].text, recorded_.prompts[k].route, 1, 0, false};
+      for (const std::size_t i : best) {
+        const double change = std::abs(scores[i] - wanted[i]);
+        answer.score_change = std::isnan(change) ? change : std::max(answer.score_change, change);
+        const bool counts = !is_int8(engine_.precision()) || wanted[i] >= kInt8LeastScore;
+        if (counts && ious[i]) answer.mask_iou = std::min(answer.mask_iou, *ious[i]);
+      }
+      answer.passed =
+          answer.mask_iou >= tolerances_.min_mask_iou && answer.score_change <= tolerances_.max_score_change;
+      verdict_.answers.push_back(std::move(answer));
+    }
+  }
+
+  Engine& engine_;
+  const Recorded& recorded_;
+  Tolerances tolerances_;
+  Verdict verdict_;
+};
+
+std::string formatted(const char* format, double value) {
+  char text[64];
+  std::snprintf(text, sizeof text, format, value);
+  return text;
+}
+
+}  // namespace
+}  // namespace detail
+
+bool Verdict::passed() const { return problem().empty(); }
+
+std::string Verdict::problem() const {
+  using detail::formatted;
+  const Check *first = nullptr, *worst = nullptr;
+  std::size_t failed = 0;
+  for (const Check& check : checks) {
+    if (check.passed) continue;
+    ++failed;
+    if (!first) first = &check;
+    if (!worst || check.sqnr_db < worst->sqnr_db) worst = &check;
+  }
+  if (first) {
+    return "first at " + first->name + ", worst " + worst->name + " (SQNR " + formatted("%.1f", worst->sqnr_db) +
+           " dB); " + std::to_string(failed) + " of " + std::to_string(checks.size()) +
+           " outputs are beyond their tolerance";
+  }
+  const auto wrong = std::find_if(answers.begin(), answers.end(), [](const AnswerCheck& one) { return !one.passed; });
+  if (wrong == answers.end()) return "";
+  return "the outputs are within their tolerance, but not the instances of " + detail::in_quotes(wrong->prompt) +
+         ": mask IoU " + formatted("%.3f", wrong->mask_iou) + ", score changed by " +
+         formatted("%.2g", wrong->score_change);
+}
+
+Verdict verify(const std::filesystem::path& bundle, const LoadOptions& options) {
+  using namespace detail;
+  Engine engine(bundle, options, [](const auto& runtime, const auto& graph, SessionOptions how) {
+    how.resident.clear();  // the features are looked at here
+    return open_session(runtime, graph, how);
+  });
+  const Recorded recorded = read_recorded(bundle);
+  return Replay(engine, recorded).verdict();
+}
+
+}  // namespace sam3i_edge
