@@ -32,11 +32,12 @@ class EagerSession:
     def __init__(self, module: nn.Module, spec: GraphSpec) -> None:
         self._module = module
         self._spec = spec
-        self.device = str(next(module.parameters()).device)
+        self._where = next(module.parameters()).device
+        self.device = str(self._where)
 
     def run(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Run the module on its inputs by name; what comes out is float32 (or integer) on the CPU."""
-        tensors = [torch.as_tensor(np.array(inputs[spec.name])).to(self.device) for spec in self._spec.inputs]
+        tensors = [torch.as_tensor(np.array(inputs[spec.name])).to(self._where) for spec in self._spec.inputs]
         with torch.inference_mode():
             found = self._module(*tensors)
         outputs = found if isinstance(found, tuple) else (found,)
