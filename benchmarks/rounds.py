@@ -13,6 +13,12 @@ T = TypeVar("T")
 SETTLE_S = 0.3
 """Thread pools of the last turn spin before they sleep, PyTorch's longest; in the next one's time they would take its
 cores. After 5 ms PyTorch's frames took 42 to 197 ms, after 50 ms 48 to 136, after 300 ms 41 to 60 (two cores)."""
+MIN_ROUNDS, MAX_ROUNDS = 10, 600
+CHECK_EVERY = 10
+TARGET = 0.01
+"""Half width of the ratios' intervals at which there are rounds enough."""
+BUDGET_S = 60.0
+"""Per subject; at least ``FEW_ROUNDS`` are played all the same."""
 FEW_ROUNDS = 5
 
 

@@ -43,4 +43,4 @@ def test_it_finds_some_of_what_the_scenes_texts_mean(model):
     segmenter = segmenter_of(model, classifier=RouteClassifier.of_checkpoint(shipped.CHECKPOINT))
     scores = evaluate(segmenter, load_samples(shipped.SCENES, "demo").samples)
     assert scores.auto_route_accuracy == 100
-    assert scores.routes["concept"].giou > 60  # interim: the adapters are short of training, so only concepts are held to it
+    assert scores.routes["concept"].giou > 60  # interim: only concepts are held to a bound
