@@ -17,7 +17,7 @@ from sam3i_edge.benchmarks.macs import GraphCount
 from sam3i_edge.benchmarks.report import GraphCost, Roofline, Summary
 from sam3i_edge.benchmarks.statistics import rounded
 from sam3i_edge.runtimes import SessionOptions, open_session
-from sam3i_edge.targets import Target
+from sam3i_edge.targets import Target, is_int8
 
 SIDE = 1536
 """Of the square matrices: large enough that the product does not wait for memory."""
@@ -35,16 +35,17 @@ class Peak(NamedTuple):
 def matrix_product_peak(runtime: str, target: Target, options: SessionOptions, precision: str) -> Peak:
     """Multiplications per second of the best of some products of two square matrices.
 
-    In the bundle's precision where one graph tells the runtime so: int8 bundles are held against int8, fp16 against
-    fp16; bf16 is the runtime's own setting, in ``options``.
+    In the bundle's precision where one graph tells the runtime so: int8 bundles are held against int8, whatever the
+    rest of them computes in, fp16 against fp16; bf16 is the runtime's own setting, in ``options``.
     """
+    product = "int8" if is_int8(precision) else precision
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "product.onnx"
-        write_product(file, target, precision)
+        write_product(file, target, product)
         session = open_session(runtime, file, options)
         values = np.random.default_rng(0).standard_normal((SIDE, SIDE), np.float32)
         seconds = best_seconds(lambda: session.run({"x": values}))
-    shown = precision if precision in ("int8", "fp16") else options.precision
+    shown = product if product in ("int8", "fp16") else options.precision
     return Peak(SIDE**3 / seconds, f"{shown} product of matrices of side {SIDE} on {session.device}")
 
 

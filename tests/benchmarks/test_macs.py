@@ -9,7 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from sam3i_edge.benchmarks.layers import read_onnxruntime
 from sam3i_edge.benchmarks.macs import count_graph
-from sam3i_edge.benchmarks.roofline import write_product
+from sam3i_edge.benchmarks.roofline import matrix_product_peak, write_product
 from sam3i_edge.errors import BenchmarkError
 from sam3i_edge.export.modules import GroundingGraph, TextGraph, VisionGraph
 from sam3i_edge.graphs import default_limits, graph_specs
@@ -90,6 +90,12 @@ def test_the_product_that_stands_for_the_peak_multiplies(tmp_path, target, runti
     expected = x @ np.random.default_rng(1).standard_normal((64, 64), np.float32)
     found = np.asarray(session.run({"x": x})["y"])
     assert np.linalg.norm(found - expected) / np.linalg.norm(expected) < error
+
+
+def test_what_is_int8_beside_bf16_is_held_against_int8():
+    target = get_target("intel-cpu")
+    peak = matrix_product_peak("openvino", target, SessionOptions(target.device, "int8-bf16"), "int8-bf16")
+    assert peak.of.startswith("int8 product of matrices")
 
 
 def test_a_profile_of_onnx_runtime_is_read_without_its_first_run():
