@@ -242,7 +242,12 @@ def _sustain(session: Session) -> None:
     try:
         least = 2  # a first and a last window
         enough = start + session.plan.duration_s
-        rounds.play(session.measured, turn, lambda played: played >= least and time.monotonic() >= enough)
+        rounds.play(
+            session.measured,
+            turn,
+            lambda played: played >= least and time.monotonic() >= enough,
+            settle=False,  # a device that rests cools down
+        )
     finally:
         after = machine.throttle_count()
         session.throttles = None if before is None or after is None else after - before

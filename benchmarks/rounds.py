@@ -29,13 +29,19 @@ def order(subjects: Sequence[T], number: int) -> Sequence[T]:
     return turned[::-1] if number // len(subjects) % 2 else turned
 
 
-def play(subjects: Sequence[T], turn: Callable[[T, int], None], enough: Callable[[int], bool], first: int = 0) -> int:
-    """Play rounds until there are enough. Returns how many were played; ``turn`` keeps what it measures itself."""
+def play(
+    subjects: Sequence[T], turn: Callable[[T, int], None], enough: Callable[[int], bool], settle: bool = True
+) -> int:
+    """Play rounds until there are enough. Returns how many were played; ``turn`` keeps what it measures itself.
+
+    With ``settle``, subjects that follow another one wait until that one's threads sleep.
+    """
     number = 0
     while not enough(number):
         for subject in order(subjects, number):
-            time.sleep(SETTLE_S)
-            turn(subject, first + number)
+            if settle and len(subjects) > 1:
+                time.sleep(SETTLE_S)
+            turn(subject, number)
         number += 1
     return number
 
