@@ -87,11 +87,9 @@ def test_accuracy_is_the_same_through_every_float_runtime(report):
 
 @pytest.mark.slow
 def test_pytorch_as_the_baseline(bundle, data):
-    asked = subjects([str(bundle)], ["torch", "torch-compile"], str(PARITY / "checkpoint.pt"))
+    asked = subjects([str(bundle)], ["torch"], str(PARITY / "checkpoint.pt"))
     report = benchmark(asked, Plan(rounds=2, scenario_rounds=0, cold_starts=0, data=Data(str(data))))
-    ours, torch, compiled = report.runs
-    assert (torch.device, compiled.device) == ("cpu", "cpu, compiled")
-    assert compiled.accuracy.giou == pytest.approx(torch.accuracy.giou, abs=0.5)
+    ours, torch = report.runs
     assert (torch.runtime, torch.baseline, torch.roofline, torch.layers) == ("torch", True, None, ())
     assert ours.accuracy.giou == pytest.approx(torch.accuracy.giou, abs=0.5)
     assert report.ratios[0].to == "torch"
