@@ -35,7 +35,7 @@ SessionOptions session_options(const Manifest& manifest, const std::string& runt
   made.threads = options.threads ? *options.threads : target.threads;
   made.max_prompts = manifest.limits.max_prompts;
   if (is_own) made.settings = target.settings;
-  made.resident = {"fine", "middle", "coarse"};
+  made.resident = {kFeatures.begin(), kFeatures.end()};
   made.cache = cache_folder(runtime);
   return made;
 }

@@ -1,6 +1,7 @@
 // What a Segmenter and its Frames share: the open graphs, the tokenizer, and what they remember of texts.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <functional>
 #include <memory>
@@ -18,6 +19,8 @@
 #include "tokenizer.hpp"
 
 namespace sam3i_edge::detail {
+
+inline const std::array<std::string, 3> kFeatures = {"fine", "middle", "coarse"};
 
 /// An image's pyramid, by name: (1, D, 4g, 4g), (1, D, 2g, 2g), (1, D, g, g) float32.
 struct Features {
