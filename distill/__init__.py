@@ -1,1 +1,1 @@
-"""Students, losses and loops of distillation. Empty so far."""
+"""Students of a trained SAM3-I: which, how they begin, and what the teacher tells them."""

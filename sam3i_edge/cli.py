@@ -13,6 +13,7 @@ from sam3i_edge.commands import (
     build,
     data,
     demo,
+    distill,
     doctor,
     evaluate,
     export,
@@ -25,7 +26,22 @@ from sam3i_edge.commands import (
 )
 from sam3i_edge.errors import Sam3iEdgeError
 
-COMMANDS = (demo, export, targets, build, verify, segment, inspect, doctor, data, train, evaluate, benchmark, report)
+COMMANDS = (
+    demo,
+    export,
+    targets,
+    build,
+    verify,
+    segment,
+    inspect,
+    doctor,
+    data,
+    train,
+    distill,
+    evaluate,
+    benchmark,
+    report,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -55,8 +55,12 @@ class TextConfig:
     num_heads: int = 16
     context_length: int = 32
     vocab_size: int = 49408
+    embedding_size: int = 0
+    """Width of a token's row, projected to ``hidden_size``; 0: that itself, as published. Students have it smaller."""
 
     def __post_init__(self) -> None:
+        if self.embedding_size:
+            _positive(self, "text.", "embedding_size")
         _positive(self, "text.", "hidden_size", "num_layers", "num_heads", "context_length", "vocab_size")
         _divisible("text.hidden_size", self.hidden_size, "text.num_heads", self.num_heads)
 
@@ -98,9 +102,11 @@ class ModelConfig:
     projection_size: int = 256
     """Width of the projection that the alignment losses use; training stage 3 needs it to equal ``hidden_size``."""
     adapter: AdapterConfig = field(default_factory=AdapterConfig)
+    separable_convs: bool = False
+    """The 3 x 3 convolutions of pyramid and mask head as depthwise and pointwise ones; students have them."""
 
     def __post_init__(self) -> None:
-        sizes = [f.name for f in dataclasses.fields(self) if isinstance(getattr(self, f.name), int)]
+        sizes = [f.name for f in dataclasses.fields(self) if type(getattr(self, f.name)) is int]
         _positive(self, "", *sizes)
         _divisible("image_size", self.image_size, "patch_size", self.patch_size)
         _divisible("pretrain_image_size", self.pretrain_image_size, "patch_size", self.patch_size)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sam3i_edge.commands.training import add_data, load_data, overrides, stop_after_this_step
 from sam3i_edge.config import CONFIG_FILE, PRESETS, ModelConfig
-from sam3i_edge.errors import ConfigError, RuntimeUnavailableError, TrainingError
+from sam3i_edge.errors import RuntimeUnavailableError, TrainingError
 
 if TYPE_CHECKING:
-    from sam3i_edge.data.reading import Loaded
     from sam3i_edge.model import Sam3i
     from sam3i_edge.train.recipe import Recipe
 
@@ -28,9 +27,7 @@ def add(commands: Any) -> None:
         description="Under `accelerate launch -m sam3i_edge train …` it runs on several devices or machines.",
     )
     parser.add_argument("--stage", required=True, metavar="NAME", help="encoders, base, 1 (simple), 2 (complex) or 3")
-    parser.add_argument("--data", required=True, metavar="DIR", help="a dataset's folder, or a folder of datasets")
-    parser.add_argument("--images", metavar="DIR", help="where the images lie; none: beside the annotations")
-    parser.add_argument("--on-problem", default="refuse", metavar="WHAT", help="refuse or skip bad data (%(default)s)")
+    add_data(parser)
     parser.add_argument("--checkpoint", metavar="FILE", help="to begin with; none, for the base: random weights")
     parser.add_argument(
         "--config",
@@ -52,24 +49,23 @@ def _train(arguments: argparse.Namespace) -> int:
 
         from sam3i_edge.train.loop import BEST, LAST, train
         from sam3i_edge.train.recipe import load_recipe
-        from sam3i_edge.train.stages import STAGES
+        from sam3i_edge.train.stages import STAGES, task_of
         from sam3i_edge.train.validation import validation
     except ModuleNotFoundError as error:
         raise RuntimeUnavailableError(
             f"Training needs {error.name}, which is not installed: pip install 'sam3i-edge[train]'"
         ) from error
-    recipe = load_recipe(arguments.recipe, arguments.stage, _overrides(arguments.set))
-    loaded = _load(arguments, "train")
+    recipe = load_recipe(arguments.recipe, arguments.stage, overrides(arguments.set))
+    loaded = load_data(arguments, "train")
     validate = None
     if recipe.validate_every and STAGES[arguments.stage].validated:
-        samples = _load(arguments, "val").samples
+        samples = load_data(arguments, "val").samples
         validate = validation(samples, STAGES[arguments.stage].validated, recipe.validation_images)
     model = _model(arguments, recipe)
-    stop = _stop_after_this_step()
+    stop = stop_after_this_step()
     progress = train(
         model,
-        arguments.stage,
-        loaded.samples,
+        task_of(model, arguments.stage, loaded.samples, recipe),
         recipe,
         Path(arguments.output),
         about={"data": str(arguments.data), "checkpoint": str(arguments.checkpoint or "")},
@@ -85,31 +81,6 @@ def _train(arguments: argparse.Namespace) -> int:
     best = f"; best on the validation set: {BEST}, step {progress.best_step}" if progress.best_step else ""
     print(f"trained {progress.step} steps: {Path(arguments.output) / LAST}{best}")
     return 0
-
-
-def _overrides(pairs: list[str]) -> dict[str, Any]:
-    """``KEY=VALUE`` pairs, the values as TOML has them; bare words are strings. Raises ConfigError."""
-    import tomllib
-
-    values: dict[str, Any] = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not equals:
-            raise ConfigError(f"--set {pair!r} is not of the form KEY=VALUE.")
-        try:
-            values[key] = tomllib.loads(f"value = {value}")["value"]
-        except tomllib.TOMLDecodeError:
-            values[key] = value
-    return values
-
-
-def _load(arguments: argparse.Namespace, split: str) -> Loaded:
-    from sam3i_edge.data.hmpl import load_samples
-
-    loaded = load_samples(arguments.data, split, images=arguments.images, on_problem=arguments.on_problem)
-    for problem in loaded.problems:
-        print(f"sam3i-edge: left out: {problem}", file=sys.stderr)
-    return loaded
 
 
 def _model(arguments: argparse.Namespace, recipe: Recipe) -> Sam3i:
@@ -128,18 +99,3 @@ def _model(arguments: argparse.Namespace, recipe: Recipe) -> Sam3i:
         )
     torch.manual_seed(recipe.seed)
     return initialize(Sam3i(config))
-
-
-def _stop_after_this_step() -> list[int]:
-    """Let Ctrl-C and SIGTERM end the run after the step at hand, with a checkpoint; a second one ends it at once."""
-    received: list[int] = []
-
-    def receive(number: int, _: object) -> None:
-        if received:
-            raise KeyboardInterrupt
-        received.append(number)
-        print("\nsam3i-edge: stopping after this step; once more to stop at once", file=sys.stderr)
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, receive)
-    return received

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from sam3i_edge.config import ModelConfig
 from sam3i_edge.model.adapters import route_terms, split_gates
-from sam3i_edge.model.layers import Mlp, MultiheadAttention
+from sam3i_edge.model.layers import Mlp, MultiheadAttention, conv_3x3
 
 
 class PromptMlp(nn.Module):
@@ -44,10 +44,10 @@ class DotProductScoring(nn.Module):
 class PixelDecoder(nn.Module):
     """Walks the pyramid from coarse to fine."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, separable: bool) -> None:
         super().__init__()
         # Three stages are stored; a pyramid of three levels takes two.
-        self.conv_layers = nn.ModuleList(nn.Conv2d(size, size, kernel_size=3, padding=1) for _ in range(3))
+        self.conv_layers = nn.ModuleList(conv_3x3(size, separable) for _ in range(3))
         self.norms = nn.ModuleList(nn.GroupNorm(8, size) for _ in range(3))
 
     def forward(self, fine: Tensor, middle: Tensor, coarse: Tensor) -> Tensor:
@@ -76,7 +76,7 @@ class MaskHead(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         size = config.hidden_size
-        self.pixel_decoder = PixelDecoder(size)
+        self.pixel_decoder = PixelDecoder(size, config.separable_convs)
         self.mask_predictor = MaskPredictor(size)
         self.mask_predictor_adapter1 = MaskPredictor(size)
         self.mask_predictor_adapter2 = MaskPredictor(size)

@@ -83,6 +83,24 @@ class Mlp(nn.Module):
         return self.layers[-1](x)
 
 
+class SeparableConv(nn.Module):
+    """A 3 x 3 convolution of each channel by itself, then a mix of the channels: a ninth of the work of a whole one."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.depthwise = nn.Conv2d(size, size, kernel_size=3, padding=1, groups=size, bias=False)
+        self.pointwise = nn.Conv2d(size, size, kernel_size=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, D, h, w) to (N, D, h, w)."""
+        return self.pointwise(self.depthwise(x))
+
+
+def conv_3x3(size: int, separable: bool) -> nn.Module:
+    """(N, D, h, w) to (N, D, h, w), whole as published, or separable."""
+    return SeparableConv(size) if separable else nn.Conv2d(size, size, kernel_size=3, padding=1)
+
+
 def inverse_sigmoid(x: Tensor, eps: float = 1e-3) -> Tensor:
     """logit(x), with x kept ``eps`` away from 0 and 1."""
     x = x.clamp(0, 1)

@@ -56,7 +56,9 @@ class TextTransformer(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         size, length = config.text.hidden_size, config.text.context_length
-        self.token_embedding = nn.Embedding(config.text.vocab_size, size)
+        row = config.text.embedding_size or size
+        self.token_embedding = nn.Embedding(config.text.vocab_size, row)
+        self.embedding_projection = nn.Identity() if row == size else nn.Linear(row, size, bias=False)
         self.positional_embedding = nn.Parameter(torch.empty(length, size))
         self.transformer = TextStack(config)
         self.ln_final = nn.LayerNorm(size)
@@ -68,7 +70,7 @@ class TextTransformer(nn.Module):
         nn.init.normal_(self.text_projection, std=size**-0.5)
 
     def forward(self, tokens: Tensor, gates: Tensor) -> Tensor:
-        x = self.token_embedding(tokens) + self.positional_embedding
+        x = self.embedding_projection(self.token_embedding(tokens)) + self.positional_embedding
         for block in self.transformer.resblocks:
             x = block(x, gates, self.causal_bias)
         return self.ln_final(x)

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sam3i_edge.config import ModelConfig
-from sam3i_edge.model.layers import attend, merge_heads
+from sam3i_edge.model.layers import attend, conv_3x3, merge_heads
 
 
 def normalize(image: Tensor) -> Tensor:
@@ -143,7 +143,7 @@ class VisionTrunk(nn.Module):
         return grid.repeat(1, repeats, repeats, 1)[:, : self.grid_size, : self.grid_size]
 
 
-def _pyramid_level(in_size: int, out_size: int, scale: float) -> nn.Sequential:
+def _pyramid_level(in_size: int, out_size: int, scale: float, separable: bool) -> nn.Sequential:
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     size = in_size
     if scale == 4:
@@ -157,7 +157,7 @@ def _pyramid_level(in_size: int, out_size: int, scale: float) -> nn.Sequential:
     elif scale == 0.5:
         layers["maxpool_2x2"] = nn.MaxPool2d(kernel_size=2, stride=2)
     layers["conv_1x1"] = nn.Conv2d(size, out_size, kernel_size=1)
-    layers["conv_3x3"] = nn.Conv2d(out_size, out_size, kernel_size=3, padding=1)
+    layers["conv_3x3"] = conv_3x3(out_size, separable)
     return nn.Sequential(layers)
 
 
@@ -169,7 +169,8 @@ class VisionBackbone(nn.Module):
         self.trunk = VisionTrunk(config)
         # The level at scale 0.5 is trained and stored, but nothing reads it.
         self.convs = nn.ModuleList(
-            _pyramid_level(config.vision.hidden_size, config.hidden_size, scale) for scale in (4, 2, 1, 0.5)
+            _pyramid_level(config.vision.hidden_size, config.hidden_size, scale, config.separable_convs)
+            for scale in (4, 2, 1, 0.5)
         )
 
     def forward(self, pixel_values: Tensor) -> tuple[Tensor, Tensor, Tensor]:

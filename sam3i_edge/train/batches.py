@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
 from math import ceil
 from typing import NamedTuple
 
@@ -32,6 +33,10 @@ class Prompts(NamedTuple):
     gates: Tensor
     """(N, 3) float32"""
 
+    def to(self, device: torch.device) -> Prompts:
+        """The prompts on ``device``."""
+        return Prompts(*(tensor.to(device, non_blocking=True) for tensor in self))
+
 
 class Batch(NamedTuple):
     """B images and N prompts on them."""
@@ -56,7 +61,7 @@ class Batch(NamedTuple):
         """The batch on ``device``."""
         tensors = (self.images, self.image_index, self.boxes, self.box_labels, self.masked, *self.targets)
         images, index, boxes, labels, masked, *targets = (tensor.to(device, non_blocking=True) for tensor in tensors)
-        texts = tuple(Prompts(*(tensor.to(device, non_blocking=True) for tensor in text)) for text in self.texts)
+        texts = tuple(text.to(device) for text in self.texts)
         return Batch(images, index, texts, boxes, labels, Targets(*targets), masked, self.concepts)
 
 
@@ -80,15 +85,19 @@ class Item(NamedTuple):
     examples: list[np.ndarray | None]
 
 
+Ask = Callable[[Sample], list[list[Query]]]
+"""What can be asked of an image: groups of queries that mean the same targets, one text of each level in a group."""
+
+
 class TrainingSet(Dataset[Item]):
-    """The images that have something to ask on the given routes.
+    """The images that have something to ask.
 
     Indexed by (sample, seed): the same pair gives the same item, in any process and after any restart.
     """
 
-    def __init__(self, samples: Sequence[Sample], routes: tuple[str, ...], recipe: Recipe, image_size: int) -> None:
+    def __init__(self, samples: Sequence[Sample], ask: Ask, recipe: Recipe, image_size: int) -> None:
         self._recipe, self._image_size = recipe, image_size
-        questions = ((sample, ask(sample, routes)) for sample in samples)
+        questions = ((sample, ask(sample)) for sample in samples)
         self._samples = [(sample, asked) for sample, asked in questions if asked]
 
     def __len__(self) -> int:
@@ -99,19 +108,12 @@ class TrainingSet(Dataset[Item]):
         rng = np.random.default_rng(seed)
         sample, questions = self._samples[position]
         chosen = rng.permutation(len(questions))[: self._recipe.prompts]
-        asked = [_pick_texts(questions[i], rng) for i in chosen]
+        asked = [pick_texts(questions[i], rng) for i in chosen]
         scale = rng.uniform(self._recipe.least_scale, 1.0)
         masks = [self._masks(sample, question.targets, scale) for question in asked]
         boxes = [_boxes(sample, question.targets) * scale for question in asked]
         examples = [self._example(found, rng) for found in boxes]
-        return Item(self._image(sample, scale), asked, boxes, masks, examples)
-
-    def _image(self, sample: Sample, scale: float) -> np.ndarray:
-        size = self._image_size
-        shrunk = preprocess(read_image(sample.path), round(size * scale))[0]
-        image = np.zeros((size, size, 3), np.uint8)
-        image[: shrunk.shape[0], : shrunk.shape[1]] = shrunk
-        return image
+        return Item(model_image(sample, self._image_size, scale), asked, boxes, masks, examples)
 
     def _masks(self, sample: Sample, targets: tuple[int, ...], scale: float) -> np.ndarray:
         size = self._recipe.mask_size or self._image_size
@@ -136,6 +138,14 @@ class TrainingSet(Dataset[Item]):
         return noisy if (noisy[2:] > 0).all() else box
 
 
+def model_image(sample: Sample, size: int, scale: float = 1.0) -> np.ndarray:
+    """The sample's image as the model reads it, (size, size, 3) uint8; shrunk by ``scale`` and padded with black."""
+    shrunk = preprocess(read_image(sample.path), round(size * scale))[0]
+    image = np.zeros((size, size, 3), np.uint8)
+    image[: shrunk.shape[0], : shrunk.shape[1]] = shrunk
+    return image
+
+
 class Collate:
     """Items to a batch; masks are learned from of ``mask_share`` of each image's prompts."""
 
@@ -147,7 +157,8 @@ class Collate:
         asked = [question for item in items for question in item.asked]
         boxes = [boxes for item in items for boxes in item.boxes]
         examples = [example for item in items for example in item.examples]
-        texts = tuple(self._prompts(pairs) for pairs in zip(*(question.texts for question in asked), strict=True))
+        by_level = zip(*(question.texts for question in asked), strict=True)
+        texts = tuple(prompts_of(pairs, self._tokenizer) for pairs in by_level)
         has_concept = len(texts) > 1
         counts = [len(item.asked) for item in items]
         starts = np.cumsum([0, *counts[:-1]])
@@ -169,9 +180,11 @@ class Collate:
             concepts=tuple(question.texts[-1][0].lower() for question in asked) if has_concept else (),
         )
 
-    def _prompts(self, pairs: Sequence[tuple[str, str]]) -> Prompts:
-        tokens = np.stack([self._tokenizer.encode(text) for text, _ in pairs])
-        return Prompts(torch.from_numpy(tokens), torch.from_numpy(gates([route for _, route in pairs])))
+
+def prompts_of(pairs: Sequence[tuple[str, str]], tokenizer: Tokenizer) -> Prompts:
+    """(text, route) pairs as tensors."""
+    tokens = np.stack([tokenizer.encode(text) for text, _ in pairs])
+    return Prompts(torch.from_numpy(tokens), torch.from_numpy(gates([route for _, route in pairs])))
 
 
 class StepSampler(Sampler[list[tuple[int, int]]]):
@@ -201,15 +214,16 @@ class StepSampler(Sampler[list[tuple[int, int]]]):
             yield pairs[self._mine]
 
 
-def ask(sample: Sample, routes: tuple[str, ...]) -> list[list[Query]]:
-    """What can be asked of an image: groups of queries that mean the same targets, with a text for every route.
+def ask(sample: Sample, routes: tuple[str, ...], levels: tuple[str, ...] = ()) -> list[list[Query]]:
+    """Groups of queries that mean the same targets, with a text for every route.
 
-    With one route each query is a group of its own. With several, a group's concept text may mean more than its targets
-    ("mug" beside "the red mug"): it names the kind, and is not segmented. The texts that mean nothing are a group, too,
-    or a stage that sees no others would forget to say so.
+    With one route each query is a group of its own, and texts of other ``levels`` may be asked on it. With several, a
+    group's concept text may mean more than its targets ("mug" beside "the red mug"): it names the kind, and is not
+    segmented. The texts that mean nothing are a group, too, or a stage that sees no others would forget to say so.
     """
     if len(routes) == 1:
-        return [[query] for query in sample.queries if query.route == routes[0]]
+        asked = levels or routes
+        return [[dataclasses.replace(query, route=routes[0])] for query in sample.queries if query.route in asked]
     groups: dict[tuple[int, ...], list[Query]] = {}
     for query in sample.queries:
         if query.route != "concept":
@@ -220,7 +234,13 @@ def ask(sample: Sample, routes: tuple[str, ...]) -> list[list[Query]]:
     return [group for group in groups.values() if {query.route for query in group} >= set(routes)]
 
 
-def _pick_texts(group: list[Query], rng: np.random.Generator) -> Asked:
+def ask_each(sample: Sample) -> list[list[Query]]:
+    """Every text by itself, on the route of its level."""
+    return [[query] for query in sample.queries]
+
+
+def pick_texts(group: list[Query], rng: np.random.Generator) -> Asked:
+    """One text of each level in the group."""
     by_route: dict[str, list[Query]] = {}
     for query in group:
         by_route.setdefault(query.route, []).append(query)

@@ -44,6 +44,20 @@ class Group(NamedTuple):
     """Of the last layer's one-to-one queries, which alone answer at inference."""
 
 
+class Detected(NamedTuple):
+    """The model's answers to one text per prompt, and what they cost."""
+
+    loss: Tensor
+    log: Parts
+    """The loss's weighted parts, detached."""
+    found: Detections
+    """With the one-to-many copies of the queries."""
+    masks: Tensor
+    """(M, 2Q, h, w) logits, of the prompts whose masks are learned from"""
+    semantic: Tensor
+    """(M, 1, h, w) logits of the semantic mask"""
+
+
 class Learner(nn.Module):
     """A model and its loss in one module, so that ``accelerate`` can wrap both."""
 
@@ -53,27 +67,29 @@ class Learner(nn.Module):
 
     def forward(self, batch: Batch) -> tuple[Tensor, Parts]:
         """The loss of a batch, and its weighted parts, detached, for the log."""
-        pyramid = self.model.encode_image(normalize(batch.images))
+        rows = self.rows(self.model.encode_image(normalize(batch.images)), batch)
+        texts = [self.model.encode_text(*prompts) for prompts in batch.texts]
+        if len(batch.texts) == 1:
+            only = self.detection(rows, batch, batch.texts[0], texts[0])
+            return only.loss, only.log
+        simple, complex_, _ = batch.texts
+        a = self.detection(rows, batch, simple, texts[0])
+        b = self.detection(rows, batch, complex_, texts[1])
+        with torch.autocast(batch.images.device.type, enabled=False):  # similarities and divergences need the digits
+            aligned = self._alignment(a.semantic, b.semantic, [text.float() for text in texts], batch)
+        log = {name: a.log[name] + b.log[name] for name in a.log}
+        log |= {name: value.detach() for name, value in aligned.items()}
+        return a.loss + b.loss + torch.stack([*aligned.values()]).sum(), log
+
+    @staticmethod
+    def rows(pyramid: Pyramid, batch: Batch) -> Pyramid:
+        """The images' features, a row for each prompt that reads them; the finer two are read for masks alone."""
         fine, middle, coarse = pyramid
         masked = batch.image_index[batch.masked]
-        rows = (fine.index_select(0, masked), middle.index_select(0, masked), coarse.index_select(0, batch.image_index))
-        texts = [self.model.encode_text(*prompts) for prompts in batch.texts]
-        log: Parts = defaultdict(lambda: torch.zeros((), device=batch.images.device))
-        if len(batch.texts) == 1:
-            loss, _ = self._detection(rows, batch, batch.texts[0], texts[0], log)
-            return loss, dict(log)
-        simple, complex_, _ = batch.texts
-        loss_a, semantic_a = self._detection(rows, batch, simple, texts[0], log)
-        loss_b, semantic_b = self._detection(rows, batch, complex_, texts[1], log)
-        with torch.autocast(batch.images.device.type, enabled=False):  # similarities and divergences need the digits
-            aligned = self._alignment(semantic_a, semantic_b, [text.float() for text in texts], batch)
-        log |= {name: value.detach() for name, value in aligned.items()}
-        return loss_a + loss_b + torch.stack([*aligned.values()]).sum(), dict(log)
+        return fine.index_select(0, masked), middle.index_select(0, masked), coarse.index_select(0, batch.image_index)
 
-    def _detection(
-        self, pyramid: Pyramid, batch: Batch, prompts: Prompts, text: Tensor, log: Parts
-    ) -> tuple[Tensor, Tensor]:
-        """Loss of one text per prompt, and the semantic mask logits."""
+    def detection(self, pyramid: Pyramid, batch: Batch, prompts: Prompts, text: Tensor) -> Detected:
+        """Answer one text per prompt; ``pyramid`` has its rows."""
         tokens, gates = prompts
         found = self.model.detect(
             pyramid,
@@ -91,12 +107,13 @@ class Learner(nn.Module):
         groups += detection_groups(found, masks, batch.masked, batch.targets)
         count = num_processes() * len(tokens)
         loss = torch.stack([group.weight * weighted(group.parts) for group in groups]).sum() * count**0.5
+        log: Parts = defaultdict(lambda: torch.zeros((), device=batch.images.device))
         for group in groups:
             for name, value in group.parts.items():
                 # The one-to-many queries match more and more targets as they learn: their sums would hide the rest's.
                 shown = name if group.is_answer else "auxiliary"
                 log[shown] = log[shown] + group.weight * WEIGHTS[name] * value.detach()
-        return loss, semantic
+        return Detected(loss, dict(log), found, masks, semantic)
 
     def _alignment(self, a: Tensor, b: Tensor, texts: list[Tensor], batch: Batch) -> Parts:
         """The losses between the simple (A) and the complex (B) pass."""

@@ -19,21 +19,20 @@ import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from accelerate.utils import DistributedDataParallelKwargs, set_seed
+from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from sam3i_edge import schema
 from sam3i_edge.config import CONFIG_FILE
-from sam3i_edge.data.samples import Sample
 from sam3i_edge.errors import TrainingError
-from sam3i_edge.export.tokenizer_json import clip_tokenizer
 from sam3i_edge.model import Sam3i
-from sam3i_edge.train.batches import Batch, Collate, StepSampler, TrainingSet
-from sam3i_edge.train.learner import EncoderLearner, Learner
+from sam3i_edge.train.batches import StepSampler
 from sam3i_edge.train.recipe import Recipe
 from sam3i_edge.train.schedule import make_optimizers, set_rates
-from sam3i_edge.train.stages import enter, set_dropout
+from sam3i_edge.train.task import Task
 
 STATE = "state-{:08d}"
 RUN_FILE, LAST, BEST = "run.json", "last.safetensors", "best.safetensors"
@@ -41,8 +40,6 @@ LOG_EVERY = 20
 
 logging.getLogger("accelerate.utils.other").setLevel(logging.ERROR)
 """At every checkpoint it warns that the projection goes by three names, which is as it should be."""
-
-LEARNERS = {"encoders": EncoderLearner}
 
 Validate = Callable[[Sam3i], Mapping[str, float]]
 """Scores of a model by name; the one called ``gIoU`` chooses the best checkpoint."""
@@ -59,8 +56,7 @@ class Progress:
 
 def train(
     model: Sam3i,
-    stage: str,
-    samples: Sequence[Sample],
+    task: Task,
     recipe: Recipe,
     output: Path,
     *,
@@ -69,12 +65,11 @@ def train(
     resume: bool = False,
     stop: Callable[[], bool] = lambda: False,
 ) -> Progress:
-    """Train one stage, and leave ``last.safetensors`` and ``best.safetensors`` in ``output``.
+    """Train ``model`` on a task, and leave ``last.safetensors`` and ``best.safetensors`` in ``output``.
 
     Args:
-        model: the base model, or what the stage before left; it is changed in place.
-        stage: of ``recipe.STAGES``.
-        samples: the training set.
+        model: it is changed in place; ``requires_grad`` of its parameters says what learns.
+        task: data and loss.
         recipe: how.
         output: a new or empty folder; with ``resume``, that of an interrupted run.
         about: what else the run is made from (data, checkpoint), plain values; a resumed run must have the same.
@@ -83,7 +78,7 @@ def train(
         stop: asked after every step; True saves a checkpoint and ends the run.
 
     Raises:
-        TrainingError: nothing to train on, the folder is in use or of another run, or the loss is not finite.
+        TrainingError: the folder is in use or of another run, or the loss is not finite.
     """
     AcceleratorState._reset_state()  # a run before this one, in the same process, may have had another precision
     accelerator = Accelerator(
@@ -92,27 +87,27 @@ def train(
         kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
     )
     set_seed(recipe.seed, device_specific=True)
-    routes = enter(model, stage).routes
     set_dropout(model, recipe.dropout)
-    dataset = TrainingSet(samples, routes, recipe, model.config.image_size)
-    if len(dataset) == 0:
-        raise TrainingError(f"No image has what stage {stage} needs: texts on {' and '.join(routes)} level.")
-    total = recipe.total_steps(len(dataset))
-    run = {"stage": stage, "recipe": schema.plain(recipe), "images": len(dataset), "steps": total}
+    images = len(task.dataset)
+    total = recipe.total_steps(images)
+    run = {"stage": task.name, "recipe": schema.plain(recipe), "images": images, "steps": total}
     run |= {"processes": accelerator.num_processes, **about}
     if accelerator.is_main_process:
         _claim(output, run, model, resume)
     accelerator.wait_for_everyone()
 
     optimizers = make_optimizers(model, recipe, model.config.vision.num_layers)
-    learner, *optimizers = accelerator.prepare(LEARNERS.get(stage, Learner)(model), *optimizers)
+    learner, *optimizers = accelerator.prepare(task.learner(model), *optimizers)
+    average = _average(accelerator, model, recipe.ema)
+    kept = model if average is None else average.module
+    assert isinstance(kept, Sam3i)
     progress = _restore(accelerator, output) if resume else Progress()
     writer = SummaryWriter(str(output), purge_step=progress.step) if accelerator.is_main_process else None
-    batches = _batches(dataset, recipe, accelerator, progress.step, total, model.config.text.context_length)
+    batches = _batches(task, recipe, accelerator, progress.step, total)
     bar = tqdm(
         total=total,
         initial=progress.step,
-        desc=f"stage {stage}",
+        desc=f"stage {task.name}",
         disable=not accelerator.is_main_process,
         mininterval=0.5 if sys.stderr.isatty() else 30,  # a line every half minute where it goes to a file
     )
@@ -122,20 +117,30 @@ def train(
         share = set_rates(optimizers, recipe, progress.step, total)
         parts.add(_step(accelerator, learner, optimizers, clock.timed(batches), recipe))
         progress.step += 1
+        if average:
+            average.update_parameters(model)
         bar.update()
         if progress.step % LOG_EVERY == 0 or progress.step == total:
             _log(writer, bar, progress.step, parts.read(), {"rate": share, **clock.read()})
         stopping, last = stop(), progress.step == total
         if validate and (last or (recipe.validate_every and progress.step % recipe.validate_every == 0)):
-            _validate(accelerator, learner, validate, progress, output, writer)
+            _validate(accelerator, kept, validate, progress, output, writer)
+            learner.train()
         if stopping or last or progress.step % recipe.save_every == 0:
-            _save(accelerator, output, model, progress)
+            _save(accelerator, output, kept, progress)
         if stopping:
             break
     bar.close()
     if writer:
         writer.close()
     return progress
+
+
+def set_dropout(model: Sam3i, share: float) -> None:
+    """Drop ``share`` of the values in the transformers' residual branches while training."""
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = share
 
 
 class Mean:
@@ -163,7 +168,7 @@ class Clock:
     def __init__(self) -> None:
         self._since, self._waited = time.perf_counter(), 0.0
 
-    def timed(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+    def timed(self, batches: Iterator[Any]) -> Iterator[Any]:
         """``batches``, with the waiting for each counted."""
         while True:
             start = time.perf_counter()
@@ -182,11 +187,18 @@ class Clock:
         return values
 
 
-def _batches(
-    dataset: TrainingSet, recipe: Recipe, accelerator: Accelerator, step: int, total: int, context_length: int
-) -> Iterator[Batch]:
+def _average(accelerator: Accelerator, model: Sam3i, decay: float) -> AveragedModel | None:
+    """The moving average of the weights that checkpoints and validation then hold; part of a run's state."""
+    if not decay:
+        return None
+    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay))
+    accelerator.register_for_checkpointing(average)
+    return average
+
+
+def _batches(task: Task, recipe: Recipe, accelerator: Accelerator, step: int, total: int) -> Iterator[Any]:
     sampler = StepSampler(
-        samples=len(dataset),
+        samples=len(task.dataset),
         images=recipe.images,
         seed=recipe.seed,
         first=step * recipe.accumulate,
@@ -196,9 +208,9 @@ def _batches(
     )
     # A generator of its own: the loader must not draw from the one that dropout uses, which a resumed run restores.
     loader = DataLoader(
-        dataset,
+        task.dataset,
         batch_sampler=sampler,
-        collate_fn=Collate(clip_tokenizer(context_length), recipe.mask_share),
+        collate_fn=task.collate,
         num_workers=recipe.workers,
         prefetch_factor=4 if recipe.workers else None,
         pin_memory=accelerator.device.type == "cuda",
@@ -211,7 +223,7 @@ def _step(
     accelerator: Accelerator,
     learner: torch.nn.Module,
     optimizers: Sequence[torch.optim.Optimizer],
-    batches: Iterator[Batch],
+    batches: Iterator[Any],
     recipe: Recipe,
 ) -> dict[str, float]:
     """One update of the weights; returns the loss and its parts."""
@@ -246,22 +258,20 @@ def _log(
 
 def _validate(
     accelerator: Accelerator,
-    learner: torch.nn.Module,
+    model: Sam3i,
     validate: Validate,
     progress: Progress,
     output: Path,
     writer: SummaryWriter | None,
 ) -> None:
     if writer:
-        model = accelerator.unwrap_model(learner).model.eval()
-        scores = validate(model)
+        scores = validate(model.eval())
         for name, value in scores.items():
             writer.add_scalar(f"validation/{name}", value, progress.step)
         tqdm.write(f"step {progress.step}: " + ", ".join(f"{name} {value:.1f}" for name, value in scores.items()))
         if scores["gIoU"] > progress.best:
             progress.best, progress.best_step = scores["gIoU"], progress.step
             save_model(model, output / BEST)
-        learner.train()
     accelerator.wait_for_everyone()
 
 

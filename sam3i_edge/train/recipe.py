@@ -12,10 +12,7 @@ import tomllib
 
 from sam3i_edge import schema
 from sam3i_edge.errors import ConfigError, unknown_name
-
-STAGES = ("encoders", "base", "1", "2", "3")
-"""The encoders alone (for a model that starts from nothing), the base detector on concepts, then the adapters: simple
-instructions, complex ones, both together."""
+from sam3i_edge.prompt import ROUTES
 
 
 @dataclass(frozen=True)
@@ -43,6 +40,9 @@ class Recipe:
     """Images per forward pass, over all processes together."""
     prompts: int = 1
     """Prompts per image."""
+    levels: tuple[str, ...] = ()
+    """Levels of the texts that a stage of one route is asked; none: the route's own. Adapters of a few values cannot
+    teach a detector what it has never seen: a base trained from little is asked relations and uses, too."""
     accumulate: int = 1
     """Forward passes per step."""
     rates: LearningRates = field(default_factory=LearningRates)
@@ -61,6 +61,8 @@ class Recipe:
     """Share of prompts that come with the box of one of their targets."""
     box_noise: float = 0.1
     """Standard deviation of such a box's corners, in shares of its sides; at most ``BOX_NOISE_PIXELS``."""
+    ema: float = 0.0
+    """Decay of the moving average of the weights that checkpoints hold in place of the last ones; 0: none."""
     mask_size: int = 0
     """Side of the target masks, in pixels; 0: the model's image size."""
     mask_share: float = 1.0
@@ -83,9 +85,12 @@ class Recipe:
         for name in ("images", "prompts", "accumulate", "save_every", "timescale", "rate_scale", "clip_norm"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"recipe: {name} is {getattr(self, name)}; it must be greater than 0.")
-        for name in ("dropout", "box_prompts", "least_scale", "mask_share"):
+        for name in ("dropout", "box_prompts", "least_scale", "mask_share", "ema"):
             if not 0 <= getattr(self, name) <= 1 or (name in ("least_scale", "mask_share") and not getattr(self, name)):
                 raise ConfigError(f"recipe: {name} is {getattr(self, name)}; it must lie between 0 and 1.")
+        for level in self.levels:
+            if level not in ROUTES:
+                raise ConfigError("recipe: " + unknown_name("level", level, ROUTES))
         if self.steps <= 0 and self.epochs <= 0:
             raise ConfigError(f"recipe: epochs is {self.epochs} and steps {self.steps}; one must be greater than 0.")
 
@@ -94,9 +99,17 @@ class Recipe:
         return self.steps or max(1, round(self.epochs * images / (self.images * self.accumulate)))
 
 
+class Book:
+    """A recipe for each stage, in dataclass fields of the stages' names."""
+
+    def __getitem__(self, stage: str) -> Recipe:
+        recipe: Recipe = getattr(self, f"stage{stage}" if stage.isdecimal() else stage)
+        return recipe
+
+
 @dataclass(frozen=True)
-class RecipeBook:
-    """A recipe for each stage, as a TOML file holds them: ``[encoders]``, ``[base]``, ``[stage1]``, …"""
+class RecipeBook(Book):
+    """As a TOML file holds them: ``[encoders]``, ``[base]``, ``[stage1]``, …"""
 
     encoders: Recipe
     base: Recipe
@@ -104,35 +117,45 @@ class RecipeBook:
     stage2: Recipe
     stage3: Recipe
 
-    def __getitem__(self, stage: str) -> Recipe:
-        recipe: Recipe = getattr(self, f"stage{stage}" if stage.isdecimal() else stage)
-        return recipe
 
+def load_recipe(
+    name_or_file: str | Path,
+    stage: str,
+    overrides: Mapping[str, Any] | None = None,
+    presets: Mapping[str, Book] | None = None,
+) -> Recipe:
+    """The recipe of ``stage`` in a preset or a TOML file, with some values replaced.
 
-def load_recipe(name_or_file: str | Path, stage: str, overrides: Mapping[str, Any] | None = None) -> Recipe:
-    """The recipe of ``stage`` in a preset (``published``, ``tabletop``) or a TOML file, with some values replaced.
+    Args:
+        name_or_file: a name among ``presets``, or the path of a .toml file with the same stages.
+        stage: one of them.
+        overrides: values by field.
+        presets: None: those of training, ``published`` and ``tabletop``.
 
     Raises:
         ConfigError: no such preset, file or stage, or a value does not fit.
     """
-    if stage not in STAGES:
-        raise ConfigError(unknown_name("stage", stage, STAGES))
+    presets = presets or RECIPES
+    book = next(iter(presets.values()))
+    stages = [f.name.removeprefix("stage") for f in dataclasses.fields(book)]  # type: ignore[arg-type]
+    if stage not in stages:
+        raise ConfigError(unknown_name("stage", stage, stages))
     path = Path(name_or_file)
-    if str(name_or_file) in RECIPES:
-        book = RECIPES[str(name_or_file)]
+    if str(name_or_file) in presets:
+        book = presets[str(name_or_file)]
     elif path.suffix == ".toml":
-        book = _read_toml(path)
+        book = _read_toml(path, type(book))
     else:
-        raise ConfigError(unknown_name("recipe", str(name_or_file), RECIPES) + " Or give the path of a .toml file.")
+        raise ConfigError(unknown_name("recipe", str(name_or_file), presets) + " Or give the path of a .toml file.")
     try:
         return schema.parse(Recipe, schema.plain(book[stage]) | dict(overrides or {}))
     except schema.SchemaError as error:
         raise ConfigError(f"recipe: {error}") from error
 
 
-def _read_toml(path: Path) -> RecipeBook:
+def _read_toml(path: Path, kind: type[Book]) -> Book:
     try:
-        return schema.parse(RecipeBook, tomllib.loads(path.read_text(encoding="utf-8")))
+        return schema.parse(kind, tomllib.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise ConfigError(f"Cannot read the recipe {path}: {error.strerror}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, schema.SchemaError, ConfigError) as error:
@@ -140,7 +163,7 @@ def _read_toml(path: Path) -> RecipeBook:
 
 
 _PUBLISHED = Recipe()
-_TABLETOP = Recipe(
+TABLETOP = Recipe(
     steps=6000,
     images=4,
     prompts=8,
@@ -162,7 +185,7 @@ _TABLETOP = Recipe(
     workers=1,
 )
 
-RECIPES = {
+RECIPES: dict[str, Book] = {
     "published": RecipeBook(
         encoders=dataclasses.replace(_PUBLISHED, rate_scale=1.0, epochs=20.0),
         base=dataclasses.replace(_PUBLISHED, rate_scale=1.0, epochs=20.0),
@@ -172,7 +195,7 @@ RECIPES = {
     ),
     "tabletop": RecipeBook(
         encoders=dataclasses.replace(
-            _TABLETOP,
+            TABLETOP,
             steps=2200,
             images=16,
             prompts=24,  # beside the trunk's work they cost nothing
@@ -183,10 +206,10 @@ RECIPES = {
             box_prompts=0.0,
             validate_every=0,
         ),
-        base=_TABLETOP,
-        stage1=_TABLETOP,
-        stage2=_TABLETOP,
-        stage3=_TABLETOP,
+        base=TABLETOP,
+        stage1=TABLETOP,
+        stage2=TABLETOP,
+        stage3=TABLETOP,
     ),
 }
 """``published``: as the paper's authors train the full-size model (the base is theirs, so its entry is a suggestion).

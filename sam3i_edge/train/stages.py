@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from sam3i_edge.errors import ConfigError
+from sam3i_edge.data.samples import Sample
+from sam3i_edge.errors import ConfigError, TrainingError
+from sam3i_edge.export.tokenizer_json import clip_tokenizer
 from sam3i_edge.model import Sam3i, checkpoint
 from sam3i_edge.model.encoder import EncoderLayer
 from sam3i_edge.model.layers import Mlp, MultiheadAttention
+from sam3i_edge.train.batches import Collate, TrainingSet, ask
+from sam3i_edge.train.learner import EncoderLearner, Learner
+from sam3i_edge.train.recipe import Recipe
+from sam3i_edge.train.task import Task
 
 ADAPTER, PROJECTION = checkpoint.ADAPTER.pattern, checkpoint.LOSS_ONLY.pattern
 STEEPEST = 16.0
@@ -44,6 +51,25 @@ STAGES = {
     "2": Stage(("complex",), r"\.adapter(12|2)\.|\.mask_predictor_adapter2\.", ("complex",)),
     "3": Stage(("simple", "complex", "concept"), f"{ADAPTER}|{PROJECTION}", ("simple", "complex")),
 }
+"""The encoders alone (for a model that starts from nothing), the base detector on concepts, then the adapters: simple
+instructions, complex ones, both together."""
+
+
+def task_of(model: Sam3i, name: str, samples: Sequence[Sample], recipe: Recipe) -> Task:
+    """``enter`` a stage, with its data and its loss.
+
+    Raises:
+        TrainingError: no sample has the texts that the stage needs.
+        ConfigError: as ``enter``.
+    """
+    stage = enter(model, name)
+    dataset = TrainingSet(
+        samples, lambda sample: ask(sample, stage.routes, recipe.levels), recipe, model.config.image_size
+    )
+    if len(dataset) == 0:
+        raise TrainingError(f"No image has what stage {name} needs: texts on {' and '.join(stage.routes)} level.")
+    collate = Collate(clip_tokenizer(model.config.text.context_length), recipe.mask_share)
+    return Task(name, dataset, collate, EncoderLearner if name == "encoders" else Learner)
 
 
 def enter(model: Sam3i, name: str) -> Stage:
@@ -81,13 +107,6 @@ def _start_complex_route(model: Sam3i) -> None:
         layer.adapter2.reset_to_identity()
     head = model.segmentation_head
     head.mask_predictor_adapter2.load_state_dict(head.mask_predictor_adapter1.state_dict())
-
-
-def set_dropout(model: Sam3i, share: float) -> None:
-    """Drop ``share`` of the values in the transformers' residual branches while training."""
-    for module in model.modules():
-        if isinstance(module, nn.Dropout):
-            module.p = share
 
 
 def initialize(model: Sam3i) -> Sam3i:

@@ -16,6 +16,10 @@ from tests.train.shapes import COLOURS
 SIZE = 56
 
 
+def asking(*routes):
+    return lambda sample: ask(sample, routes)
+
+
 @pytest.fixture(scope="module")
 def collate():
     return Collate(clip_tokenizer(32))
@@ -24,7 +28,7 @@ def collate():
 @pytest.mark.parametrize("least_scale", [1.0, 0.5])
 def test_masks_and_boxes_lie_on_the_pictures_objects(samples, collate, least_scale):
     recipe = tiny_recipe(prompts=3, mask_size=0, least_scale=least_scale)
-    dataset = TrainingSet(samples, ("concept",), recipe, SIZE)
+    dataset = TrainingSet(samples, asking("concept"), recipe, SIZE)
     batch = collate([dataset[i, 100 + i] for i in range(len(dataset))])
     assert batch.images.shape == (len(samples), SIZE, SIZE, 3)
     assert set(batch.targets.counts.tolist()) == {0, 1}  # "triangle" means nothing
@@ -40,8 +44,8 @@ def test_masks_and_boxes_lie_on_the_pictures_objects(samples, collate, least_sca
 
 
 def test_the_same_place_and_seed_give_the_same_item(samples, collate):
-    dataset = TrainingSet(samples, ("simple",), tiny_recipe(least_scale=0.5, box_prompts=0.5), SIZE)
-    again = TrainingSet(samples, ("simple",), tiny_recipe(least_scale=0.5, box_prompts=0.5), SIZE)
+    dataset = TrainingSet(samples, asking("simple"), tiny_recipe(least_scale=0.5, box_prompts=0.5), SIZE)
+    again = TrainingSet(samples, asking("simple"), tiny_recipe(least_scale=0.5, box_prompts=0.5), SIZE)
     one, other = collate([dataset[3, 7]]), collate([again[3, 7]])
     assert (one.images == other.images).all() and (one.boxes == other.boxes).all()
     assert (one.texts[0].tokens == other.texts[0].tokens).all()
@@ -49,7 +53,7 @@ def test_the_same_place_and_seed_give_the_same_item(samples, collate):
 
 
 def test_example_boxes_come_with_some_prompts_and_near_a_target(samples, collate):
-    dataset = TrainingSet(samples * 20, ("concept",), tiny_recipe(prompts=3, box_prompts=0.5), SIZE)
+    dataset = TrainingSet(samples * 20, asking("concept"), tiny_recipe(prompts=3, box_prompts=0.5), SIZE)
     batch = collate([dataset[i, i] for i in range(len(dataset))])
     has_box, has_target = batch.box_labels[:, 0] == 1, batch.targets.counts > 0
     assert not has_box[~has_target].any()
@@ -61,7 +65,7 @@ def test_example_boxes_come_with_some_prompts_and_near_a_target(samples, collate
 
 def test_stage_3_pairs_texts_of_the_same_targets(samples, collate):
     routes = ("simple", "complex", "concept")
-    batch = collate([TrainingSet(samples, routes, tiny_recipe("3"), SIZE)[0, 0]])
+    batch = collate([TrainingSet(samples, asking(*routes), tiny_recipe("3"), SIZE)[0, 0]])
     assert [text.gates[0].tolist() for text in batch.texts] == [[0, 1, 0], [0, 0, 1], [1, 0, 0]]
     assert sorted(batch.concepts) == ["disc", "square"]
     assert (batch.targets.counts == 1).all()
@@ -90,6 +94,12 @@ def test_texts_that_mean_nothing_are_paired_with_each_other(samples):
     )
     (group,) = ask(dataclasses.replace(samples[0], queries=texts), ("simple", "complex", "concept"))
     assert [query.text for query in group] == ["the green one", "what would bark", "mug"]
+
+
+def test_a_stage_may_be_asked_texts_of_other_levels_on_its_own_route(samples):
+    texts = (Query("mug", "concept", (0,)), Query("the left one", "simple", (1,)), Query("what rolls", "complex", ()))
+    groups = ask(dataclasses.replace(samples[0], queries=texts), ("concept",), ("concept", "simple"))
+    assert groups == [[texts[0]], [dataclasses.replace(texts[1], route="concept")]]
 
 
 def passes(first, last, rank=0, processes=1):

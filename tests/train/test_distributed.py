@@ -15,7 +15,7 @@ from accelerate.utils import DistributedDataParallelKwargs
 
 from sam3i_edge.data.hmpl import load_samples
 from sam3i_edge.export.tokenizer_json import clip_tokenizer
-from sam3i_edge.train.batches import Collate, StepSampler, TrainingSet
+from sam3i_edge.train.batches import Collate, StepSampler, TrainingSet, ask
 from sam3i_edge.train.distributed import gather
 from sam3i_edge.train.learner import Learner
 from sam3i_edge.train.stages import enter
@@ -32,7 +32,8 @@ def gradients(data: str, stage: str) -> dict[str, torch.Tensor]:
             parameter.add_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)) * 0.05)
     recipe = tiny_recipe(stage, dropout=0.0)
     routes = enter(model, stage).routes
-    dataset = TrainingSet(load_samples(data, "train").samples, routes, recipe, model.config.image_size)
+    samples = load_samples(data, "train").samples
+    dataset = TrainingSet(samples, lambda sample: ask(sample, routes), recipe, model.config.image_size)
     rank, processes = accelerator.process_index, accelerator.num_processes
     sampler = StepSampler(len(dataset), recipe.images, 5, 0, 1, rank, processes)
     batch = Collate(clip_tokenizer(32))([dataset[pair] for pair in next(iter(sampler))])

@@ -17,7 +17,7 @@ from sam3i_edge.errors import ConfigError, TrainingError
 from sam3i_edge.model import Sam3i, load
 from sam3i_edge.train.loop import BEST, LAST, train
 from sam3i_edge.train.recipe import load_recipe
-from sam3i_edge.train.stages import STAGES
+from sam3i_edge.train.stages import STAGES, task_of
 from tests.train.conftest import TINY, tiny_model, tiny_recipe
 
 
@@ -33,7 +33,9 @@ def run(model, stage, samples, output, stop_after=None, **options):
     steps = iter(range(1, 1000))
     stop = (lambda: next(steps) == stop_after) if stop_after else (lambda: False)
     recipe = tiny_recipe(stage, **options.pop("recipe", {}))
-    return train(model, stage, samples, recipe, output, about={"data": "shapes"}, stop=stop, **options)
+    return train(
+        model, task_of(model, stage, samples, recipe), recipe, output, about={"data": "shapes"}, stop=stop, **options
+    )
 
 
 @pytest.fixture(scope="module")

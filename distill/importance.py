@@ -1,0 +1,102 @@
+"""Which layers matter least: the ones without which the model's answers change least, measured one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sam3i_edge.distill.students import STACKS
+from sam3i_edge.model import Sam3i
+from sam3i_edge.model.vision import normalize
+from sam3i_edge.tokenizer import PADDING_ID
+from sam3i_edge.train.batches import Batch
+
+Answer = Callable[[Batch], tuple[Tensor, ...]]
+
+
+def choose_layers(
+    model: Sam3i,
+    batches: Sequence[Batch],
+    depths: Mapping[str, int],
+    progress: Callable[[str], None] = lambda _: None,
+) -> dict[str, tuple[int, ...]]:
+    """The layers of each stack that stay: the least missed one is left out, then the least missed of the rest, …
+
+    The trunk's last layer always stays: the trunk ends with it.
+
+    Args:
+        model: the teacher.
+        batches: images and prompts to measure on; a few dozen images do.
+        depths: how many layers are to stay, by the names of ``STACKS``.
+        progress: told what was left out and at what cost.
+    """
+    kept = {}
+    for stack, wanted in depths.items():
+        layers = model.get_submodule(STACKS[stack])
+        assert isinstance(layers, nn.ModuleList)
+        answer = _answers(model)[stack]
+        with torch.inference_mode():
+            whole = [answer(batch) for batch in batches]
+            missing: set[int] = set()
+            while len(layers) - len(missing) > wanted:
+                spared = {len(layers) - 1} if stack == "vision" else set()
+                candidates = sorted(set(range(len(layers))) - missing - spared)
+                costs = {i: _change(layers, missing | {i}, answer, batches, whole) for i in candidates}
+                least = min(costs, key=lambda i: costs[i])
+                missing.add(least)
+                progress(f"{stack}: without layer {least} the answers change by {costs[least]:.1%}")
+        kept[stack] = tuple(i for i in range(len(layers)) if i not in missing)
+    return kept
+
+
+def _answers(model: Sam3i) -> dict[str, Answer]:
+    """What each stack is judged by: its part of the model's answer."""
+
+    def pyramid(batch: Batch) -> tuple[Tensor, ...]:
+        return model.encode_image(normalize(batch.images))
+
+    def text(batch: Batch) -> tuple[Tensor, ...]:
+        return (model.encode_text(*batch.texts[0]),)
+
+    def detect(batch: Batch) -> Any:
+        tokens, gates = batch.texts[0]
+        fine, middle, coarse = pyramid(batch)
+        levels = fine[batch.image_index], middle[batch.image_index], coarse[batch.image_index]
+        (memory,) = text(batch)
+        return model.detect(levels, memory, tokens == PADDING_ID, gates, batch.boxes, batch.box_labels)
+
+    def memory(batch: Batch) -> tuple[Tensor, ...]:
+        return (detect(batch).memory,)
+
+    def queries(batch: Batch) -> tuple[Tensor, ...]:
+        found = detect(batch)
+        return found.queries, found.boxes, found.logits.sigmoid() * found.presence.sigmoid()
+
+    return {"vision": pyramid, "text": text, "encoder": memory, "decoder": queries}
+
+
+def _change(
+    layers: nn.ModuleList, missing: set[int], answer: Answer, batches: Sequence[Batch], whole: list[tuple[Tensor, ...]]
+) -> float:
+    """Squared change of the answers without some layers, as a share of their squares; the mean over the outputs."""
+    changes = []
+    with without(layers, missing):
+        for batch, wanted in zip(batches, whole, strict=True):
+            found = answer(batch)
+            changes += [float((a - b).square().sum() / b.square().sum()) for a, b in zip(found, wanted, strict=True)]
+    return sum(changes) / len(changes)
+
+
+@contextmanager
+def without(layers: nn.ModuleList, missing: set[int]) -> Iterator[None]:
+    """Let some layers return their first argument."""
+    handles = [layers[i].register_forward_hook(lambda _module, inputs, _output: inputs[0]) for i in missing]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()

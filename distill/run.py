@@ -1,0 +1,151 @@
+"""``distill``: a student from its teacher, stage by stage, to go on with at any time."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import PartialState
+
+from sam3i_edge import schema
+from sam3i_edge.bundle import sha256_of
+from sam3i_edge.config import CONFIG_FILE, ModelConfig
+from sam3i_edge.data.samples import Sample
+from sam3i_edge.distill import cache as feature_cache
+from sam3i_edge.distill.importance import choose_layers
+from sam3i_edge.distill.students import Preset, build, depths, plan
+from sam3i_edge.distill.tasks import STAGES, task_of
+from sam3i_edge.distill.teacher import Teacher
+from sam3i_edge.errors import TrainingError
+from sam3i_edge.export.tokenizer_json import clip_tokenizer
+from sam3i_edge.model import Sam3i, load
+from sam3i_edge.route import ROUTE_FILE
+from sam3i_edge.train.batches import Batch, Collate, TrainingSet, ask_each
+from sam3i_edge.train.loop import LAST, RUN_FILE, save_model, train
+from sam3i_edge.train.recipe import Recipe
+
+START, STUDENT = "start.safetensors", "student.safetensors"
+PLAN_FILE = "plan.json"
+MEASURED_IMAGES, MEASURED_BATCH = 32, 4
+"""Images on which the layers' importance is measured."""
+SEED = 0
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to distil, and how."""
+
+    teacher: Path
+    """The checkpoint."""
+    config: ModelConfig
+    """The teacher's sizes."""
+    student: Preset
+    samples: Sequence[Sample]
+    recipes: Mapping[str, Recipe]
+    """The stages to run, by name."""
+    data: str
+    """Where the samples came from, for the record."""
+    cache: Path | None = None
+    """Where the teacher's pyramids are kept, or to be kept; None: computed anew for every batch."""
+    with_teacher: bool = True
+    """False: labels alone teach the same student from the same start. What the teacher is worth."""
+
+
+def distill(job: Job, output: Path, *, resume: bool = False, stop: Callable[[], bool], say: Say) -> Path | None:
+    """Make the student, teach it in the job's stages, and leave it in ``output`` with its sizes.
+
+    Args:
+        job: what.
+        output: a new or empty folder; with ``resume``, that of an interrupted run of the same job.
+        resume: go on where it was.
+        stop: asked after every step; True keeps what there is and ends.
+        say: told what happens.
+
+    Returns:
+        The student's checkpoint; None if the run was stopped.
+
+    Raises:
+        TrainingError: the folder is in use or of another run.
+        CheckpointError: the teacher cannot be read.
+    """
+    teacher = load(job.teacher, job.config)
+    with PartialState().main_process_first():
+        if PartialState().is_main_process:
+            _begin(job, teacher, output, resume, say)
+    student = load(output / START, output / CONFIG_FILE)
+    helper = Teacher(teacher) if job.with_teacher else None
+    for stage in (stage for stage in STAGES if stage in job.recipes):
+        recipe, folder = job.recipes[stage], output / stage
+        known = _known(job, teacher, say) if stage == "vision" and job.cache else None
+        train(
+            student,
+            task_of(student, helper, stage, job.samples, recipe, known),
+            recipe,
+            folder,
+            about={"data": job.data, "checkpoint": str(job.teacher), "with_teacher": job.with_teacher},
+            resume=(folder / RUN_FILE).is_file(),
+            stop=stop,
+        )
+        if stop():
+            return None
+        student = load(folder / LAST, output / CONFIG_FILE)  # the average of its weights, where the recipe has one
+    if PartialState().is_main_process:
+        save_model(student, output / STUDENT)
+        route = job.teacher.with_name(ROUTE_FILE)
+        if route.is_file():
+            shutil.copy(route, output)
+    PartialState().wait_for_everyone()
+    return output / STUDENT
+
+
+def _begin(job: Job, teacher: Sam3i, output: Path, resume: bool, say: Say) -> None:
+    """Choose the student's layers and write it as it begins; or check that this was done, for the same job."""
+    asked = {"teacher": sha256_of(job.teacher), "preset": schema.plain(job.student), "data": job.data}
+    described = output / PLAN_FILE
+    if resume:
+        known = json.loads(described.read_text(encoding="utf-8")) if described.is_file() else {}
+        changed = [key for key, value in asked.items() if known.get(key) != value]
+        if changed:
+            raise TrainingError(
+                f"The run in {output} {'was started with other ' + ', '.join(changed) if known else 'is not there'}. "
+                f"Resume with the same arguments, or start without --resume in a new folder."
+            )
+        return
+    if output.exists() and any(output.iterdir()):
+        raise TrainingError(f"{output} is not empty. Continue its run with --resume, or give a new folder.")
+    output.mkdir(parents=True, exist_ok=True)
+    say("choosing the layers that stay")
+    wanted = depths(job.student, teacher.config)
+    kept = choose_layers(teacher, list(measured_batches(job.samples, teacher.config)), wanted, say)
+    torch.manual_seed(SEED)
+    chosen = plan(job.student, teacher.config, kept)
+    save_model(build(teacher, chosen), output / START)
+    (output / CONFIG_FILE).write_text(json.dumps(chosen.config.to_dict(), indent=1) + "\n", encoding="utf-8")
+    about: dict[str, Any] = asked | {"kept": {stack: list(layers) for stack, layers in kept.items()}}
+    described.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+
+
+def measured_batches(samples: Sequence[Sample], config: ModelConfig) -> list[Batch]:
+    """The first images of ``samples`` with some of their texts, all levels."""
+    recipe = Recipe(prompts=6, least_scale=1.0, mask_size=8)
+    data = TrainingSet(samples[:MEASURED_IMAGES], ask_each, recipe, config.image_size)
+    collate = Collate(clip_tokenizer(config.text.context_length))
+    starts = range(0, len(data), MEASURED_BATCH)
+    return [collate([data[i, i] for i in range(start, min(start + MEASURED_BATCH, len(data)))]) for start in starts]
+
+
+def _known(job: Job, teacher: Sam3i, say: Say) -> feature_cache.FeatureCache:
+    assert job.cache
+    about = feature_cache.identity(job.teacher, job.samples, job.config.image_size)
+    with PartialState().main_process_first():
+        if PartialState().is_main_process:
+            say(f"filling the feature cache {job.cache}")
+            feature_cache.fill(job.cache, teacher, job.samples, about)
+    return feature_cache.FeatureCache(job.cache, about)

@@ -1,0 +1,207 @@
+"""The students: smaller models with the same graphs, routes and checkpoints, made out of their teacher."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from sam3i_edge.config import AdapterConfig, ModelConfig
+from sam3i_edge.errors import ConfigError, unknown_name
+from sam3i_edge.model import Sam3i
+from sam3i_edge.train.stages import initialize
+
+STACKS = {
+    "vision": "backbone.vision_backbone.trunk.blocks",
+    "text": "backbone.language_backbone.encoder.transformer.resblocks",
+    "encoder": "transformer.encoder.layers",
+    "decoder": "transformer.decoder.layers",
+}
+"""The stacks of layers of which a student may keep some."""
+WIDTH_STEP = 32
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A student in shares of its teacher, so that one preset fits teachers of every size."""
+
+    about: str
+    vision: float = 1.0
+    """Share of the trunk's layers that stay. Which, is measured: see ``importance``."""
+    text: float = 1.0
+    encoder: float = 1.0
+    decoder: float = 1.0
+    text_width: float = 1.0
+    """Share of the text transformer's width. A narrower one begins with random weights."""
+    embedding: float = 1.0
+    """Width of a token's row, as a share of the student's text width."""
+    bottleneck: float = 1.0
+    """Share of the adapters' inner width."""
+    separable_convs: bool = False
+
+
+PRESETS = {
+    "pruned": Preset("two thirds of the trunk's layers, separable convolutions", vision=2 / 3, separable_convs=True),
+    "pruned-half": Preset("half of the trunk's layers, separable convolutions", vision=1 / 2, separable_convs=True),
+    "text": Preset(
+        "half of the text layers, two thirds as wide, short token rows", text=0.5, text_width=2 / 3, embedding=0.25
+    ),
+    "slim": Preset("two thirds of the fusion's and the decoder's layers", encoder=2 / 3, decoder=2 / 3),
+    "default": Preset(
+        "all of it: pruned trunk, small text encoder, slim fusion and decoder",
+        vision=2 / 3,
+        text=0.5,
+        encoder=2 / 3,
+        decoder=2 / 3,
+        text_width=2 / 3,
+        embedding=0.25,
+        separable_convs=True,
+    ),
+    "small": Preset(
+        "half of the trunk's layers, a third of the fusion's",
+        vision=1 / 2,
+        text=0.5,
+        encoder=1 / 3,
+        decoder=2 / 3,
+        text_width=2 / 3,
+        embedding=0.25,
+        separable_convs=True,
+    ),
+}
+
+
+def get_preset(name: str) -> Preset:
+    """Raises ConfigError listing the known ones."""
+    if name not in PRESETS:
+        raise ConfigError(unknown_name("student", name, PRESETS))
+    return PRESETS[name]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a student keeps of its teacher."""
+
+    config: ModelConfig
+    kept: Mapping[str, tuple[int, ...]]
+    """By the names of ``STACKS``: which of the teacher's layers, ascending."""
+
+
+def depths(preset: Preset, teacher: ModelConfig) -> dict[str, int]:
+    """How many layers of each stack the student has; at least one."""
+    have = layer_counts(teacher)
+    return {stack: max(1, round(getattr(preset, stack) * count)) for stack, count in have.items()}
+
+
+def layer_counts(config: ModelConfig) -> dict[str, int]:
+    """Layers of each stack."""
+    return {
+        "vision": config.vision.num_layers,
+        "text": config.text.num_layers,
+        "encoder": config.encoder_layers,
+        "decoder": config.decoder_layers,
+    }
+
+
+def plan(preset: Preset, teacher: ModelConfig, kept: Mapping[str, Sequence[int]] | None = None) -> Plan:
+    """The student's sizes.
+
+    Args:
+        preset: what to make smaller.
+        teacher: its sizes.
+        kept: which layers stay, by stack; None: evenly spread ones, which tells sizes and times but not scores.
+
+    Raises:
+        ConfigError: the sizes do not fit together.
+    """
+    wanted = depths(preset, teacher)
+    chosen = (
+        {stack: tuple(kept[stack]) for stack in STACKS}
+        if kept
+        else {stack: _spread(count, wanted[stack]) for stack, count in layer_counts(teacher).items()}
+    )
+    attending = teacher.vision.global_attention_layers
+    vision = dataclasses.replace(
+        teacher.vision,
+        num_layers=len(chosen["vision"]),
+        global_attention_layers=tuple(i for i, layer in enumerate(chosen["vision"]) if layer in attending),
+    )
+    width = _rounded(preset.text_width * teacher.text.hidden_size, teacher.text.hidden_size)
+    row = _rounded(preset.embedding * width, width, 16)
+    text = dataclasses.replace(
+        teacher.text, hidden_size=width, num_layers=len(chosen["text"]), embedding_size=0 if row == width else row
+    )
+    bottleneck = _rounded(preset.bottleneck * teacher.adapter.bottleneck_size, teacher.adapter.bottleneck_size, 8)
+    config = dataclasses.replace(
+        teacher,
+        vision=vision,
+        text=text,
+        encoder_layers=len(chosen["encoder"]),
+        decoder_layers=len(chosen["decoder"]),
+        adapter=AdapterConfig(bottleneck, teacher.adapter.num_heads, teacher.adapter.scale),
+        separable_convs=preset.separable_convs or teacher.separable_convs,
+    )
+    return Plan(config, chosen)
+
+
+def build(teacher: Sam3i, plan: Plan) -> Sam3i:
+    """The student with all that it can take over: kept layers as they are, convolutions split in two.
+
+    Parts of another width begin with random weights, drawn from torch's generator.
+    """
+    student = initialize(Sam3i(plan.config))
+    source = teacher.state_dict()
+    state = student.state_dict()
+    for name, value in state.items():
+        found = _teachers_value(name, value, source, plan)
+        if found is not None:
+            state[name] = found.clone()
+    student.load_state_dict(state)
+    return student
+
+
+def _teachers_value(name: str, value: Tensor, source: Mapping[str, Tensor], plan: Plan) -> Tensor | None:
+    origin = _origin(name, plan)
+    if origin in source:
+        return source[origin] if source[origin].shape == value.shape else None
+    part = re.fullmatch(r"(.*)\.(depthwise|pointwise)\.(weight|bias)", origin)
+    if not part:
+        return None
+    if part[3] == "bias":
+        return source[f"{part[1]}.bias"]
+    return _separated(source[f"{part[1]}.weight"])[part[2] == "pointwise"]
+
+
+def _origin(name: str, plan: Plan) -> str:
+    """The teacher's name of a student's parameter: layers are numbered anew."""
+    for stack, path in STACKS.items():
+        if name.startswith(path + "."):
+            number, _, rest = name.removeprefix(path + ".").partition(".")
+            return f"{path}.{plan.kept[stack][int(number)]}.{rest}"
+    return name
+
+
+def _separated(weight: Tensor) -> tuple[Tensor, Tensor]:
+    """The nearest depthwise (I, 1, 3, 3) and pointwise (O, I, 1, 1) pair of a convolution (O, I, 3, 3).
+
+    For each input channel the best product of one 3 x 3 filter and one weight per output.
+    """
+    by_input = weight.flatten(2).transpose(0, 1)  # (I, O, 9)
+    outputs, strengths, filters = torch.linalg.svd(by_input, full_matrices=False)
+    strength = strengths[:, :1].sqrt()
+    depthwise = (filters[:, 0] * strength).view(-1, 1, *weight.shape[2:])
+    pointwise = (outputs[:, :, 0] * strength).T[:, :, None, None]
+    return depthwise, pointwise
+
+
+def _spread(count: int, wanted: int) -> tuple[int, ...]:
+    """``wanted`` of ``count`` layers, evenly, the last among them."""
+    return tuple(round((i + 1) * count / wanted) - 1 for i in range(wanted))
+
+
+def _rounded(value: float, whole: int, step: int = WIDTH_STEP) -> int:
+    """To a multiple of ``step``, at least one, at most the whole."""
+    return min(whole, max(step, round(value / step) * step))

@@ -1,0 +1,106 @@
+"""The command ``distill``: a student from its teacher."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sam3i_edge import shipped
+from sam3i_edge.commands.training import add_data, load_data, overrides, stop_after_this_step
+from sam3i_edge.config import ModelConfig
+from sam3i_edge.errors import ConfigError, RuntimeUnavailableError, unknown_name
+
+if TYPE_CHECKING:
+    from sam3i_edge.train.recipe import Recipe
+
+
+def add(commands: Any) -> None:
+    """Register ``distill`` on an argparse sub-parsers object."""
+    parser = commands.add_parser(
+        "distill",
+        help="make a smaller model that answers as a trained one does",
+        description="Under `accelerate launch -m sam3i_edge distill …` it runs on several devices or machines.",
+    )
+    parser.add_argument("--teacher", metavar="FILE", help="a checkpoint; none: the small model that comes with it")
+    parser.add_argument("--config", metavar="NAME|FILE", help="its sizes; none: config.json beside it, or full")
+    parser.add_argument("--student", default="default", metavar="NAME", help="a preset (%(default)s); list: say which")
+    add_data(parser, required=False)
+    parser.add_argument("--stages", default="vision,text,whole", metavar="NAMES", help="to run, in order (%(default)s)")
+    parser.add_argument("--recipe", default="full", metavar="NAME|FILE", help="full, tabletop, or TOML")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="[STAGE.]KEY=VALUE",
+        help="another value in the recipe, of one stage or of all; may be repeated",
+    )
+    parser.add_argument("--feature-cache", metavar="DIR", help="keep what the teacher sees, for the vision stage")
+    parser.add_argument("--without-teacher", action="store_true", help="labels alone: shows what the teacher is worth")
+    parser.add_argument("--resume", action="store_true", help="go on where the run in the output folder stopped")
+    parser.add_argument("-o", "--output", metavar="DIR", help="for the student and its runs, empty or new")
+    parser.set_defaults(command=_distill)
+
+
+def _distill(arguments: argparse.Namespace) -> int:
+    try:
+        from accelerate import PartialState
+
+        from sam3i_edge.distill.run import Job, distill
+        from sam3i_edge.distill.students import PRESETS, get_preset
+    except ModuleNotFoundError as error:
+        raise RuntimeUnavailableError(
+            f"Distilling needs {error.name}, which is not installed: pip install 'sam3i-edge[distill]'"
+        ) from error
+    if arguments.student == "list":
+        print("\n".join(f"{name:12} {preset.about}" for name, preset in PRESETS.items()))
+        return 0
+    preset = get_preset(arguments.student)
+    if not arguments.data or not arguments.output:
+        raise ConfigError("distill needs --data, what to learn from, and -o, a folder for the student.")
+    recipes = _recipes(arguments)
+    teacher = Path(arguments.teacher or shipped.CHECKPOINT)
+    job = Job(
+        teacher=teacher,
+        config=ModelConfig.of_checkpoint(teacher, arguments.config),
+        student=preset,
+        samples=load_data(arguments, "train").samples,
+        recipes=recipes,
+        data=str(arguments.data),
+        cache=Path(arguments.feature_cache) if arguments.feature_cache else None,
+        with_teacher=not arguments.without_teacher,
+    )
+    stop = stop_after_this_step()
+    output = Path(arguments.output)
+    student = distill(
+        job,
+        output,
+        resume=arguments.resume,
+        stop=lambda: bool(stop),
+        say=lambda message: print(message, file=sys.stderr, flush=True),
+    )
+    if student is None:
+        print("sam3i-edge: stopped; go on with --resume.", file=sys.stderr)
+        return 130
+    if PartialState().is_main_process:
+        print(f"the student: {student}")
+    return 0
+
+
+def _recipes(arguments: argparse.Namespace) -> dict[str, Recipe]:
+    """The recipes of the chosen stages, by name. Raises ConfigError."""
+    from sam3i_edge.distill.recipe import RECIPES
+    from sam3i_edge.distill.tasks import STAGES
+    from sam3i_edge.train.recipe import load_recipe
+
+    chosen = [name for name in arguments.stages.split(",") if name]
+    values = overrides(arguments.set)
+    for name in chosen + [key.partition(".")[0] for key in values if "." in key]:
+        if name not in STAGES:
+            raise ConfigError(unknown_name("stage", name, STAGES))
+    if arguments.without_teacher and chosen != ["whole"]:
+        raise ConfigError("Without a teacher there are labels alone, which only the stage whole has: --stages whole.")
+    common = {key: value for key, value in values.items() if "." not in key}
+    own = {name: {k.partition(".")[2]: v for k, v in values.items() if k.startswith(f"{name}.")} for name in STAGES}
+    return {name: load_recipe(arguments.recipe, name, common | own[name], RECIPES) for name in chosen}

@@ -1,0 +1,102 @@
+"""What the teacher tells: nothing to a perfect student, the right thing to others."""
+
+from __future__ import annotations
+
+import torch
+
+from sam3i_edge.distill.losses import Answers, answer_losses, margin, pyramid_losses, relations, text_losses
+
+
+def answers(prompts=3, queries=5, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    logits = torch.randn(prompts, queries, generator=generator) * 3
+    logits[:, 0] = 4.0
+    boxes = torch.rand(prompts, queries, 4, generator=generator) * 0.4 + 0.3
+    presence = torch.full((prompts, 1), 3.0)
+    return Answers(logits, boxes, presence, torch.randn(2, queries, 8, 8, generator=generator) * 5)
+
+
+MASKED = torch.tensor([0, 2])
+
+
+def test_a_perfect_student_has_only_the_entropy_of_its_teacher_to_learn():
+    theirs = answers()
+    parts = answer_losses(theirs, theirs, MASKED)
+    assert parts["box_l1"] == parts["box_giou"].round(decimals=5) == parts["margin"] == 0
+    assert parts["mask_dice"] < 1e-3
+
+
+def test_queries_may_come_in_any_order_and_number():
+    theirs = answers()
+    order = torch.tensor([3, 1, 4, 0, 2])
+    shuffled = Answers(theirs.logits[:, order], theirs.boxes[:, order], theirs.presence, theirs.masks[:, order])
+    more = Answers(
+        torch.cat([shuffled.logits, torch.full((3, 2), -9.0)], 1),
+        torch.cat([shuffled.boxes, torch.full((3, 2, 4), 0.05)], 1),
+        theirs.presence,
+        torch.cat([shuffled.masks, torch.zeros(2, 2, 8, 8)], 1),
+    )
+    same, mixed, added = (answer_losses(found, theirs, MASKED) for found in (theirs, shuffled, more))
+    for name in same:
+        torch.testing.assert_close(same[name], mixed[name])
+        torch.testing.assert_close(same[name], added[name], rtol=1e-3, atol=1e-3)
+
+
+def test_every_part_of_an_answer_is_taught():
+    """Following the gradient brings a student to its teacher's scores, presence, boxes and masks."""
+    theirs = answers()
+    mine = answers(seed=1)
+    values = [value.clone().requires_grad_() for value in mine]
+    optimizer = torch.optim.Adam(values, lr=0.02)
+    for _ in range(1500):
+        parts = answer_losses(Answers(*values), theirs, MASKED)
+        optimizer.zero_grad()
+        torch.stack([*parts.values()]).sum().backward()
+        optimizer.step()
+    learned = Answers(*(value.detach() for value in values))
+    assert (learned.presence - theirs.presence).abs().max() < 0.3
+    best = theirs.scores.argmax(1)
+    nearest = (learned.boxes - theirs.boxes[torch.arange(3), best][:, None]).abs().sum(-1).argmin(1)
+    rows = torch.arange(3)
+    assert (learned.boxes[rows, nearest] - theirs.boxes[rows, best]).abs().max() < 0.02
+    assert (learned.scores[rows, nearest] - theirs.scores[rows, best]).abs().max() < 0.1
+    found, wanted = (a.masks[[0, 1], q[MASKED]] > 0 for a, q in ((learned, nearest), (theirs, best)))
+    assert (found == wanted).float().mean() > 0.95
+
+
+def test_no_answer_at_all_teaches_presence_alone():
+    theirs = answers()._replace(presence=torch.full((3, 1), -9.0))
+    mine = answers(seed=1)
+    values = [value.clone().requires_grad_() for value in mine]
+    torch.stack([*answer_losses(Answers(*values), theirs, MASKED).values()]).sum().backward()
+    assert values[2].grad.abs().sum() > 0
+    assert values[0].grad is None or values[0].grad.abs().sum() == 0
+
+
+def test_the_lead_of_the_best_is_taught_where_it_is_missing():
+    flat = answers()._replace(logits=torch.full((3, 5), 2.0))
+    parts = answer_losses(flat, answers(), MASKED)
+    torch.testing.assert_close(parts["margin"], margin(answers().scores).mean())
+    assert answer_losses(answers(), flat, MASKED)["margin"] == 0
+
+
+def test_feature_losses_do_not_depend_on_the_features_scale():
+    wanted = tuple(torch.randn(1, 8, side, side) for side in (8, 4, 2))
+    found = tuple(level + 0.1 * torch.randn(level.shape) for level in wanted)
+    once, twice = pyramid_losses(found, wanted), pyramid_losses(*([10 * x for x in p] for p in (found, wanted)))
+    for name in once:
+        torch.testing.assert_close(once[name], twice[name])
+    assert all(value < 1e-6 for value in pyramid_losses(wanted, wanted).values())
+
+
+def test_padding_says_nothing():
+    wanted, used = torch.randn(4, 32, 8), torch.arange(32)[None].expand(4, -1) < 5
+    found = torch.where(used[..., None], wanted, torch.randn(4, 32, 8))
+    assert all(value < 1e-6 for value in text_losses(found, wanted, used).values())
+    torch.testing.assert_close(relations(found, used), relations(wanted, used))
+
+
+def test_texts_that_lose_their_relation_are_noticed():
+    wanted, used = torch.randn(4, 32, 8), torch.ones(4, 32, dtype=torch.bool)
+    collapsed = wanted.mean(0, keepdim=True).expand(4, -1, -1)
+    assert text_losses(collapsed, wanted, used)["text_relation"] > 0.1

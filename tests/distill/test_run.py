@@ -1,0 +1,145 @@
+"""``sam3i-edge distill`` as a user runs it, on a tiny teacher."""
+
+from __future__ import annotations
+
+import itertools
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from sam3i_edge.cli import main
+from sam3i_edge.distill.losses import pyramid_losses, text_losses
+from sam3i_edge.distill.run import measured_batches
+from sam3i_edge.model import load
+from sam3i_edge.model.vision import normalize
+from sam3i_edge.tokenizer import PADDING_ID
+from sam3i_edge.train import loop
+from tests.distill.conftest import CONFIG
+
+SHORT = [
+    "steps=4",
+    "images=4",
+    "prompts=2",
+    "workers=0",
+    "save_every=1",
+    "mask_size=28",
+    "mask_share=0.5",
+    "precision=no",
+    "ema=0.5",
+]
+
+
+def arguments(shapes, teacher_file, output, *more, values=SHORT):
+    options = ["--teacher", str(teacher_file), "--data", str(shapes), "--recipe", "tabletop", "-o", str(output)]
+    return ["distill", *options, *(word for value in values for word in ("--set", value)), *more]
+
+
+@pytest.fixture(scope="module")
+def student(shapes, teacher_file, tmp_path_factory):
+    output = tmp_path_factory.mktemp("student") / "run"
+    assert main(arguments(shapes, teacher_file, output, "--feature-cache", str(output.parent / "cache"))) == 0
+    return output
+
+
+def test_what_it_leaves_is_a_checkpoint_with_its_config_and_plan(student):
+    model = load(student / "student.safetensors", student / "config.json")
+    assert (model.config.vision.num_layers, model.config.encoder_layers, model.config.decoder_layers) == (3, 2, 2)
+    plan = json.loads((student / "plan.json").read_text())
+    assert [len(layers) for layers in plan["kept"].values()] == [3, 2, 2, 2]
+    assert plan["preset"]["separable_convs"] is True
+
+
+def test_each_stage_teaches_its_part_and_nothing_else(student):
+    states = [
+        load_file(student / file)
+        for file in ("start.safetensors", *(f"{s}/last.safetensors" for s in ("vision", "text", "whole")))
+    ]
+    changed = [{n for n in a if not torch.equal(a[n], b[n])} for a, b in itertools.pairwise(states)]
+    assert changed[0] and all(name.startswith("backbone.vision_backbone.") for name in changed[0])
+    assert changed[1] and all(name.startswith("backbone.language_backbone.") for name in changed[1])
+    for part in ("trunk.blocks.0", "resblocks.0.adapter12", "transformer.decoder", "segmentation_head", "presence"):
+        assert any(part in name for name in changed[2]), part
+    assert all(torch.equal(load_file(student / "student.safetensors")[n], v) for n, v in states[3].items())
+
+
+@pytest.mark.parametrize("stage", ["vision", "text"])
+def test_a_student_comes_closer_to_its_teacher(stage, shapes, teacher, teacher_file, samples, tmp_path):
+    values = [*SHORT[1:], "steps=80", "rate_scale=10.0", "save_every=80"]
+    output = tmp_path / "run"
+    assert main(arguments(shapes, teacher_file, output, "--stages", stage, values=values)) == 0
+    batch = measured_batches(samples, CONFIG)[0]
+
+    def distance(file):
+        model = load(output / file, output / "config.json")
+        with torch.inference_mode():
+            if stage == "vision":
+                pixels = normalize(batch.images)
+                parts = pyramid_losses(model.encode_image(pixels), teacher.encode_image(pixels))
+            else:
+                texts = batch.texts[0]
+                used = texts.tokens != PADDING_ID
+                parts = text_losses(model.encode_text(*texts), teacher.encode_text(*texts), used)
+        return float(sum(parts.values()))
+
+    assert distance("student.safetensors") < 0.8 * distance("start.safetensors")
+
+
+def test_a_stopped_run_goes_on_to_the_same_student(student, shapes, teacher_file, tmp_path, monkeypatch, capsys):
+    """Stopped in the second stage, as Ctrl-C does."""
+    output, steps = tmp_path / "run", iter(range(1000))
+    save, again = loop._save, arguments(shapes, teacher_file, tmp_path / "run", "--resume")
+    import sam3i_edge.commands.distill as command
+
+    received: list[int] = []
+    monkeypatch.setattr(command, "stop_after_this_step", lambda: received)
+    monkeypatch.setattr(loop, "_save", lambda *a: (save(*a), next(steps) == 5 and received.append(2)))
+    assert main(arguments(shapes, teacher_file, output)) == 130
+    assert "go on with --resume" in capsys.readouterr().err
+    assert not (output / "student.safetensors").exists()
+    monkeypatch.undo()
+    assert main(again) == 0
+    whole, parts = (load_file(folder / "student.safetensors") for folder in (student, output))
+    close = {name for name in whole if torch.allclose(whole[name], parts[name], atol=1e-3)}  # the cache is float16
+    assert close == set(whole)
+    assert main(again) == 0, "a finished run is finished again"
+
+
+def test_labels_alone_teach_the_same_student_from_the_same_start(student, shapes, teacher_file, tmp_path):
+    output = tmp_path / "run"
+    assert main(arguments(shapes, teacher_file, output, "--stages", "whole", "--without-teacher")) == 0
+    a, b = (load_file(folder / "start.safetensors") for folder in (student, output))
+    assert all(torch.equal(a[name], b[name]) for name in a)
+    assert json.loads((output / "whole" / "run.json").read_text())["with_teacher"] is False
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--student", "tiny"], "Unknown student 'tiny'"),
+        (["--stages", "vison"], "Unknown stage 'vison'.*Did you mean 'vision'"),
+        (["--set", "hole.steps=3"], "Unknown stage 'hole'.*Did you mean 'whole'"),
+        (["--set", "whole.stepz=3"], "stepz"),
+        (["--without-teacher"], "labels alone, which only the stage whole has: --stages whole"),
+        (["--resume"], "is not there. Resume with the same arguments"),
+    ],
+)
+def test_wrong_arguments_are_refused_before_anything_is_written(more, message, shapes, teacher_file, tmp_path, capsys):
+    import re
+
+    assert main(arguments(shapes, teacher_file, tmp_path / "run", *more)) == 1
+    assert re.search(message, capsys.readouterr().err)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_of_another_student_is_refused(student, shapes, teacher_file, capsys):
+    assert main(arguments(shapes, teacher_file, student)) == 1
+    assert "is not empty. Continue its run with --resume" in capsys.readouterr().err
+    assert main(arguments(shapes, teacher_file, student, "--resume", "--student", "slim")) == 1
+    assert "was started with other preset" in capsys.readouterr().err
+
+
+def test_the_presets_are_listed(capsys):
+    assert main(["distill", "--student", "list"]) == 0
+    assert "pruned" in capsys.readouterr().out

@@ -1,0 +1,100 @@
+"""Students: which layers stay, and that what stays is the teacher's."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+
+from sam3i_edge.config import ModelConfig
+from sam3i_edge.distill.importance import choose_layers, without
+from sam3i_edge.distill.run import measured_batches
+from sam3i_edge.distill.students import PRESETS, STACKS, Preset, build, depths, get_preset, layer_counts, plan
+from sam3i_edge.errors import ConfigError
+from sam3i_edge.model import Sam3i
+from sam3i_edge.model.vision import normalize
+from tests.distill.conftest import CONFIG, make_teacher
+
+
+@pytest.mark.parametrize("teacher_sizes", ["full", "tabletop"])
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_fits_teachers_of_every_size(name, teacher_sizes):
+    teacher = ModelConfig.preset(teacher_sizes)
+    found = plan(PRESETS[name], teacher)
+    assert layer_counts(found.config) == depths(PRESETS[name], teacher)
+    assert found.config == ModelConfig.from_dict(found.config.to_dict())
+    assert found.kept["vision"][-1] == teacher.vision.num_layers - 1
+    with torch.device("meta"):
+        Sam3i(found.config)
+
+
+def test_a_student_that_leaves_nothing_out_answers_as_its_teacher(teacher, samples):
+    student = build(teacher, plan(Preset("all"), CONFIG)).eval()
+    batch = measured_batches(samples, CONFIG)[0]
+    with torch.inference_mode():
+        for a, b in zip(
+            teacher.encode_image(normalize(batch.images)), student.encode_image(normalize(batch.images)), strict=True
+        ):
+            assert torch.equal(a, b)
+        assert torch.equal(teacher.encode_text(*batch.texts[0]), student.encode_text(*batch.texts[0]))
+
+
+def test_a_pruned_student_is_the_teacher_without_those_layers(teacher, samples):
+    kept = {"vision": (0, 1, 3), "text": (1, 2), "encoder": (0, 2), "decoder": (1, 2)}
+    student = build(teacher, plan(Preset("some", vision=3 / 4, text=2 / 3), CONFIG, kept)).eval()
+    assert student.config.vision.global_attention_layers == (1, 2)
+    batch = measured_batches(samples, CONFIG)[0]
+    with torch.inference_mode(), without(teacher.backbone.vision_backbone.trunk.blocks, {2}):
+        for a, b in zip(
+            teacher.encode_image(normalize(batch.images)), student.encode_image(normalize(batch.images)), strict=True
+        ):
+            torch.testing.assert_close(a, b)
+    texts = teacher.get_submodule(STACKS["text"])
+    with torch.inference_mode(), without(texts, {0}):
+        torch.testing.assert_close(teacher.encode_text(*batch.texts[0]), student.encode_text(*batch.texts[0]))
+
+
+def test_a_convolution_that_is_separable_is_split_without_loss():
+    teacher = make_teacher()
+    conv = teacher.backbone.vision_backbone.convs[0].conv_3x3
+    with torch.no_grad():
+        conv.weight.copy_(torch.randn(16, 16, 1, 1) * torch.randn(1, 16, 3, 3))
+    student = build(teacher, plan(Preset("separable", separable_convs=True), CONFIG))
+    x = torch.randn(2, 16, 8, 8)
+    torch.testing.assert_close(student.backbone.vision_backbone.convs[0].conv_3x3(x), conv(x), rtol=1e-4, atol=1e-4)
+
+
+def test_the_layers_that_do_nothing_are_left_out(samples):
+    teacher = make_teacher()
+    idle = {"vision": 1, "text": 0, "encoder": 2, "decoder": 1}
+    with torch.no_grad():
+        for stack, index in idle.items():
+            for name, parameter in teacher.get_submodule(STACKS[stack])[index].named_parameters():
+                if stack == "decoder":
+                    continue
+                if any(part in name for part in ("proj", "fc2", "linear2")):
+                    parameter.mul_(1e-4)
+    wanted = {"vision": 3, "text": 2, "encoder": 2, "decoder": 3}
+    said = []
+    kept = choose_layers(teacher, measured_batches(samples, CONFIG), wanted, said.append)
+    assert kept == {"vision": (0, 2, 3), "text": (1, 2), "encoder": (0, 1), "decoder": (0, 1, 2)}
+    assert len(said) == 3 and said[0].startswith("vision: without layer 1 the answers change by")
+
+
+def test_a_text_student_is_small():
+    teacher = ModelConfig.preset("tabletop")
+    counts = []
+    for config in (teacher, plan(PRESETS["text"], teacher).config):
+        with torch.device("meta"):
+            counts.append(sum(p.numel() for p in Sam3i(config).backbone.language_backbone.parameters()))
+    assert counts[1] <= 0.2 * counts[0]
+
+
+def test_an_unknown_student_is_refused():
+    with pytest.raises(ConfigError, match=r"Unknown student 'defualt'.*Did you mean 'default'"):
+        get_preset("defualt")
+
+
+def test_presets_say_what_they_are():
+    assert all(dataclasses.replace(preset, about="") != Preset("") for preset in PRESETS.values())
