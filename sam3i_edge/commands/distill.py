@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sam3i_edge import shipped
+from sam3i_edge.commands.stopping import steps
 from sam3i_edge.commands.training import add_data, load_data, overrides, stop_after_this_step
 from sam3i_edge.config import ModelConfig
 from sam3i_edge.errors import ConfigError, RuntimeUnavailableError, unknown_name
@@ -39,6 +42,10 @@ def add(commands: Any) -> None:
     parser.add_argument("--feature-cache", metavar="DIR", help="keep what the teacher sees, for the vision stage")
     parser.add_argument("--without-teacher", action="store_true", help="labels alone: shows what the teacher is worth")
     parser.add_argument("--resume", action="store_true", help="go on where the run in the output folder stopped")
+    parser.add_argument("--plan", action="store_true", help="train nothing: estimate each preset's frames on --target")
+    parser.add_argument("--target", default="x86-cpu", metavar="NAME", help="with --plan: ready here (%(default)s)")
+    parser.add_argument("--latency", metavar="TIME", help="with --plan: which fit into that, such as 50ms")
+    parser.add_argument("--json", metavar="FILE", help="with --plan: write the estimates there, too")
     parser.add_argument("-o", "--output", metavar="DIR", help="for the student and its runs, empty or new")
     parser.set_defaults(command=_distill)
 
@@ -56,6 +63,8 @@ def _distill(arguments: argparse.Namespace) -> int:
     if arguments.student == "list":
         print("\n".join(f"{name:12} {preset.about}" for name, preset in PRESETS.items()))
         return 0
+    if arguments.plan:
+        return _plan(arguments)
     preset = get_preset(arguments.student)
     if not arguments.data or not arguments.output:
         raise ConfigError("distill needs --data, what to learn from, and -o, a folder for the student.")
@@ -86,6 +95,28 @@ def _distill(arguments: argparse.Namespace) -> int:
     if PartialState().is_main_process:
         print(f"the student: {student}")
     return 0
+
+
+def _plan(arguments: argparse.Namespace) -> int:
+    from sam3i_edge.distill.budget import estimate, table, to_json
+
+    wanted = milliseconds(arguments.latency) if arguments.latency else None
+    teacher = arguments.teacher or (None if arguments.config else shipped.CHECKPOINT)
+    config = ModelConfig.of_checkpoint(teacher, arguments.config)
+    with tempfile.TemporaryDirectory(prefix="sam3i-edge-plan-") as folder:
+        found = estimate(config, arguments.target, Path(folder), progress=steps())
+    print(table(found, wanted))
+    if arguments.json:
+        Path(arguments.json).write_text(to_json(found, arguments.target), encoding="utf-8")
+    return 0
+
+
+def milliseconds(text: str) -> float:
+    """``50ms`` or ``0.2s``. Raises ConfigError."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s)", text)
+    if not found or not float(found[1]):
+        raise ConfigError(f"Cannot read the latency {text!r}. Write a number with ms or s: 50ms.")
+    return float(found[1]) * (1 if found[2] == "ms" else 1000)
 
 
 def _recipes(arguments: argparse.Namespace) -> dict[str, Recipe]:

@@ -45,6 +45,9 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--against", metavar="CHECKPOINT|BUNDLE", help="a reference: what is lost, and do the instances agree"
     )
+    parser.add_argument(
+        "--confidence", action="store_true", help="also: the lead of the best score, and presence's calibration error"
+    )
     parser.add_argument("--claims", action="store_true", help="base model and agent against SAM3-I, in one table")
     parser.add_argument("--base", metavar="FILE", help="with --claims: the base; none: the adapters switched off")
     parser.add_argument("--agent", default=RULES, metavar="NAME", help=f"with --claims: {RULES} or MODULE:ATTRIBUTE")
@@ -65,6 +68,8 @@ def _score(arguments: argparse.Namespace) -> int:
     from sam3i_edge.evaluate import evaluate
     from sam3i_edge.evaluate.agreement import Agreement
 
+    if arguments.confidence and arguments.against:
+        raise PromptError("--confidence is measured of one model at a time. Leave --against out.")
     if arguments.base or arguments.agent != RULES:
         raise PromptError("--base and --agent belong to --claims. Add --claims, or leave them out.")
     routes = list(dict.fromkeys(arguments.route or ROUTES))
@@ -76,7 +81,8 @@ def _score(arguments: argparse.Namespace) -> int:
         segmenter = open_segmenter(arguments.model, arguments)
         scores = evaluate(segmenter, samples, routes, _bar("evaluating"))
         print(scores.table())
-        _write(arguments.json, scores.to_dict() | _origin(arguments, segmenter, loaded))
+        more = _confidence(segmenter, samples) if arguments.confidence else {}
+        _write(arguments.json, scores.to_dict() | more | _origin(arguments, segmenter, loaded))
         return 0
     agreement = Agreement(arguments.threshold)
     with open_segmenter(arguments.against, arguments) as reference:
@@ -87,6 +93,15 @@ def _score(arguments: argparse.Namespace) -> int:
     against = {"against": {"path": arguments.against} | agreement.to_dict(before, scores)}
     _write(arguments.json, scores.to_dict() | _origin(arguments, segmenter, loaded) | against)
     return 0
+
+
+def _confidence(segmenter: Segmenter, samples: Sequence[Sample]) -> dict[str, Any]:
+    """Measured and printed; for JSON."""
+    from sam3i_edge.evaluate import confidence
+
+    found = confidence.measure_confidence(segmenter, samples, _bar("confidence"))
+    print("", confidence.table(found), sep="\n")
+    return {"confidence": confidence.to_dict(found)}
 
 
 def _claims(arguments: argparse.Namespace) -> int:

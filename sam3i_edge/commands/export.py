@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
+from sam3i_edge import shipped
 from sam3i_edge.commands.stopping import steps
-from sam3i_edge.errors import RuntimeUnavailableError
+from sam3i_edge.errors import ConfigError, RuntimeUnavailableError
+
+DEFAULT_STUDENT = "default"
 
 
 def add(commands: Any) -> None:
@@ -14,6 +18,9 @@ def add(commands: Any) -> None:
     parser = commands.add_parser("export", help="make a bundle of a checkpoint")
     parser.add_argument(
         "--checkpoint", metavar="FILE", help=".pt or .safetensors; none: the small model that comes with it"
+    )
+    parser.add_argument(
+        "--student", metavar="FILE", help="a distilled checkpoint; default: the one that comes with the package"
     )
     parser.add_argument(
         "--config",
@@ -56,7 +63,7 @@ def _export(arguments: argparse.Namespace) -> int:
             f"Exporting needs {error.name}, which is not installed: pip install 'sam3i-edge[export]'"
         ) from error
     manifest = export(
-        arguments.checkpoint,
+        _checkpoint(arguments),
         arguments.config,
         arguments.output,
         target=arguments.target,
@@ -73,3 +80,13 @@ def _export(arguments: argparse.Namespace) -> int:
         print(manifest.quantization.table())
     print(f"checked in {manifest.checked_on}; on the device: sam3i-edge verify {arguments.output}")
     return 0
+
+
+def _checkpoint(arguments: argparse.Namespace) -> str | Path | None:
+    """The model that is meant; None: the one that ships. Raises ConfigError."""
+    if arguments.checkpoint and arguments.student:
+        raise ConfigError("--checkpoint and --student both name a model. Give one of them.")
+    if arguments.student == DEFAULT_STUDENT:
+        return shipped.STUDENT
+    chosen: str | None = arguments.student or arguments.checkpoint
+    return chosen

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,10 @@ from sam3i_edge.benchmarks.markdown import render_markdown
 from sam3i_edge.benchmarks.merge import merge
 from sam3i_edge.benchmarks.render import write_all
 from sam3i_edge.benchmarks.report import read_report
+from sam3i_edge.commands.evaluate import spread
+from sam3i_edge.commands.stopping import steps
+from sam3i_edge.doctor import examine
+from sam3i_edge.errors import BenchmarkError, RuntimeUnavailableError
 
 
 def add(commands: Any) -> None:
@@ -40,6 +45,15 @@ def add(commands: Any) -> None:
         help="'latency.p50 > 1.1x': AFTER over BEFORE; without the x: AFTER alone; may be repeated",
     )
     comparing.set_defaults(command=_compare)
+    beside = verbs.add_parser("students", help="teacher and students: scores, what they are worth, and times")
+    beside.add_argument("models", metavar="[NAME=]CHECKPOINT", nargs="+", help="the teacher first")
+    beside.add_argument("--data", required=True, metavar="DIR", help="a dataset to score on")
+    beside.add_argument("--split", default="val", metavar="NAME", help="of the dataset (%(default)s)")
+    beside.add_argument("--limit", type=int, metavar="N", help="score on N images, spread over the dataset")
+    beside.add_argument("--target", action="append", metavar="NAME", help="to time on; none: all that are ready here")
+    beside.add_argument("--rounds", type=int, metavar="N", help="of frames; none: until ratios are known to 1 %%")
+    beside.add_argument("-o", "--output", default="students", metavar="DIR", help="students.json, .md and the bundles")
+    beside.set_defaults(command=_students)
 
 
 def _show(arguments: argparse.Namespace) -> int:
@@ -67,3 +81,31 @@ def _compare(arguments: argparse.Namespace) -> int:
     for line in failed:
         print(f"sam3i-edge: failed: {line}", file=sys.stderr)
     return 1 if failed else 0
+
+
+def _students(arguments: argparse.Namespace) -> int:
+    try:
+        from sam3i_edge.data.hmpl import load_samples
+        from sam3i_edge.distill.report import PAGE_FILE, compare_students
+    except ModuleNotFoundError as error:
+        raise RuntimeUnavailableError(
+            f"Comparing students needs {error.name}, which is not installed: pip install 'sam3i-edge[distill]'"
+        ) from error
+    samples = spread(load_samples(arguments.data, arguments.split).samples, arguments.limit)
+    targets = arguments.target or [target.name for target in examine().targets if not target.problem]
+    output = Path(arguments.output)
+    compare_students(_named(arguments.models), samples, arguments.data, targets, output, arguments.rounds, steps())
+    print((output / PAGE_FILE).read_text(encoding="utf-8"), end="")
+    return 0
+
+
+def _named(models: Sequence[str]) -> dict[str, Path]:
+    """Checkpoints by the names they were given, or by their files' own. Raises BenchmarkError."""
+    named: dict[str, Path] = {}
+    for text in models:
+        name, equals, path = text.partition("=")
+        name = name if equals else Path(text).stem
+        if name in named or "/" in name:
+            raise BenchmarkError(f"{name!r} is no name, or that of two models. Give others: NAME=CHECKPOINT.")
+        named[name] = Path(path if equals else text)
+    return named

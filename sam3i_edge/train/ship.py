@@ -1,4 +1,4 @@
-"""Puts a trained model where the package ships it: ``python -m sam3i_edge.train.ship CHECKPOINT``."""
+"""Puts a trained model where the package ships it: ``python -m sam3i_edge.train.ship CHECKPOINT [--student]``."""
 
 from __future__ import annotations
 
@@ -16,19 +16,20 @@ from sam3i_edge.route import ROUTE_FILE
 from sam3i_edge.train.loop import save_model
 
 
-def ship(checkpoint: Path) -> Path:
-    """Write ``checkpoint`` in half precision to ``shipped.CHECKPOINT``, its sizes and auto route beside it.
+def ship(checkpoint: Path, place: Path = shipped.CHECKPOINT) -> Path:
+    """Write ``checkpoint`` in half precision to ``place``, its sizes and auto route beside it.
 
     The file is read back as float32, so export and evaluation compute in float32 with the rounded weights.
     """
     model = load(checkpoint, ModelConfig.of_checkpoint(checkpoint, None))
-    save_model(model, shipped.CHECKPOINT, torch.float16)
-    folder = shipped.CHECKPOINT.parent
+    folder = place.parent
+    folder.mkdir(exist_ok=True)
+    save_model(model, place, torch.float16)
     (folder / CONFIG_FILE).write_text(json.dumps(model.config.to_dict(), indent=1) + "\n", encoding="utf-8")
     if checkpoint.with_name(ROUTE_FILE).is_file():
         shutil.copy(checkpoint.with_name(ROUTE_FILE), folder)
-    return shipped.CHECKPOINT
+    return place
 
 
 if __name__ == "__main__":
-    ship(Path(sys.argv[1]))
+    ship(Path(sys.argv[1]), shipped.STUDENT if "--student" in sys.argv[2:] else shipped.CHECKPOINT)

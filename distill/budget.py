@@ -1,0 +1,198 @@
+"""Which student fits a device: frames estimated from the times of single blocks, before anyone trains.
+
+A block's time is the difference between two models, exported and run here, that differ by one such block. Times depend
+on sizes and not on weights, so the weights are random.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sam3i_edge.benchmarks.full_width import write_checkpoint
+from sam3i_edge.benchmarks.measure import Plan as BenchmarkPlan
+from sam3i_edge.benchmarks.measure import benchmark
+from sam3i_edge.benchmarks.subjects import subjects
+from sam3i_edge.config import ModelConfig, TextConfig
+from sam3i_edge.distill.students import PRESETS, plan
+from sam3i_edge.export import export
+
+STAGES = ("preprocess", "vision", "text", "grounding", "postprocess")
+"""Of a frame, as ``benchmark`` times them."""
+TEACHER = "teacher"
+WIDEST_CHANGE = "default"
+ROUNDS = 20
+
+Times = dict[str, float]
+"""Milliseconds by stage."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """The layers of a model that is exported and timed."""
+
+    global_layers: int = 1
+    windowed_layers: int = 0
+    text_layers: int = 1
+    encoder_layers: int = 1
+    decoder_layers: int = 1
+
+
+PROBES = {
+    "smallest": Probe(),
+    "second": Probe(global_layers=2, text_layers=2, encoder_layers=2),
+    "third": Probe(windowed_layers=1, decoder_layers=2),
+}
+BLOCKS = {
+    "global": ("second", "vision"),
+    "text": ("second", "text"),
+    "encoder": ("second", "grounding"),
+    "windowed": ("third", "vision"),
+    "decoder": ("third", "grounding"),
+}
+"""The probe that has one more of a block than the smallest, and the only stage of it that this makes longer."""
+
+
+@dataclass(frozen=True)
+class WidthTimes:
+    """What models of one width take, in milliseconds."""
+
+    smallest: Times
+    """Stages of the model with one layer of each kind."""
+    blocks: dict[str, float]
+    """One more of each, by the names of ``BLOCKS``."""
+
+    def stage(self, stage: str, config: ModelConfig) -> float:
+        """One stage of a model of this width with other depths."""
+        attending = len(config.vision.global_attention_layers)
+        more = {
+            "global": attending - 1,
+            "windowed": config.vision.num_layers - attending,
+            "text": config.text.num_layers - 1,
+            "encoder": config.encoder_layers - 1,
+            "decoder": config.decoder_layers - 1,
+        }
+        return self.smallest[stage] + sum(more[b] * ms for b, ms in self.blocks.items() if BLOCKS[b][1] == stage)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A frame with one new prompt, of one model."""
+
+    name: str
+    stages_ms: Times
+    about: str
+
+    @property
+    def frame_ms(self) -> float:
+        """All of it."""
+        return sum(self.stages_ms.values())
+
+
+def estimate(
+    teacher: ModelConfig,
+    target: str,
+    folder: Path,
+    rounds: int = ROUNDS,
+    progress: Callable[[str], None] = lambda _: None,
+) -> list[Estimate]:
+    """The teacher and every preset's student on a target of this machine, FP32.
+
+    Args:
+        teacher: its sizes; no weights are needed.
+        target: one that is ready here.
+        folder: for the exported models; a few hundred MB each at full size.
+        rounds: of frames, the models taken by turns.
+        progress: told each step.
+
+    Raises:
+        RuntimeUnavailableError: the target is not ready here.
+    """
+    configs = {TEACHER: teacher} | {name: plan(preset, teacher).config for name, preset in PRESETS.items()}
+    abouts = {TEACHER: "as it is"} | {name: preset.about for name, preset in PRESETS.items()}
+    known: dict[tuple[str, ModelConfig], WidthTimes] = {}
+    for name in (TEACHER, WIDEST_CHANGE, *configs):  # two that have all widths between them come first
+        keys = [(stage, _width(stage, configs[name])) for stage in STAGES]
+        if not known.keys() >= set(keys):
+            measured = _measure(configs[name], target, folder / name, rounds, progress)
+            known |= {key: measured for key in keys if key not in known}
+    return [
+        Estimate(
+            name,
+            {stage: known[stage, _width(stage, config)].stage(stage, config) for stage in STAGES},
+            abouts[name],
+        )
+        for name, config in configs.items()
+    ]
+
+
+def _width(stage: str, config: ModelConfig) -> ModelConfig:
+    """A config that is the same for all whose ``stage`` differs in depth alone."""
+    smallest = _resized(config, PROBES["smallest"])
+    if stage == "text":
+        return dataclasses.replace(smallest, separable_convs=False)
+    return dataclasses.replace(smallest, text=TextConfig())
+
+
+def table(estimates: Sequence[Estimate], latency_ms: float | None) -> str:
+    """For people: fastest last; which ones fit, if a latency is wanted."""
+    return "\n".join(_lines(estimates, latency_ms))
+
+
+def _lines(estimates: Sequence[Estimate], latency_ms: float | None) -> Iterator[str]:
+    whole = estimates[0].frame_ms
+    yield f"{'':12}{'frame ms':>10}{'of it':>7}" + "".join(f"{stage:>13}" for stage in STAGES)
+    for one in sorted(estimates, key=lambda one: -one.frame_ms):
+        fits = "" if latency_ms is None else "  fits" if one.frame_ms <= latency_ms else "  too slow"
+        stages = "".join(f"{one.stages_ms[stage]:13.1f}" for stage in STAGES)
+        yield f"{one.name:12}{one.frame_ms:10.1f}{one.frame_ms / whole:7.2f}{stages}{fits}   {one.about}"
+    if latency_ms is not None:
+        fitting = [one for one in estimates if one.frame_ms <= latency_ms]
+        best = max(fitting, key=lambda one: one.frame_ms, default=None)
+        if best is None:
+            yield f"None takes {latency_ms:g} ms or less in FP32. INT8 may: export --precision int8, then benchmark."
+        else:
+            yield f"The largest that takes {latency_ms:g} ms or less: {best.name}"
+
+
+def to_json(estimates: Sequence[Estimate], target: str) -> str:
+    """The same for programs."""
+    rows = [{"name": one.name, "frame_ms": one.frame_ms, "stages_ms": one.stages_ms} for one in estimates]
+    return json.dumps({"target": target, "precision": "fp32", "estimates": rows}, indent=1) + "\n"
+
+
+def _measure(
+    config: ModelConfig, target: str, folder: Path, rounds: int, progress: Callable[[str], None]
+) -> WidthTimes:
+    """Export and time the probes of a width."""
+    for name, probe in PROBES.items():
+        progress(f"exporting the {name} model of two to six layers")
+        checkpoint = write_checkpoint(_resized(config, probe), folder / "checkpoints" / name)
+        export(checkpoint, output=folder / name, target=target, precision="fp32")
+    bundles = [str(folder / name) for name in PROBES]
+    quick = BenchmarkPlan(rounds=rounds, scenario_rounds=0, cold_starts=0, roofline=False)
+    report = benchmark(subjects(bundles, [], None, "auto"), quick, progress)
+    stages = {run.bundle: {stage: run.stages_ms[stage].p50 for stage in STAGES} for run in report.runs}
+    smallest = stages["smallest"]
+    more = {block: max(0.0, stages[probe][stage] - smallest[stage]) for block, (probe, stage) in BLOCKS.items()}
+    return WidthTimes(smallest, more)
+
+
+def _resized(config: ModelConfig, probe: Probe) -> ModelConfig:
+    """A config of the same widths with the probe's layers; the trunk ends with a global one."""
+    layers = probe.windowed_layers + probe.global_layers
+    vision = dataclasses.replace(
+        config.vision,
+        num_layers=layers,
+        global_attention_layers=tuple(range(probe.windowed_layers, layers)),
+    )
+    return dataclasses.replace(
+        config,
+        vision=vision,
+        text=dataclasses.replace(config.text, num_layers=probe.text_layers),
+        encoder_layers=probe.encoder_layers,
+        decoder_layers=probe.decoder_layers,
+    )

@@ -1,0 +1,201 @@
+"""The students beside their teacher: what each scores, what its scores are worth, and what it takes on this machine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sam3i_edge import schema
+from sam3i_edge.benchmarks.macs import count_graph
+from sam3i_edge.benchmarks.measure import Plan, benchmark
+from sam3i_edge.benchmarks.subjects import subjects
+from sam3i_edge.bundle import read_manifest
+from sam3i_edge.config import ModelConfig
+from sam3i_edge.data.samples import Sample
+from sam3i_edge.errors import BenchmarkError
+from sam3i_edge.evaluate import evaluate
+from sam3i_edge.evaluate.confidence import Confidence, measure_confidence
+from sam3i_edge.export import export
+from sam3i_edge.model import load
+from sam3i_edge.segmenter import Segmenter
+
+REPORT_FILE, PAGE_FILE = "students.json", "students.md"
+TEXT = "backbone.language_backbone."
+
+
+@dataclass(frozen=True)
+class RouteResult:
+    """One route of one model."""
+
+    giou: float | None
+    behind: float | None
+    """Points of gIoU below the teacher."""
+    no_target_fpr: float | None
+    confidence: Confidence
+
+
+@dataclass(frozen=True)
+class Time:
+    """A frame with one prompt in FP32, on one target."""
+
+    p50_ms: float
+    to_teacher: float
+    """Median ratio to the teacher's, taken by turns."""
+    ci95: tuple[float, float]
+    peak_rss_mb: float | None
+
+
+@dataclass(frozen=True)
+class Student:
+    """One model; the first of a report is the teacher."""
+
+    name: str
+    sha256: str
+    parameters: int
+    text_parameters: int
+    """Of those, in the text encoder, token rows included."""
+    macs: dict[str, int]
+    """By graph, for one image or one prompt."""
+    cgf1: float | None
+    routes: dict[str, RouteResult]
+    times: dict[str, Time]
+    """By target."""
+
+
+@dataclass(frozen=True)
+class StudentReport:
+    """Teacher and students on the same images and machine."""
+
+    data: str
+    images: int
+    threshold: float
+    students: tuple[Student, ...]
+
+
+def compare_students(
+    models: Mapping[str, Path],
+    samples: Sequence[Sample],
+    data: str,
+    targets: Sequence[str],
+    output: Path,
+    rounds: int | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+) -> StudentReport:
+    """Export, score and time the models, and write ``students.json`` and ``students.md`` beside their bundles.
+
+    Args:
+        models: checkpoints by name, the teacher first.
+        samples: to score on, through the first target's runtime.
+        data: where they came from, for the record.
+        targets: to time on, FP32.
+        output: a new or empty folder.
+        rounds: of frames; None: until the ratios are known to 1 %.
+        progress: told each step.
+
+    Raises:
+        BenchmarkError: no target, or the folder is in use.
+        CheckpointError, ExportError, DataError: as their makers.
+    """
+    if not targets:
+        raise BenchmarkError("No target of this machine is ready. See: sam3i-edge doctor")
+    if output.exists() and any(output.iterdir()):
+        raise BenchmarkError(f"{output} is not empty. Give a new folder with -o.")
+    for name, checkpoint in models.items():
+        for target in targets:
+            progress(f"exporting {name} for {target}")
+            export(checkpoint, output=output / target / name, target=target, precision="fp32")
+    scored: dict[str, Student] = {}
+    for name, checkpoint in models.items():
+        progress(f"scoring {name} on {len(samples)} images")
+        scored[name] = _score(name, checkpoint, output / targets[0] / name, samples, next(iter(scored.values()), None))
+    times = {target: _times(output / target, list(models), rounds, progress) for target in targets}
+    students = [
+        Student(**{**vars(one), "times": {target: found[name] for target, found in times.items()}})
+        for name, one in scored.items()
+    ]
+    report = StudentReport(data, len(samples), 0.5, tuple(students))
+    (output / REPORT_FILE).write_text(json.dumps(schema.plain(report), indent=1) + "\n", encoding="utf-8")
+    (output / PAGE_FILE).write_text(render(report), encoding="utf-8")
+    return report
+
+
+def _score(name: str, checkpoint: Path, bundle: Path, samples: Sequence[Sample], teacher: Student | None) -> Student:
+    sizes = {n: p.numel() for n, p in load(checkpoint, ModelConfig.of_checkpoint(checkpoint, None)).named_parameters()}
+    manifest = read_manifest(bundle)
+    with Segmenter.load(bundle) as segmenter:
+        scores = evaluate(segmenter, samples)
+        confidence = measure_confidence(segmenter, samples)
+    routes = {}
+    for route, found in scores.routes.items():
+        best = teacher.routes[route].giou if teacher else None
+        behind = None if best is None or found.giou is None else best - found.giou
+        routes[route] = RouteResult(found.giou, behind, found.no_target_fpr, confidence[route])
+    return Student(
+        name=name,
+        sha256=manifest.source.sha256,
+        parameters=sum(sizes.values()),
+        text_parameters=sum(count for n, count in sizes.items() if n.startswith(TEXT)),
+        macs={graph: count_graph(bundle / spec.file).macs for graph, spec in manifest.graphs.items()},
+        cgf1=scores.cgf1["cgF1"] if scores.cgf1 else None,
+        routes=routes,
+        times={},
+    )
+
+
+def _times(folder: Path, names: Sequence[str], rounds: int | None, progress: Callable[[str], None]) -> dict[str, Time]:
+    plan = Plan(rounds=rounds, scenario_rounds=0, cold_starts=0, roofline=False)
+    asked = subjects([str(folder / name) for name in names], [], None, "auto")
+    measured = benchmark(asked, plan, lambda step: progress(f"{folder.name}: {step}"))
+    ratios = {ratio.of: ratio for ratio in measured.ratios if ratio.what == "frame"}
+    found = {}
+    for run in measured.runs:
+        ratio = ratios.get(run.bundle)
+        p50, interval = (ratio.p50, ratio.ci95) if ratio else (1.0, (1.0, 1.0))
+        found[run.bundle] = Time(run.frame_ms.p50, p50, interval, run.peak_rss_mb)
+    return found
+
+
+def render(report: StudentReport) -> str:
+    """The report as Markdown."""
+    return "\n".join(_lines(report)) + "\n"
+
+
+def _lines(report: StudentReport) -> Iterator[str]:
+    teacher = report.students[0]
+    yield f"# {teacher.name} and its students\n"
+    yield (
+        f"{report.images} images of {report.data}, threshold {report.threshold}. gIoU and false alarms (texts that "
+        f"mean nothing, for which something was found) in percent; lead: median ratio of the best score to the second "
+        f"best where one instance is meant; presence ECE: calibration error of presence, in percent.\n"
+    )
+    yield "| | route | gIoU | behind | false alarms | lead | presence ECE |"
+    yield "|---|---|---|---|---|---|---|"
+    for one in report.students:
+        for route, found in one.routes.items():
+            values = (found.giou, found.behind, found.no_target_fpr, found.confidence.lead)
+            cells = [*(_number(value) for value in values), _number(found.confidence.presence_ece)]
+            yield f"| {one.name} | {route} | {' | '.join(cells)} |"
+    targets = list(teacher.times)
+    heads = [head for target in targets for head in (f"{target}: frame ms", "to the teacher (95 %)", "peak MB")]
+    yield f"\n| | values | of text | MACs: {', '.join(teacher.macs)} | {' | '.join(heads)} |"
+    yield "|---" * (4 + len(heads)) + "|"
+    for one in report.students:
+        macs = ", ".join(
+            f"{count / 1e6:,.0f} M ({count / teacher.macs[graph]:.2f})" for graph, count in one.macs.items()
+        )
+        cells = [cell for target in targets for cell in _time_cells(one.times[target])]
+        sizes = f"{one.parameters / 1e6:.2f} M | {one.text_parameters / 1e6:.2f} M"
+        yield f"| {one.name} | {sizes} | {macs} | {' | '.join(cells)} |"
+    yield "\nFrames: one image and one prompt, FP32, the models of a target by turns. Weights by SHA-256:\n"
+    yield from (f"- {one.name}: {one.sha256}" for one in report.students)
+
+
+def _time_cells(time: Time) -> tuple[str, str, str]:
+    low, high = time.ci95
+    return f"{time.p50_ms:.1f}", f"{time.to_teacher:.3f} ({low:.3f} to {high:.3f})", _number(time.peak_rss_mb)
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"
