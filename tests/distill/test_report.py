@@ -22,6 +22,7 @@ def folder(shapes, teacher_file, tmp_path_factory):
     return output / "students"
 
 
+@pytest.mark.slow
 def test_it_says_what_each_model_is_scores_and_takes(folder):
     teacher, mine = json.loads((folder / "students.json").read_text())["students"]
     assert (teacher["name"], mine["name"]) == ("teacher", "mine")
@@ -35,6 +36,7 @@ def test_it_says_what_each_model_is_scores_and_takes(folder):
     assert low <= mine["times"]["x86-cpu"]["to_teacher"] <= high
 
 
+@pytest.mark.slow
 def test_the_page_shows_the_same_numbers(folder):
     page, (_, mine) = (
         (folder / "students.md").read_text(),

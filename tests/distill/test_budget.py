@@ -1,0 +1,70 @@
+"""Frames estimated from blocks: the sums, the choice, and a real measurement of a small model."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+
+from sam3i_edge.cli import main
+from sam3i_edge.config import ModelConfig
+from sam3i_edge.distill.budget import PROBES, STAGES, Estimate, WidthTimes, _resized, _width, table
+from sam3i_edge.distill.students import PRESETS, plan
+
+TIMES = WidthTimes(
+    dict.fromkeys(STAGES, 1.0), {"global": 10.0, "windowed": 4.0, "text": 2.0, "encoder": 5.0, "decoder": 3.0}
+)
+FULL = ModelConfig()
+
+
+def test_a_frame_is_its_blocks():
+    stages = {stage: TIMES.stage(stage, FULL) for stage in STAGES}
+    assert stages == {
+        "preprocess": 1,
+        "vision": 1 + 3 * 10 + 28 * 4,
+        "text": 1 + 23 * 2,
+        "grounding": 1 + 5 * 5 + 5 * 3,
+        "postprocess": 1,
+    }
+
+
+def test_the_probes_have_one_block_more():
+    layers = {}
+    for name, probe in PROBES.items():
+        config = _resized(FULL, probe)
+        layers[name] = (config.vision.num_layers, config.vision.global_attention_layers, config.decoder_layers)
+    assert layers == {"smallest": (1, (0,), 1), "second": (2, (0, 1), 1), "third": (2, (1,), 2)}
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_two_measurements_know_every_preset(name):
+    measured = (FULL, plan(PRESETS["default"], FULL).config)
+    for stage in STAGES:
+        assert _width(stage, plan(PRESETS[name], FULL).config) in [_width(stage, config) for config in measured]
+
+
+def test_the_largest_that_fits_is_named():
+    estimates = [
+        Estimate(name, dict.fromkeys(STAGES, ms / 5), "") for name, ms in (("teacher", 100), ("a", 40), ("b", 20))
+    ]
+    assert "The largest that takes 50 ms or less: a" in table(estimates, 50)
+    assert "None takes 5 ms or less in FP32" in table(estimates, 5)
+    assert [line.split()[0] for line in table(estimates, None).splitlines()[1:]] == ["teacher", "a", "b"]
+
+
+def test_a_latency_without_a_unit_is_refused(capsys):
+    assert main(["distill", "--plan", "--latency", "50"]) == 1
+    assert "Cannot read the latency '50'. Write a number with ms or s: 50ms." in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_plan_of_a_small_model(tmp_path, capsys):
+    small = dataclasses.replace(ModelConfig.preset("small"), text=ModelConfig.preset("tabletop").text)
+    (tmp_path / "small.json").write_text(json.dumps(small.to_dict()))
+    command = ["distill", "--plan", "--config", str(tmp_path / "small.json"), "--target", "x86-cpu"]
+    assert main([*command, "--latency", "10s", "--json", str(tmp_path / "plan.json")]) == 0
+    assert "The largest that takes 10000 ms or less: teacher" in capsys.readouterr().out
+    found = {row["name"]: row["frame_ms"] for row in json.loads((tmp_path / "plan.json").read_text())["estimates"]}
+    assert set(found) == {"teacher", *PRESETS}
+    assert found["small"] < found["teacher"]
