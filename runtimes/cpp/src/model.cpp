@@ -65,6 +65,7 @@ void read_vision(const Json& value, const std::string& name) {
 
 struct Text {
   std::int64_t hidden_size = 1024, num_layers = 24, num_heads = 16, context_length = 32, vocab_size = 49408;
+  std::int64_t embedding_size = 0;  // 0: hidden_size
 };
 
 Text read_text(const Json& value, const std::string& name) {
@@ -76,8 +77,10 @@ Text read_text(const Json& value, const std::string& name) {
                                                                     {"vocab_size", &text.vocab_size}};
   std::vector<Field> fields;
   for (const auto& [key, target] : sizes) fields.push_back({key, into(*target), false});
+  fields.push_back({"embedding_size", into(text.embedding_size), false});
   read_object(value, name, fields);
   for (const auto& [key, target] : sizes) check_positive(std::string("text.") + key, *target);
+  if (text.embedding_size) check_positive("text.embedding_size", text.embedding_size);
   check_divisible("text.hidden_size", text.hidden_size, "text.num_heads", text.num_heads);
   return text;
 }
@@ -122,6 +125,7 @@ ModelConfig read_model(const Json& value, const std::string& name) {
   Text text;
   std::int64_t pretrain = 336, ffn = 2048, heads = 8, geometry = 3, encoder = 6, decoder = 6, projection = 256;
   std::int64_t adapter_heads = 4;
+  bool separable_convs = false;
   const std::vector<std::pair<const char*, std::int64_t*>> sizes = {{"image_size", &model.image_size},
                                                                     {"patch_size", &model.patch_size},
                                                                     {"pretrain_image_size", &pretrain},
@@ -137,7 +141,8 @@ ModelConfig read_model(const Json& value, const std::string& name) {
       {"vision", read_vision, false},
       {"text", [&](const Json& item, const std::string& at) { text = read_text(item, at); }, false},
       {"adapter", [&](const Json& item, const std::string& at) { adapter_heads = read_adapter_heads(item, at); },
-       false}};
+       false},
+      {"separable_convs", detail::into(separable_convs), false}};
   for (const auto& [key, target] : sizes) fields.push_back({key, detail::into(*target), false});
   read_object(value, name, fields);
   for (const auto& [key, target] : sizes) check_positive(key, *target);
