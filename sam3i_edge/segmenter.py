@@ -22,7 +22,7 @@ from sam3i_edge.instances import Instances, postprocess
 from sam3i_edge.prompt import AUTO, Prompt, gates, pack_boxes
 from sam3i_edge.route import ROUTE_FILE, RouteClassifier
 from sam3i_edge.runtimes import NATIVE, Session, SessionOptions, Tensor, default_device, open_session
-from sam3i_edge.targets import is_int8
+from sam3i_edge.targets import is_int8, is_typed_half
 from sam3i_edge.tokenizer import PADDING_ID, Tokenizer
 
 logger = logging.getLogger("sam3i_edge")
@@ -111,7 +111,9 @@ class Segmenter:
         name = runtime or opened.manifest.target.runtime
         options = session_options(opened.manifest, name, device)
         sessions = {graph: open_session(name, opened.graph_path(graph), options) for graph in opened.manifest.graphs}
-        segmenter = cls(opened.manifest, tokenizer, sessions, threshold, classifier, options.precision)
+        manifest = opened.manifest
+        precision = "fp16" if is_typed_half(manifest.target, manifest.precision) else options.precision
+        segmenter = cls(manifest, tokenizer, sessions, threshold, classifier, precision)
         if verify:
             from sam3i_edge.verify import verify_once  # it is made of what this module defines
 

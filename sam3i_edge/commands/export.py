@@ -34,7 +34,7 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--calibration",
         metavar="DIR",
-        help="for int8: a dataset, or pictures and a prompts.txt; none: the package's six scenes",
+        help="for int8, and fp16 in TensorRT: a dataset, or pictures and a prompts.txt; none: the package's six scenes",
     )
     parser.add_argument("--recipe", metavar="FILE", help="for int8: what each block computes in, as a bundle holds it")
     parser.add_argument(

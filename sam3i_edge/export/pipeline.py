@@ -27,6 +27,7 @@ from sam3i_edge.compare import Difference
 from sam3i_edge.errors import ConfigError, ExportError, RuntimeUnavailableError
 from sam3i_edge.export.convert import convert
 from sam3i_edge.export.golden_cases import make_golden
+from sam3i_edge.export.halved import halved
 from sam3i_edge.export.modules import graph_modules
 from sam3i_edge.export.quantized import Int8Options, Plan, float_scores, make_plan, measured, record
 from sam3i_edge.export.staging import staged
@@ -39,12 +40,13 @@ from sam3i_edge.golden import read_golden, write_golden
 from sam3i_edge.graphs import GraphSpec, Limits, default_limits, graph_specs
 from sam3i_edge.model import ModelConfig, Sam3i, load
 from sam3i_edge.prompt import ROUTES
+from sam3i_edge.quantize.calibration import CalibrationData, load_calibration
 from sam3i_edge.quantize.lowering import fold_weight_transposes
 from sam3i_edge.quantize.pipeline import quantize_model
 from sam3i_edge.quantize.recipe import RECIPE_FILE
 from sam3i_edge.route import ROUTE_FILE, RouteClassifier
 from sam3i_edge.segmenter import Segmenter
-from sam3i_edge.targets import Target, check_precision, get_target, is_int8
+from sam3i_edge.targets import Target, check_precision, get_target, is_int8, is_typed_half
 from sam3i_edge.tokenizer import Tokenizer
 from sam3i_edge.verify import Verdict, verify
 
@@ -84,7 +86,8 @@ def export(
         output: the bundle's folder; it must be empty or not exist.
         target: a name of ``sam3i_edge.targets.TARGETS``, or the path of a target of your own.
         precision: one of the target's; None for its default; ``auto`` for its int8 with a recipe that is searched for.
-        int8: how it is calibrated and what it may cost; None: the package's scenes, and no limit.
+        int8: how it is calibrated and what it may cost; None: the package's scenes, and no limit. Of FP16 graphs for
+            TensorRT the calibration data shows what must stay in FP32.
         vocabulary: a file of texts, or a dataset: only the token rows that they use are kept, and those that spell
             other words in pieces. None: all of CLIP's.
         progress: called with a line at each step.
@@ -108,7 +111,11 @@ def export(
     sizes = _sizes(checkpoint, config)
     versions = _tool_versions()
     texts = read_corpus(vocabulary) if vocabulary else None
-    plan = make_plan(chosen_precision, chosen, int8 or Int8Options(), search=precision == AUTO)
+    options = int8 or Int8Options()
+    half_data = None
+    if is_typed_half(chosen, chosen_precision):
+        half_data, options = load_calibration(options.calibration), dataclasses.replace(options, calibration=None)
+    plan = make_plan(chosen_precision, chosen, options, search=precision == AUTO)
     classifier = RouteClassifier.of_checkpoint(checkpoint)
     with staged(Path(output)) as stage:
         classifier.save(stage / ROUTE_FILE)
@@ -121,7 +128,7 @@ def export(
             source = dataclasses.replace(source, note=_noted(source.note, model.config.text.vocab_size, len(texts)))
         tokenizer_json = build_tokenizer_json(sizes.text.context_length, merges)
         (stage / TOKENIZER_FILE).write_text(tokenizer_json, encoding="utf-8")
-        manifest = _write_bundle(stage, model, source, chosen, chosen_precision, versions, plan, progress)
+        manifest = _write_bundle(stage, model, source, chosen, chosen_precision, versions, plan, half_data, progress)
         # The runtime is about to load the same weights once more; the exporter left cycles that hold the model's.
         del model
         gc.collect()
@@ -186,6 +193,7 @@ def _write_bundle(
     precision: str,
     tool_versions: dict[str, str],
     plan: Plan | None,
+    half_data: CalibrationData | None,
     progress: Progress,
 ) -> Manifest:
     config, limits = model.config, default_limits(model.config, target.max_prompts, target.attention_mb)
@@ -199,6 +207,8 @@ def _write_bundle(
     quantization = None
     if plan:
         modules, quantization = _quantize(stage, model, graphs, limits, tokenizer, source, target, plan, progress)
+    if half_data:
+        modules = halved(stage, modules, graphs, limits, tokenizer, config.image_size, half_data, progress)
     for name, module in modules.items():
         progress(f"exporting the {name} graph")
         convert(module, graphs[name], target, stage, fold_weight_transposes if plan else None)

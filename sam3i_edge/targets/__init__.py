@@ -86,6 +86,11 @@ def float_type(precision: str) -> str:
     return precision.removeprefix("int8").lstrip("-") or "fp32"
 
 
+def is_typed_half(target: Target, precision: str) -> bool:
+    """Whether half precision stands in the graphs' own types. Other runtimes are told to compute in it."""
+    return precision == "fp16" and target.runtime == "tensorrt"
+
+
 def get_target(name_or_file: str | Path) -> Target:
     """The target of that name, or the one in a ``.toml`` or ``.json`` file, which is named as the file.
 

@@ -1,0 +1,43 @@
+"""The part of an export that makes strongly typed FP16 graphs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from torch import nn
+
+from sam3i_edge.graphs import GraphSpec, Limits
+from sam3i_edge.quantize import half
+from sam3i_edge.quantize.calibration import CalibrationData
+from sam3i_edge.quantize.inputs import GraphInputs
+from sam3i_edge.quantize.ptq import trace
+from sam3i_edge.tokenizer import Tokenizer
+
+ISLANDS_FILE = "fp16.toml"
+
+
+def halved(
+    stage: Path,
+    modules: Mapping[str, nn.Module],
+    specs: Mapping[str, GraphSpec],
+    limits: Limits,
+    tokenizer: Tokenizer,
+    image_size: int,
+    data: CalibrationData,
+    progress: Callable[[str], None],
+) -> dict[str, nn.Module]:
+    """The graphs in FP16, with the islands that the calibration data shows; they are written into the bundle."""
+    inputs = GraphInputs(modules, data, tokenizer, limits, image_size)
+    made: dict[str, nn.Module] = {}
+    tables = {}
+    for name, module in modules.items():
+        progress(f"measuring what half precision does in the {name} graph on {len(data)} images")
+        graph = trace(module, specs[name])
+        units = half.measure(graph, inputs.of(name))
+        tables[name] = half.islands(units)
+        progress(f"{len(tables[name])} of {len(units)} operators by block stay in FP32 in the {name} graph")
+        made[name] = half.to_half(graph, tables[name])
+    note = f"Measured on {data.name}, {len(data)} images (SHA-256 {data.sha256()[:12]})."
+    (stage / ISLANDS_FILE).write_text(half.to_toml(tables, note), encoding="utf-8")
+    return made
