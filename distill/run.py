@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from accelerate import PartialState
+from accelerate.utils import parse_flag_from_env
 
 from sam3i_edge import schema
 from sam3i_edge.bundle import sha256_of
@@ -76,6 +77,8 @@ def distill(job: Job, output: Path, *, resume: bool = False, stop: Callable[[], 
         CheckpointError: the teacher cannot be read.
     """
     teacher = load(job.teacher, job.config)
+    # As Accelerator will do: made without the flag, the processes of a CPU run would not know of one another.
+    PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"))
     with PartialState().main_process_first():
         if PartialState().is_main_process:
             _begin(job, teacher, output, resume, say)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
+import re
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -126,8 +130,6 @@ def test_labels_alone_teach_the_same_student_from_the_same_start(student, shapes
     ],
 )
 def test_wrong_arguments_are_refused_before_anything_is_written(more, message, shapes, teacher_file, tmp_path, capsys):
-    import re
-
     assert main(arguments(shapes, teacher_file, tmp_path / "run", *more)) == 1
     assert re.search(message, capsys.readouterr().err)
     assert not (tmp_path / "run").exists()
@@ -138,6 +140,27 @@ def test_a_folder_of_another_student_is_refused(student, shapes, teacher_file, c
     assert "is not empty. Continue its run with --resume" in capsys.readouterr().err
     assert main(arguments(shapes, teacher_file, student, "--resume", "--student", "slim")) == 1
     assert "was started with other preset" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_two_processes_distil_one_student(shapes, teacher_file, tmp_path):
+    launch = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc_per_node",
+        "2",
+        "-m",
+        "sam3i_edge",
+    ]
+    command = [*launch, *arguments(shapes, teacher_file, tmp_path / "run")]
+    environment = os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("the student: ") == done.stderr.count("choosing the layers that stay") == 1
+    for stage in ("vision", "text", "whole"):
+        assert json.loads((tmp_path / "run" / stage / "run.json").read_text())["processes"] == 2
 
 
 def test_the_presets_are_listed(capsys):
