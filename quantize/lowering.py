@@ -7,9 +7,26 @@ point, for which its session must also leave MatMul and Add apart (``runtimes/on
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import onnx_ir
 from onnx_ir.passes import common as passes
+
+LEAST_STORED_BYTES = 16384
+SCALED_BY = frozenset({"QuantizeLinear", "DequantizeLinear"})
+"""They want their scales as constants."""
+
+
+def lowering(runtime: str) -> Callable[[onnx_ir.Model], None]:
+    """All that is done to a quantized graph for a runtime. TensorRT wants its convolutions' weights as constants."""
+
+    def lower(model: onnx_ir.Model) -> None:
+        fold_weight_transposes(model)
+        if runtime != "tensorrt":
+            store_in_half(model)
+
+    return lower
 
 
 def fold_weight_transposes(model: onnx_ir.Model) -> None:
@@ -39,3 +56,31 @@ def fold_weight_transposes(model: onnx_ir.Model) -> None:
             model.graph.insert_before(node, replacement)
         onnx_ir.convenience.replace_all_uses_with(node.outputs[0], done[name])
     passes.RemoveUnusedNodesPass()(model)
+
+
+def store_in_half(model: onnx_ir.Model) -> None:
+    """Keep large float constants in FP16 in the file, cast to FP32 where they are read.
+
+    Runtimes fold the cast when they load the graph, so that it computes as before, with weights rounded to eleven bits:
+    beside int8 that is nothing, and without it what is left in floating point takes half of a bundle.
+    """
+    for name, value in list(model.graph.initializers.items()):
+        constant = value.const_value
+        if constant is None or constant.dtype != onnx_ir.DataType.FLOAT or constant.nbytes < LEAST_STORED_BYTES:
+            continue
+        users = {use.node.op_type for use in value.uses()}
+        rounded = constant.numpy().astype(np.float16)
+        if users & SCALED_BY or value.is_graph_output() or not np.isfinite(rounded).all():
+            continue
+        half = onnx_ir.Value(
+            name=f"{name}_half",
+            const_value=onnx_ir.tensor(rounded, name=f"{name}_half"),
+            shape=value.shape,
+            type=onnx_ir.TensorType(onnx_ir.DataType.FLOAT16),
+        )
+        cast = onnx_ir.node("Cast", [half], attributes={"to": onnx_ir.DataType.FLOAT})
+        cast.outputs[0].name, cast.outputs[0].shape, cast.outputs[0].type = f"{name}_read", value.shape, value.type
+        model.graph.initializers[half.name] = half
+        model.graph.insert_before(model.graph[0], cast)
+        onnx_ir.convenience.replace_all_uses_with(value, cast.outputs[0])
+        del model.graph.initializers[name]

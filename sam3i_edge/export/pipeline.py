@@ -41,7 +41,7 @@ from sam3i_edge.graphs import GraphSpec, Limits, default_limits, graph_specs
 from sam3i_edge.model import ModelConfig, Sam3i, load
 from sam3i_edge.prompt import ROUTES
 from sam3i_edge.quantize.calibration import CalibrationData, load_calibration
-from sam3i_edge.quantize.lowering import fold_weight_transposes
+from sam3i_edge.quantize.lowering import lowering
 from sam3i_edge.quantize.pipeline import quantize_model
 from sam3i_edge.quantize.recipe import RECIPE_FILE
 from sam3i_edge.route import ROUTE_FILE, RouteClassifier
@@ -211,7 +211,7 @@ def _write_bundle(
         modules = halved(stage, modules, graphs, limits, tokenizer, config.image_size, half_data, progress)
     for name, module in modules.items():
         progress(f"exporting the {name} graph")
-        convert(module, graphs[name], target, stage, fold_weight_transposes if plan else None)
+        convert(module, graphs[name], target, stage, lowering(target.runtime) if plan else None)
     if target.runtime == "tensorrt":
         _prepare_for_tensorrt(stage, graphs, limits, target)
     manifest = Manifest(

@@ -52,6 +52,17 @@ def test_onnx_runtime_runs_every_quantized_layer_in_an_integer_kernel(int8_bundl
     assert integer >= quantized_layers(file) > 0, sorted(set(kernels))
 
 
+@pytest.mark.parametrize("graph", GRAPHS)
+def test_what_stays_in_floating_point_takes_half_the_place(int8_bundles, graph):
+    """Scales must be float constants; a mask of minus infinity has no smaller form."""
+    model = onnx.load(int8_bundles / "intel-cpu/graphs" / f"{graph}.onnx").graph
+    scales = {name for node in model.node if node.op_type.endswith("quantizeLinear") for name in node.input[1:2]}
+    scales |= {name for node in model.node if node.op_type == "DequantizeLinear" for name in node.input[1:2]}
+    large = [w for w in model.initializer if w.data_type == onnx.TensorProto.FLOAT and len(w.raw_data) >= 16384]
+    assert {w.name for w in large} <= scales
+    assert any(w.data_type == onnx.TensorProto.FLOAT16 for w in model.initializer) or graph == "text"
+
+
 @pytest.mark.parametrize("target", ["intel-cpu", "x86-cpu"])
 def test_it_answers_within_its_tolerance_and_says_what_it_was_made_by(int8_bundles, target):
     manifest = open_bundle(int8_bundles / target).manifest
