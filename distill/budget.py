@@ -111,7 +111,8 @@ def estimate(
     Raises:
         RuntimeUnavailableError: the target is not ready here.
     """
-    configs = {TEACHER: teacher} | {name: plan(preset, teacher).config for name, preset in PRESETS.items()}
+    students = {name: plan(preset, teacher).config for name, preset in PRESETS.items()}
+    configs = {TEACHER: teacher} | {name: config for name, config in students.items() if config != teacher}
     abouts = {TEACHER: "as it is"} | {name: preset.about for name, preset in PRESETS.items()}
     known: dict[tuple[str, ModelConfig], WidthTimes] = {}
     for name in (TEACHER, WIDEST_CHANGE, *configs):  # two that have all widths between them come first

@@ -12,6 +12,9 @@ from sam3i_edge.distill.losses import Answers
 from sam3i_edge.distill.teacher import Teacher
 from sam3i_edge.model import Pyramid, Sam3i
 from sam3i_edge.model.vision import normalize
+from sam3i_edge.quantize.aware import FakeInt8
+from sam3i_edge.quantize.quantizer import SCHEMES
+from sam3i_edge.quantize.recipe import Recipe as QuantizationRecipe
 from sam3i_edge.tokenizer import PADDING_ID
 from sam3i_edge.train.batches import Batch, Prompts
 from sam3i_edge.train.detection_loss import Parts
@@ -95,6 +98,19 @@ class CascadeLearner(Learner):
         told = losses.weighted(answers) + FEATURE_WEIGHT * torch.stack([*features.values()]).sum()
         log = task.log | {f"teacher/{name}": value.detach() for name, value in (answers | features).items()}
         return task.loss + count * told, log
+
+
+class Int8Learner(CascadeLearner):
+    """As the whole student, while the layers of a recipe compute as int8 would: the finish before quantization."""
+
+    def __init__(self, model: Sam3i, teacher: Teacher, recipe: QuantizationRecipe, scheme: str) -> None:
+        super().__init__(model, teacher)
+        self.ranges = FakeInt8(model, recipe, SCHEMES[scheme])
+
+    def forward(self, batch: Batch) -> tuple[Tensor, Parts]:
+        """As ``Learner.forward``. The teacher's weights are others, and stay in floating point."""
+        with self.ranges.active():
+            return super().forward(batch)
 
 
 def _answers(teacher: Sam3i, rows: Pyramid, batch: Batch, prompts: Prompts, text: Tensor) -> Answers:

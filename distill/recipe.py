@@ -10,14 +10,16 @@ from sam3i_edge.train.recipe import TABLETOP, Book, LearningRates, Recipe
 
 @dataclass(frozen=True)
 class DistillBook(Book):
-    """As a TOML file holds them: ``[vision]``, ``[text]``, ``[whole]``."""
+    """As a TOML file holds them: ``[vision]``, ``[text]``, ``[whole]``, ``[int8]``."""
 
     vision: Recipe
     text: Recipe
     whole: Recipe
+    int8: Recipe
 
 
 _FULL = Recipe(rate_scale=1.0, images=32, epochs=10.0, warmup_steps=500, cooldown_steps=5000, timescale=20000.0)
+_FULL_WHOLE = dataclasses.replace(_FULL, images=16, prompts=4, ema=0.999)
 _SMALL = dataclasses.replace(
     TABLETOP,
     rates=LearningRates(vision=4e-4, text=1e-3, detector=4e-4, trunk_decay=1.0),
@@ -27,26 +29,29 @@ _SMALL = dataclasses.replace(
     ema=0.99,
     validate_every=0,
 )
+_SMALL_WHOLE = dataclasses.replace(
+    _SMALL,
+    steps=1500,
+    images=6,
+    prompts=6,
+    mask_share=0.3,
+    box_prompts=0.05,
+    cooldown_steps=1400,
+    rates=LearningRates(vision=2e-4, text=3e-4, detector=4e-4, trunk_decay=1.0),
+)
 
 RECIPES: dict[str, Book] = {
     "full": DistillBook(
         vision=dataclasses.replace(_FULL, least_scale=1.0, dropout=0.0),
         text=dataclasses.replace(_FULL, images=256, prompts=4, dropout=0.0),
-        whole=dataclasses.replace(_FULL, images=16, prompts=4, ema=0.999),
+        whole=_FULL_WHOLE,
+        int8=dataclasses.replace(_FULL_WHOLE, epochs=1.0, rate_scale=0.1, dropout=0.0),
     ),
     "tabletop": DistillBook(
         vision=dataclasses.replace(_SMALL, steps=800, images=12, cooldown_steps=750),
         text=dataclasses.replace(_SMALL, steps=1200, images=48, prompts=8, cooldown_steps=1100),
-        whole=dataclasses.replace(
-            _SMALL,
-            steps=1500,
-            images=6,
-            prompts=6,
-            mask_share=0.3,
-            box_prompts=0.05,
-            cooldown_steps=1400,
-            rates=LearningRates(vision=2e-4, text=3e-4, detector=4e-4, trunk_decay=1.0),
-        ),
+        whole=_SMALL_WHOLE,
+        int8=dataclasses.replace(_SMALL_WHOLE, steps=200, cooldown_steps=180, rate_scale=0.1),
     ),
 }
 """``full``: a suggestion for the full-size teacher, never run. ``tabletop``: the student that ships."""

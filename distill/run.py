@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from sam3i_edge.data.samples import Sample
 from sam3i_edge.distill import cache as feature_cache
 from sam3i_edge.distill.importance import choose_layers
 from sam3i_edge.distill.students import Preset, build, depths, plan
-from sam3i_edge.distill.tasks import STAGES, task_of
+from sam3i_edge.distill.tasks import STAGES, Int8, task_of
 from sam3i_edge.distill.teacher import Teacher
 from sam3i_edge.errors import TrainingError
 from sam3i_edge.export.tokenizer_json import clip_tokenizer
@@ -55,6 +55,8 @@ class Job:
     """Where the samples came from, for the record."""
     cache: Path | None = None
     """Where the teacher's pyramids are kept, or to be kept; None: computed anew for every batch."""
+    int8: Int8 = field(default_factory=Int8)
+    """Of the stage ``int8``."""
     with_teacher: bool = True
     """False: labels alone teach the same student from the same start. What the teacher is worth."""
 
@@ -89,10 +91,11 @@ def distill(job: Job, output: Path, *, resume: bool = False, stop: Callable[[], 
         known = _known(job, teacher, say) if stage == "vision" and job.cache else None
         train(
             student,
-            task_of(student, helper, stage, job.samples, recipe, known),
+            task_of(student, helper, stage, job.samples, recipe, known, job.int8),
             recipe,
             folder,
-            about={"data": job.data, "checkpoint": str(job.teacher), "with_teacher": job.with_teacher},
+            about={"data": job.data, "checkpoint": str(job.teacher), "with_teacher": job.with_teacher}
+            | ({"int8": schema.plain(job.int8)} if stage == "int8" else {}),
             resume=(folder / RUN_FILE).is_file(),
             stop=stop,
         )

@@ -45,6 +45,7 @@ class Preset:
 
 
 PRESETS = {
+    "same": Preset("nothing smaller: for the stage int8 alone"),
     "pruned": Preset("two thirds of the trunk's layers, separable convolutions", vision=2 / 3, separable_convs=True),
     "pruned-half": Preset("half of the trunk's layers, separable convolutions", vision=1 / 2, separable_convs=True),
     "text": Preset(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,24 +14,36 @@ from torch.utils.data import Dataset
 
 from sam3i_edge.data.samples import Sample
 from sam3i_edge.distill.cache import FeatureCache
-from sam3i_edge.distill.learners import CascadeLearner, Pictures, TextLearner, VisionLearner
+from sam3i_edge.distill.learners import CascadeLearner, Int8Learner, Pictures, TextLearner, VisionLearner
 from sam3i_edge.distill.teacher import Teacher
 from sam3i_edge.errors import ConfigError, TrainingError, unknown_name
 from sam3i_edge.export.tokenizer_json import clip_tokenizer
 from sam3i_edge.model import Pyramid, Sam3i, checkpoint
+from sam3i_edge.quantize.recipe import Recipe as QuantizationRecipe
 from sam3i_edge.train.batches import Collate, TrainingSet, ask_each, model_image, prompts_of
 from sam3i_edge.train.learner import Learner
 from sam3i_edge.train.recipe import Recipe
 from sam3i_edge.train.stages import UNREAD
 from sam3i_edge.train.task import Task
 
+_ALL = f"^(?!{checkpoint.LOSS_ONLY.pattern.removeprefix('^')})"
 LEARNS = {
     "vision": r"^backbone\.vision_backbone\.",
     "text": r"^backbone\.language_backbone\.",
-    "whole": f"^(?!{checkpoint.LOSS_ONLY.pattern.removeprefix('^')})",
+    "whole": _ALL,
+    "int8": _ALL,
 }
 STAGES = tuple(LEARNS)
-"""In their order: the pyramid, the text cascade, then all of it end to end. Any of them may be left out."""
+"""In their order: the pyramid, the text cascade, all of it end to end, and that once more as int8 will compute it. Any
+of them may be left out."""
+
+
+@dataclass(frozen=True)
+class Int8:
+    """What the stage ``int8`` pretends to be: a recipe, by the scheme of a target (``targets.INT8_SCHEMES``)."""
+
+    recipe: QuantizationRecipe = field(default_factory=QuantizationRecipe)
+    scheme: str = "symmetric"
 
 
 def task_of(
@@ -39,6 +53,7 @@ def task_of(
     samples: Sequence[Sample],
     recipe: Recipe,
     cache: FeatureCache | None = None,
+    int8: Int8 | None = None,
 ) -> Task:
     """Prepare ``student`` for a stage.
 
@@ -49,9 +64,10 @@ def task_of(
         samples: the training set.
         recipe: of the stage.
         cache: the teacher's pyramids of ``samples``, for the stage ``vision``; None: computed for every batch.
+        int8: for the stage of that name.
 
     Raises:
-        ConfigError: no such stage, or none of it without a teacher; a recipe that does not fit the cache.
+        ConfigError: no such stage, or none of it without a teacher; a recipe that does not fit the cache or the model.
         TrainingError: no sample has a text.
     """
     if stage not in STAGES:
@@ -62,10 +78,10 @@ def task_of(
     if stage != "vision" and not asked:
         raise TrainingError("No image of the training set has a text.")
     tokenizer = clip_tokenizer(student.config.text.context_length)
-    if stage == "whole":
+    if stage == "whole" or (stage == "int8" and teacher):
         data = TrainingSet(asked, ask_each, recipe, student.config.image_size)
         collate = Collate(tokenizer, recipe.mask_share)
-        return Task(stage, data, collate, lambda model: CascadeLearner(model, teacher) if teacher else Learner(model))
+        return Task(stage, data, collate, partial(_end_to_end, stage, teacher, int8 or Int8()))
     if teacher is None:
         raise ConfigError(f"Stage {stage} has no labels: without the teacher there is nothing to learn in it.")
     if stage == "text":
@@ -80,6 +96,14 @@ def task_of(
         raise ConfigError(f"least_scale is {recipe.least_scale}: a feature cache has the images at their own scale, 1.")
     pictures = PictureSet(samples, student.config.image_size, recipe.least_scale, cache)
     return Task(stage, pictures, collate_pictures, lambda model: VisionLearner(model, teacher))
+
+
+def _end_to_end(stage: str, teacher: Teacher | None, int8: Int8, student: Sam3i) -> Learner:
+    if teacher is None:
+        return Learner(student)
+    if stage == "int8":
+        return Int8Learner(student, teacher, int8.recipe, int8.scheme)
+    return CascadeLearner(student, teacher)
 
 
 class PictureSet(Dataset[Any]):

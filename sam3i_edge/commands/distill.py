@@ -14,8 +14,10 @@ from sam3i_edge.commands.stopping import steps
 from sam3i_edge.commands.training import add_data, load_data, overrides, stop_after_this_step
 from sam3i_edge.config import ModelConfig
 from sam3i_edge.errors import ConfigError, RuntimeUnavailableError, unknown_name
+from sam3i_edge.targets import get_target
 
 if TYPE_CHECKING:
+    from sam3i_edge.distill.tasks import Int8
     from sam3i_edge.train.recipe import Recipe
 
 
@@ -30,7 +32,10 @@ def add(commands: Any) -> None:
     parser.add_argument("--config", metavar="NAME|FILE", help="its sizes; none: config.json beside it, or full")
     parser.add_argument("--student", default="default", metavar="NAME", help="a preset (%(default)s); list: say which")
     add_data(parser, required=False)
-    parser.add_argument("--stages", default="vision,text,whole", metavar="NAMES", help="to run, in order (%(default)s)")
+    parser.add_argument(
+        "--stages", default="vision,text,whole", metavar="NAMES", help="to run, in order (%(default)s); also int8"
+    )
+    parser.add_argument("--int8-recipe", metavar="FILE", help="of the stage int8, as a bundle holds it; none: default")
     parser.add_argument("--recipe", default="full", metavar="NAME|FILE", help="full, tabletop, or TOML")
     parser.add_argument(
         "--set",
@@ -43,7 +48,9 @@ def add(commands: Any) -> None:
     parser.add_argument("--without-teacher", action="store_true", help="labels alone: shows what the teacher is worth")
     parser.add_argument("--resume", action="store_true", help="go on where the run in the output folder stopped")
     parser.add_argument("--plan", action="store_true", help="train nothing: estimate each preset's frames on --target")
-    parser.add_argument("--target", default="x86-cpu", metavar="NAME", help="with --plan: ready here (%(default)s)")
+    parser.add_argument(
+        "--target", default="x86-cpu", metavar="NAME", help="with --plan: ready here; of the stage int8 (%(default)s)"
+    )
     parser.add_argument("--latency", metavar="TIME", help="with --plan: which fit into that, such as 50ms")
     parser.add_argument("--json", metavar="FILE", help="with --plan: write the estimates there, too")
     parser.add_argument("-o", "--output", metavar="DIR", help="for the student and its runs, empty or new")
@@ -78,6 +85,7 @@ def _distill(arguments: argparse.Namespace) -> int:
         recipes=recipes,
         data=str(arguments.data),
         cache=Path(arguments.feature_cache) if arguments.feature_cache else None,
+        int8=_int8(arguments),
         with_teacher=not arguments.without_teacher,
     )
     stop = stop_after_this_step()
@@ -95,6 +103,14 @@ def _distill(arguments: argparse.Namespace) -> int:
     if PartialState().is_main_process:
         print(f"the student: {student}")
     return 0
+
+
+def _int8(arguments: argparse.Namespace) -> Int8:
+    from sam3i_edge.distill.tasks import Int8
+    from sam3i_edge.quantize.recipe import read_recipe
+
+    scheme = get_target(arguments.target).int8
+    return Int8(read_recipe(arguments.int8_recipe), scheme) if arguments.int8_recipe else Int8(scheme=scheme)
 
 
 def _plan(arguments: argparse.Namespace) -> int:

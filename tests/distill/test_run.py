@@ -90,6 +90,16 @@ def test_a_student_comes_closer_to_its_teacher(stage, shapes, teacher, teacher_f
     assert distance("student.safetensors") < 0.8 * distance("start.safetensors")
 
 
+def test_the_int8_finish_is_a_stage_of_its_own(shapes, teacher_file, tmp_path):
+    output = tmp_path / "run"
+    assert main(arguments(shapes, teacher_file, output, "--student", "same", "--stages", "int8")) == 0
+    assert json.loads((output / "int8" / "run.json").read_text())["int8"]["scheme"] == "affine"
+    before, after = (load_file(output / file) for file in ("start.safetensors", "student.safetensors"))
+    assert set(before) == set(after) and any(not torch.equal(before[name], after[name]) for name in before)
+    (state,) = (output / "int8").glob("state-*")
+    assert [name for name in load_file(state / "model.safetensors") if name.startswith("ranges.")]
+
+
 def test_a_stopped_run_goes_on_to_the_same_student(student, shapes, teacher_file, tmp_path, monkeypatch, capsys):
     """Stopped in the second stage, as Ctrl-C does."""
     output, steps = tmp_path / "run", iter(range(1000))

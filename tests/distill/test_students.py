@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 import torch
 
@@ -94,7 +92,3 @@ def test_a_text_student_is_small():
 def test_an_unknown_student_is_refused():
     with pytest.raises(ConfigError, match=r"Unknown student 'defualt'.*Did you mean 'default'"):
         get_preset("defualt")
-
-
-def test_presets_say_what_they_are():
-    assert all(dataclasses.replace(preset, about="") != Preset("") for preset in PRESETS.values())
