@@ -19,6 +19,7 @@ RUN_ELSEWHERE = {
     "make test": (".ci/run", "make test"),
     "pip install '.[export]'": ("Makefile", '".[all,dev]"'),  # all holds export
     "pip install '.[data,train]'": ("Makefile", '".[all,dev]"'),
+    "pip install '.[distill]'": ("Makefile", '".[all,dev]"'),
     **dict.fromkeys(section(), ("tests/runtimes/test_cpp.py", "section()")),
     "pip install '.[onnxruntime,openvino]'": ("tests/test_device_side.py", "[onnxruntime,openvino]"),
 }
@@ -55,7 +56,7 @@ def test_commands_and_python_work_in_order(tmp_path):
             here = command.replace("sam3i-edge", f"'{sys.executable}' -m sam3i_edge", 1)
             subprocess.run(here, shell=True, check=True, cwd=tmp_path)
             ran += 1
-    assert ran == 12
+    assert ran == 14
     for block in blocks("python"):
         subprocess.run([sys.executable, "-c", block], check=True, cwd=tmp_path)
     assert (tmp_path / "overlay.png").exists()

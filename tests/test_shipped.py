@@ -9,6 +9,7 @@ from safetensors import safe_open
 from sam3i_edge import shipped
 from sam3i_edge.config import ModelConfig
 from sam3i_edge.data.hmpl import load_samples
+from sam3i_edge.distill.students import PRESETS, layer_counts, plan
 from sam3i_edge.evaluate import evaluate
 from sam3i_edge.evaluate.eager import segmenter_of
 from sam3i_edge.model import load
@@ -21,6 +22,11 @@ def model():
     return load(shipped.CHECKPOINT, ModelConfig.of_checkpoint(shipped.CHECKPOINT, None))
 
 
+@pytest.fixture(scope="module")
+def student():
+    return load(shipped.STUDENT, ModelConfig.of_checkpoint(shipped.STUDENT, None))
+
+
 def test_the_model_is_small_and_in_half_precision():
     assert shipped.CHECKPOINT.stat().st_size <= 24e6
     with safe_open(shipped.CHECKPOINT, "pt") as file:
@@ -31,6 +37,20 @@ def test_its_sizes_are_the_tabletop_preset(model):
     assert model.config == ModelConfig.preset("tabletop")
 
 
+def test_the_student_is_its_default_student_in_half_precision(student):
+    made = plan(PRESETS["default"], ModelConfig.preset("tabletop")).config
+    assert layer_counts(student.config) == layer_counts(made)
+    assert (student.config.text, student.config.separable_convs) == (made.text, True)
+    assert shipped.STUDENT.stat().st_size <= 11e6
+    with safe_open(shipped.STUDENT, "pt") as file:
+        assert {file.get_tensor(name).dtype for name in file.keys()} == {torch.float16}  # noqa: SIM118
+
+
+def test_the_students_text_encoder_is_a_fifth_of_its_teachers(model, student):
+    teachers, mine = (sum(p.numel() for p in m.backbone.language_backbone.parameters()) for m in (model, student))
+    assert mine <= 0.2 * teachers
+
+
 def test_every_scene_has_a_text_of_each_level():
     samples = load_samples(shipped.SCENES, "demo").samples
     assert len(samples) == 6
@@ -39,8 +59,10 @@ def test_every_scene_has_a_text_of_each_level():
         assert all(query.targets for query in sample.queries)
 
 
-def test_it_finds_some_of_what_the_scenes_texts_mean(model):
-    segmenter = segmenter_of(model, classifier=RouteClassifier.of_checkpoint(shipped.CHECKPOINT))
+@pytest.mark.parametrize("checkpoint", [shipped.CHECKPOINT, shipped.STUDENT], ids=["model", "student"])
+def test_it_finds_some_of_what_the_scenes_texts_mean(checkpoint, request):
+    found = request.getfixturevalue("model" if checkpoint == shipped.CHECKPOINT else "student")
+    segmenter = segmenter_of(found, classifier=RouteClassifier.of_checkpoint(checkpoint))
     scores = evaluate(segmenter, load_samples(shipped.SCENES, "demo").samples)
     assert scores.auto_route_accuracy == 100
     assert scores.routes["concept"].giou > 60  # interim: only concepts are held to a bound

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sam3i_edge import shipped
 from sam3i_edge.commands.stopping import steps
 from sam3i_edge.errors import RuntimeUnavailableError
 
@@ -22,6 +23,12 @@ if TYPE_CHECKING:
 TARGET = "intel-cpu"
 """OpenVINO, on any x86-64 or Arm processor: of the two runtimes on a processor the faster one."""
 ROUNDS = 5
+SHOWN = {
+    "fp32": ("bundle", shipped.CHECKPOINT, "fp32"),
+    "int8": ("bundle-int8", shipped.CHECKPOINT, "int8"),
+    "student int8": ("bundle-student", shipped.STUDENT, "int8"),
+}
+"""By the name in the table: a bundle's folder, weights and precision. The first is what the others are held against."""
 
 
 def add(commands: Any) -> None:
@@ -42,38 +49,37 @@ def _demo(arguments: argparse.Namespace) -> int:
     from sam3i_edge.gallery import grid
     from sam3i_edge.overlay import write_image
     from sam3i_edge.segmenter import Segmenter
-    from sam3i_edge.shipped import SCENES
 
     output, step = Path(arguments.output), steps()
-    bundles = {"fp32": output / "bundle", "int8": output / "bundle-int8"}
-    for precision, bundle in bundles.items():
-        step(f"exporting the model that comes with the package, {precision}")
+    bundles = {name: output / folder for name, (folder, _, _) in SHOWN.items()}
+    for name, (folder, checkpoint, precision) in SHOWN.items():
+        step(f"exporting what comes with the package: {name}")
         options = Int8Options(scored_images=0) if precision == "int8" else None
-        export(output=bundle, target=TARGET, precision=precision, int8=options, progress=step)
+        export(checkpoint, output=output / folder, target=TARGET, precision=precision, int8=options, progress=step)
     step("looking at the scenes that come with the package")
-    samples = load_samples(SCENES, "demo").samples
-    segmenters = {precision: Segmenter.load(bundle) for precision, bundle in bundles.items()}
-    rows, lines = [], []
-    ious: dict[str, list[float]] = {precision: [] for precision in bundles}
+    samples = load_samples(shipped.SCENES, "demo").samples
+    segmenters = {name: Segmenter.load(bundle) for name, bundle in bundles.items()}
+    rows, lines = [], [f"{'IoU with what is meant':61}" + "".join(f"{name:>14}" for name in bundles)]
+    ious: dict[str, list[float]] = {name: [] for name in bundles}
     for sample in samples:
-        answers = {precision: list(_answers(segmenter, sample)) for precision, segmenter in segmenters.items()}
+        answers = {name: list(_answers(segmenter, sample)) for name, segmenter in segmenters.items()}
         rows.append([picture for _, _, picture in answers["fp32"]])
-        for precision, found in answers.items():
-            ious[precision] += [iou for _, iou, _ in found]
-        for (query, iou, _), (_, iou8, _) in zip(*answers.values(), strict=True):
-            lines.append(f"{query.route:8} {query.text:52} IoU {iou:.2f}, int8 {iou8:.2f}")
+        for name, found in answers.items():
+            ious[name] += [iou for _, iou, _ in found]
+        for of_text in zip(*answers.values(), strict=True):
+            query = of_text[0][0]
+            lines.append(f"{query.route:8} {query.text:52}" + "".join(f"{iou:14.2f}" for _, iou, _ in of_text))
     write_image(output / "gallery.jpg", grid(rows))
     print("\n".join(lines))
     seconds = _frame_seconds(segmenters, samples)
-    for precision, bundle in bundles.items():
+    print(f"\n{'':14}{'MB':>8}{'ms a frame':>12}{'times as fast':>15}{'mean IoU':>10}")
+    for name, bundle in bundles.items():
         size = sum(file.stat().st_size for file in bundle.rglob("*") if file.is_file()) / 1e6
-        ratio = seconds["fp32"] / seconds[precision]
-        print(
-            f"{precision}: {size:.1f} MB, {1000 * seconds[precision]:.1f} ms a frame with three prompts ({ratio:.2f} x "
-            f"fp32, medians of frames taken by turns), mean IoU {np.mean(ious[precision]):.3f}"
-        )
-    print(f"\n{output / 'gallery.jpg'}   what it saw")
-    print(f'{output / "bundle"}   the folder to copy to a robot: Segmenter.load("bundle")')
+        faster = seconds["fp32"] / seconds[name]
+        print(f"{name:14}{size:8.1f}{1000 * seconds[name]:12.1f}{faster:15.2f}{np.mean(ious[name]):10.3f}")
+    print("A frame has three prompts; medians of frames taken by turns. IoU of 18 texts is no measure: see evaluate.")
+    print(f"\n{output / 'gallery.jpg'}   what it saw, in fp32")
+    print(f'{output / "bundle"}   the folder to copy to a robot: Segmenter.load("bundle"); or one of the smaller ones')
     return 0
 
 
@@ -83,15 +89,15 @@ def _frame_seconds(segmenters: Mapping[str, Segmenter], samples: Sequence[Sample
     from sam3i_edge.prompt import Prompt
 
     frames = [(read_image(s.path), [Prompt(query.text, query.route) for query in s.queries]) for s in samples]
-    taken: dict[str, list[float]] = {precision: [] for precision in segmenters}
+    taken: dict[str, list[float]] = {name: [] for name in segmenters}
     for number in range(1 + ROUNDS):
         for image, prompts in frames:
-            for precision, segmenter in segmenters.items():
+            for name, segmenter in segmenters.items():
                 start = time.perf_counter()
                 segmenter.segment(image, prompts)
                 if number:
-                    taken[precision].append(time.perf_counter() - start)
-    return {precision: statistics.median(times) for precision, times in taken.items()}
+                    taken[name].append(time.perf_counter() - start)
+    return {name: statistics.median(times) for name, times in taken.items()}
 
 
 def _answers(segmenter: Segmenter, sample: Sample) -> Iterator[tuple[Query, float, np.ndarray]]:
