@@ -94,7 +94,9 @@ def _students(arguments: argparse.Namespace) -> int:
     samples = spread(load_samples(arguments.data, arguments.split).samples, arguments.limit)
     targets = arguments.target or [target.name for target in examine().targets if not target.problem]
     output = Path(arguments.output)
-    compare_students(_named(arguments.models), samples, arguments.data, targets, output, arguments.rounds, steps())
+    compare_students(
+        _named(arguments.models), samples, Path(arguments.data).name, targets, output, arguments.rounds, steps()
+    )
     print((output / PAGE_FILE).read_text(encoding="utf-8"), end="")
     return 0
 
