@@ -59,10 +59,12 @@ def test_every_scene_has_a_text_of_each_level():
         assert all(query.targets for query in sample.queries)
 
 
-@pytest.mark.parametrize("checkpoint", [shipped.CHECKPOINT, shipped.STUDENT], ids=["model", "student"])
-def test_it_finds_some_of_what_the_scenes_texts_mean(checkpoint, request):
-    found = request.getfixturevalue("model" if checkpoint == shipped.CHECKPOINT else "student")
+@pytest.mark.parametrize(
+    ("name", "checkpoint", "least"), [("model", shipped.CHECKPOINT, 60), ("student", shipped.STUDENT, 50)]
+)
+def test_it_finds_some_of_what_the_scenes_texts_mean(name, checkpoint, least, request):
+    found = request.getfixturevalue(name)
     segmenter = segmenter_of(found, classifier=RouteClassifier.of_checkpoint(checkpoint))
     scores = evaluate(segmenter, load_samples(shipped.SCENES, "demo").samples)
     assert scores.auto_route_accuracy == 100
-    assert scores.routes["concept"].giou > 60  # interim: only concepts are held to a bound
+    assert scores.routes["concept"].giou > least  # interim: only concepts are held to a bound

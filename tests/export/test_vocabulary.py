@@ -34,22 +34,23 @@ def tokenizers():
     return whole, Tokenizer.from_json(build_tokenizer_json(32, merges)), merges
 
 
-def spelled(tokenizer, merges, text):
-    words = all_words(merges)
+def spelled(tokenizer, words, text):
     return [words[i] for i in tokenizer.encode(text)]
 
 
 def test_its_texts_become_the_same_tokens(tokenizers):
     whole, small, merges = tokenizers
+    mine, theirs = all_words(merges), all_words(clip_merges())
     for text in TEXTS:
-        assert spelled(small, merges, text) == spelled(whole, clip_merges(), text)
+        assert spelled(small, mine, text) == spelled(whole, theirs, text)
     assert 514 < len(all_words(merges)) < 1000
 
 
 def test_every_text_still_becomes_tokens_that_spell_it(tokenizers):
     whole, small, merges = tokenizers
+    known = [(small, all_words(merges)), (whole, all_words(clip_merges()))]
     for text in RECORDED:
-        mine, theirs = ("".join(spelled(t, m, text)) for t, m in ((small, merges), (whole, clip_merges())))
+        mine, theirs = ("".join(spelled(tokenizer, words, text)) for tokenizer, words in known)
         length = min(len(mine), len(theirs)) - 40  # a text of more than 32 pieces loses its end
         assert mine[: max(0, length)] == theirs[: max(0, length)]
 
