@@ -32,10 +32,9 @@ from sam3i_edge.export.modules import graph_modules
 from sam3i_edge.export.quantized import Int8Options, Plan, float_scores, make_plan, measured, record
 from sam3i_edge.export.staging import staged
 from sam3i_edge.export.tensorrt_lint import lint
-from sam3i_edge.export.tokenizer_json import VOCABULARY_SIZE, build_tokenizer_json, clip_tokenizer
+from sam3i_edge.export.tokenizer_json import VOCABULARY_SIZE, build_tokenizer_json
 from sam3i_edge.export.trtexec import FILE as TRTEXEC_FILE
 from sam3i_edge.export.trtexec import trtexec_commands
-from sam3i_edge.export.vocabulary import prune_vocabulary, read_corpus, used_merges
 from sam3i_edge.golden import read_golden, write_golden
 from sam3i_edge.graphs import GraphSpec, Limits, default_limits, graph_specs
 from sam3i_edge.model import ModelConfig, Sam3i, load
@@ -69,7 +68,6 @@ def export(
     target: str = "x86-cpu",
     precision: str | None = None,
     int8: Int8Options | None = None,
-    vocabulary: str | Path | None = None,
     progress: Progress = lambda message: None,
 ) -> Manifest:
     """Export a checkpoint as a bundle for one target.
@@ -88,8 +86,6 @@ def export(
         precision: one of the target's; None for its default; ``auto`` for its int8 with a recipe that is searched for.
         int8: how it is calibrated and what it may cost; None: the package's scenes, and no limit. Of FP16 graphs for
             TensorRT the calibration data shows what must stay in FP32.
-        vocabulary: a file of texts, or a dataset: only the token rows that they use are kept, and those that spell
-            other words in pieces. None: all of CLIP's.
         progress: called with a line at each step.
 
     Returns:
@@ -99,7 +95,7 @@ def export(
         ExportError: unknown target or precision, an output that cannot be written, or a graph that differs from the
             float model.
         CheckpointError, ConfigError: see ``sam3i_edge.model.load``.
-        DataError: the calibration data or the texts of the vocabulary cannot be used.
+        DataError: the calibration data cannot be used.
         BundleError: the ``route.json`` beside the checkpoint is damaged.
         RuntimeUnavailableError: a package that exporting needs is not installed.
     """
@@ -110,7 +106,6 @@ def export(
     checkpoint = Path(checkpoint or shipped.CHECKPOINT)
     sizes = _sizes(checkpoint, config)
     versions = _tool_versions()
-    texts = read_corpus(vocabulary) if vocabulary else None
     options = int8 or Int8Options()
     half_data = None
     if is_typed_half(chosen, chosen_precision):
@@ -120,13 +115,7 @@ def export(
     with staged(Path(output)) as stage:
         classifier.save(stage / ROUTE_FILE)
         model, source = _load_model(checkpoint, sizes, progress)
-        merges = None
-        if texts:
-            merges = used_merges(texts, clip_tokenizer(sizes.text.context_length))
-            prune_vocabulary(model, merges)
-            progress(f"keeping {model.config.text.vocab_size} of {VOCABULARY_SIZE} token rows")
-            source = dataclasses.replace(source, note=_noted(source.note, model.config.text.vocab_size, len(texts)))
-        tokenizer_json = build_tokenizer_json(sizes.text.context_length, merges)
+        tokenizer_json = build_tokenizer_json(sizes.text.context_length)
         (stage / TOKENIZER_FILE).write_text(tokenizer_json, encoding="utf-8")
         manifest = _write_bundle(stage, model, source, chosen, chosen_precision, versions, plan, half_data, progress)
         # The runtime is about to load the same weights once more; the exporter left cycles that hold the model's.
@@ -142,12 +131,6 @@ def export(
         write_manifest(stage, manifest)
         progress(f"putting the bundle in place: {output}")
     return manifest
-
-
-def _noted(note: str, rows: int, texts: int) -> str:
-    """What a user of a bundle with a smaller vocabulary has to know."""
-    pruned = f"its {rows} token rows are those of {texts} texts; other words are read in pieces, as it never learned to"
-    return f"{note}; {pruned}" if note else pruned
 
 
 def auto_precision(target: Target) -> str:
