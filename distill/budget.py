@@ -15,13 +15,12 @@ from pathlib import Path
 from sam3i_edge.benchmarks.full_width import write_checkpoint
 from sam3i_edge.benchmarks.measure import Plan as BenchmarkPlan
 from sam3i_edge.benchmarks.measure import benchmark
+from sam3i_edge.benchmarks.report import STAGES
 from sam3i_edge.benchmarks.subjects import subjects
 from sam3i_edge.config import ModelConfig, TextConfig
 from sam3i_edge.distill.students import PRESETS, plan
 from sam3i_edge.export import export
 
-STAGES = ("preprocess", "vision", "text", "grounding", "postprocess")
-"""Of a frame, as ``benchmark`` times them."""
 TEACHER = "teacher"
 WIDEST_CHANGE = "default"
 ROUNDS = 20

@@ -129,7 +129,7 @@ def _begin(job: Job, teacher: Sam3i, output: Path, resume: bool, say: Say) -> No
     output.mkdir(parents=True, exist_ok=True)
     say("choosing the layers that stay")
     wanted = depths(job.student, teacher.config)
-    kept = choose_layers(teacher, list(measured_batches(job.samples, teacher.config)), wanted, say)
+    kept = choose_layers(teacher, measured_batches(job.samples, teacher.config), wanted, say)
     torch.manual_seed(SEED)
     chosen = plan(job.student, teacher.config, kept)
     save_model(build(teacher, chosen), output / START)

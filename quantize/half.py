@@ -211,7 +211,7 @@ class _Retyping:
         """Whether it gave one float32 tensor before its retyping."""
         value = node.meta.get("val")
         if node.op == "get_attr" and value is None:
-            value = _attribute(self._graph, str(node.target))
+            value = operator.attrgetter(str(node.target))(self._graph)
         return isinstance(value, Tensor) and value.dtype == torch.float32
 
     def _cast(self, node: Node, wanted: torch.dtype) -> Node:
@@ -225,7 +225,7 @@ class _Retyping:
         """A parameter in half precision: stored so, not cast when the graph runs."""
         name = f"half_{str(node.target).replace('.', '_')}"
         if not hasattr(self._graph, name):
-            self._graph.register_buffer(name, _attribute(self._graph, str(node.target)).detach().half())
+            self._graph.register_buffer(name, operator.attrgetter(str(node.target))(self._graph).detach().half())
         with self._graph.graph.inserting_after(node):
             return self._graph.graph.get_attr(name)
 
@@ -235,13 +235,6 @@ def _computed(node: Node) -> Node:
     while node.target in VIEWS and isinstance(node.args[0], Node):
         node = node.args[0]
     return node
-
-
-def _attribute(graph: GraphModule, path: str) -> Any:
-    value: Any = graph
-    for part in path.split("."):
-        value = getattr(value, part)
-    return value
 
 
 def _is_float(value: object) -> bool:

@@ -115,8 +115,6 @@ def export(
     with staged(Path(output)) as stage:
         classifier.save(stage / ROUTE_FILE)
         model, source = _load_model(checkpoint, sizes, progress)
-        tokenizer_json = build_tokenizer_json(sizes.text.context_length)
-        (stage / TOKENIZER_FILE).write_text(tokenizer_json, encoding="utf-8")
         manifest = _write_bundle(stage, model, source, chosen, chosen_precision, versions, plan, half_data, progress)
         # The runtime is about to load the same weights once more; the exporter left cycles that hold the model's.
         del model
@@ -180,6 +178,7 @@ def _write_bundle(
     progress: Progress,
 ) -> Manifest:
     config, limits = model.config, default_limits(model.config, target.max_prompts, target.attention_mb)
+    (stage / TOKENIZER_FILE).write_text(build_tokenizer_json(config.text.context_length), encoding="utf-8")
     modules = graph_modules(model, limits)
     progress("running the float model on the golden cases")
     tokenizer = Tokenizer.from_file(stage / TOKENIZER_FILE)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import importlib.metadata
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 from sam3i_edge.errors import ExportError
@@ -28,17 +27,8 @@ def clip_tokenizer(context_length: int) -> Tokenizer:
     return Tokenizer.from_json(build_tokenizer_json(context_length))
 
 
-def all_words(merges: Sequence[tuple[str, str]]) -> list[str]:
-    """Every token of a tokenizer with these merges, in the order of their ids."""
-    characters = list(bytes_to_characters().values())
-    made = (first + second for first, second in merges)
-    return [*characters, *(character + END_OF_WORD for character in characters), *made, START_OF_TEXT, END_OF_TEXT]
-
-
-def build_tokenizer_json(context_length: int, merges: Sequence[tuple[str, str]] | None = None) -> str:
+def build_tokenizer_json(context_length: int) -> str:
     """The content of a ``tokenizer.json``, in the format of the ``tokenizers`` package.
-
-    ``merges``: some of CLIP's, in their order, for a smaller vocabulary; None: all.
 
     The wheel is only read, not imported: importing it would import torchvision, which a CPU build of torch cannot.
     Other readers of the format agree but for text that ftfy repairs and for special tokens inside a text.
@@ -46,8 +36,10 @@ def build_tokenizer_json(context_length: int, merges: Sequence[tuple[str, str]] 
     Raises:
         ExportError: ``open_clip_torch`` is not installed.
     """
-    merges = clip_merges() if merges is None else merges
-    vocabulary = {word: i for i, word in enumerate(all_words(merges))}
+    merges = _read_merges()
+    characters = list(bytes_to_characters().values())
+    words = [*characters, *(character + END_OF_WORD for character in characters), *(a + b for a, b in merges)]
+    vocabulary = {word: i for i, word in enumerate([*words, START_OF_TEXT, END_OF_TEXT])}
     special = [
         {"id": vocabulary[word], "content": word, "special": True} | _PLAIN for word in (START_OF_TEXT, END_OF_TEXT)
     ]
@@ -60,7 +52,7 @@ def build_tokenizer_json(context_length: int, merges: Sequence[tuple[str, str]] 
             "pad_to_multiple_of": None,
             "pad_id": PADDING_ID,
             "pad_type_id": 0,
-            "pad_token": next(iter(vocabulary)),
+            "pad_token": characters[0],
         },
         "added_tokens": special,
         "normalizer": {"type": "Lowercase"},
@@ -98,8 +90,7 @@ def build_tokenizer_json(context_length: int, merges: Sequence[tuple[str, str]] 
 _PLAIN = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
 
 
-def clip_merges() -> list[tuple[str, str]]:
-    """CLIP's merges, best first. Raises ExportError as ``build_tokenizer_json``."""
+def _read_merges() -> list[tuple[str, str]]:
     try:
         path = Path(str(importlib.metadata.distribution("open_clip_torch").locate_file(MERGES_FILE)))
         lines = gzip.decompress(path.read_bytes()).decode("utf-8").split("\n")

@@ -7,9 +7,10 @@ import json
 
 import pytest
 
+from sam3i_edge.benchmarks.report import STAGES
 from sam3i_edge.cli import main
 from sam3i_edge.config import ModelConfig
-from sam3i_edge.distill.budget import PROBES, STAGES, Estimate, WidthTimes, _resized, _width, table
+from sam3i_edge.distill.budget import PROBES, Estimate, WidthTimes, _resized, _width, table
 from sam3i_edge.distill.students import PRESETS, plan
 
 TIMES = WidthTimes(
