@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import sys
 from pathlib import Path
 
-from sam3i_edge.config import CONFIG_FILE, ModelConfig
+from sam3i_edge.config import ModelConfig
 
 
 def full_width(vision_layers: int, other_layers: int = 1) -> ModelConfig:
@@ -40,7 +39,7 @@ def write_checkpoint(config: ModelConfig, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "checkpoint.safetensors"
     save_file({name: value.clone() for name, value in Sam3i(config).state_dict().items()}, path)
-    (folder / CONFIG_FILE).write_text(json.dumps(config.to_dict(), indent=1) + "\n", encoding="utf-8")
+    config.write_beside(path)
     return path
 
 

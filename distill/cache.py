@@ -15,6 +15,7 @@ from safetensors import safe_open
 from torch import Tensor
 
 from sam3i_edge.bundle import sha256_of
+from sam3i_edge.cache import write_whole
 from sam3i_edge.data.samples import Sample
 from sam3i_edge.errors import TrainingError
 from sam3i_edge.model import Pyramid, Sam3i
@@ -72,16 +73,19 @@ def fill(
         raise TrainingError(f"{folder} is not empty and holds no feature cache. Give a new folder.")
     else:
         folder.mkdir(parents=True, exist_ok=True)
-        _write(folder / ABOUT_FILE, json.dumps(about, indent=1).encode())
-    whole = {number for number, (file, digest) in _shards(folder).items() if sha256_of(file) == digest}
+        write_whole(folder / ABOUT_FILE, json.dumps(about, indent=1).encode())
+    for partial in folder.glob("*.partial-*"):  # of a run that was killed
+        partial.unlink()
+    found = _shards(folder)
+    whole = {number for number, (file, digest) in found.items() if sha256_of(file) == digest}
     count = -(-len(samples) // SHARD_IMAGES)
     for number in range(count):
         if number not in whole:
             mine = samples[number * SHARD_IMAGES : (number + 1) * SHARD_IMAGES]
             content = safetensors.torch.save(_features(teacher, mine))
-            if number in _shards(folder):
-                _shards(folder)[number][0].unlink()  # damaged
-            _write(folder / f"{number:06d}-{hashlib.sha256(content).hexdigest()}.safetensors", content)
+            if number in found:
+                found[number][0].unlink()  # damaged
+            write_whole(folder / f"{number:06d}-{hashlib.sha256(content).hexdigest()}.safetensors", content)
         progress(min((number + 1) * SHARD_IMAGES, len(samples)), len(samples))
 
 
@@ -144,9 +148,3 @@ def _check(folder: Path, about: Mapping[str, Any]) -> None:
 def _shards(folder: Path) -> dict[int, tuple[Path, str]]:
     found = ((file, SHARD.fullmatch(file.name)) for file in folder.iterdir())
     return {int(name[1]): (file, name[2]) for file, name in found if name}
-
-
-def _write(path: Path, content: bytes) -> None:
-    partial = path.parent / "partial"
-    partial.write_bytes(content)
-    partial.replace(path)

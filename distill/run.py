@@ -27,7 +27,7 @@ from sam3i_edge.export.tokenizer_json import clip_tokenizer
 from sam3i_edge.model import Sam3i, load
 from sam3i_edge.route import ROUTE_FILE
 from sam3i_edge.train.batches import Batch, Collate, TrainingSet, ask_each
-from sam3i_edge.train.loop import LAST, RUN_FILE, save_model, train
+from sam3i_edge.train.loop import LAST, RUN_FILE, begin_in, save_model, train
 from sam3i_edge.train.recipe import Recipe
 
 START, STUDENT = "start.safetensors", "student.safetensors"
@@ -124,16 +124,14 @@ def _begin(job: Job, teacher: Sam3i, output: Path, resume: bool, say: Say) -> No
                 f"Resume with the same arguments, or start without --resume in a new folder."
             )
         return
-    if output.exists() and any(output.iterdir()):
-        raise TrainingError(f"{output} is not empty. Continue its run with --resume, or give a new folder.")
-    output.mkdir(parents=True, exist_ok=True)
+    begin_in(output)
     say("choosing the layers that stay")
     wanted = depths(job.student, teacher.config)
     kept = choose_layers(teacher, measured_batches(job.samples, teacher.config), wanted, say)
     torch.manual_seed(SEED)
     chosen = plan(job.student, teacher.config, kept)
     save_model(build(teacher, chosen), output / START)
-    (output / CONFIG_FILE).write_text(json.dumps(chosen.config.to_dict(), indent=1) + "\n", encoding="utf-8")
+    chosen.config.write_beside(output / START)
     about: dict[str, Any] = asked | {"kept": {stack: list(layers) for stack, layers in kept.items()}}
     described.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
 

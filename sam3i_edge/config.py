@@ -180,6 +180,11 @@ class ModelConfig:
         values: dict[str, Any] = schema.plain(self)
         return values
 
+    def write_beside(self, checkpoint: Path) -> None:
+        """Write ``config.json`` where ``of_checkpoint`` looks for the sizes of ``checkpoint``."""
+        text = json.dumps(self.to_dict(), indent=1) + "\n"
+        checkpoint.with_name(CONFIG_FILE).write_text(text, encoding="utf-8")
+
 
 def _positive(config: object, prefix: str, *names: str) -> None:
     for name in names:

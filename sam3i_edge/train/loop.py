@@ -26,7 +26,6 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from sam3i_edge import schema
-from sam3i_edge.config import CONFIG_FILE
 from sam3i_edge.errors import TrainingError
 from sam3i_edge.model import Sam3i
 from sam3i_edge.train.batches import StepSampler
@@ -289,11 +288,16 @@ def _claim(output: Path, run: dict[str, Any], model: Sam3i, resume: bool) -> Non
                 f"arguments ({described} has them), or start a new one elsewhere."
             )
         return
+    begin_in(output)
+    model.config.write_beside(output / LAST)
+    described.write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
+
+
+def begin_in(output: Path) -> None:
+    """Make the folder of a new run. Raises TrainingError if something is in it."""
     if output.exists() and any(output.iterdir()):
         raise TrainingError(f"{output} is not empty. Continue its run with --resume, or give a new folder.")
     output.mkdir(parents=True, exist_ok=True)
-    (output / CONFIG_FILE).write_text(json.dumps(model.config.to_dict(), indent=1) + "\n", encoding="utf-8")
-    described.write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
 
 
 def _save(accelerator: Accelerator, output: Path, model: Sam3i, progress: Progress) -> None:

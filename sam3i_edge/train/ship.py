@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import torch
 
 from sam3i_edge import shipped
-from sam3i_edge.config import CONFIG_FILE, ModelConfig
+from sam3i_edge.config import ModelConfig
 from sam3i_edge.model import load
 from sam3i_edge.route import ROUTE_FILE
 from sam3i_edge.train.loop import save_model
@@ -25,7 +24,7 @@ def ship(checkpoint: Path, place: Path = shipped.CHECKPOINT) -> Path:
     folder = place.parent
     folder.mkdir(exist_ok=True)
     save_model(model, place, torch.float16)
-    (folder / CONFIG_FILE).write_text(json.dumps(model.config.to_dict(), indent=1) + "\n", encoding="utf-8")
+    model.config.write_beside(place)
     if checkpoint.with_name(ROUTE_FILE).is_file():
         shutil.copy(checkpoint.with_name(ROUTE_FILE), folder)
     return place

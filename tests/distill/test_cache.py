@@ -61,10 +61,12 @@ def test_a_cut_at_any_byte_leaves_a_cache_that_goes_on(teacher, samples, about, 
         shutil.copytree(filled, killed)
         for file in files[1:]:
             (killed / file.name).unlink()
-        (killed / "partial").write_bytes(content[:cut])
+        partial = killed / f"{files[1].name}.partial-x"
+        partial.write_bytes(content[:cut])
         with pytest.raises(TrainingError, match=r"lacks 2 shards\. Fill it again: it goes on"):
             FeatureCache(killed, about)
         fill(killed, teacher, samples, about)
+        assert not partial.exists()
         assert {file.name: file.read_bytes() for file in killed.glob("*.safetensors")} == before
     only_about = tmp_path / "killed-early"
     only_about.mkdir()
