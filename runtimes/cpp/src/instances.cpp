@@ -1,5 +1,9 @@
 #include "sam3i_edge/instances.hpp"
 
+#include <algorithm>
+#include <bitset>
+#include <numeric>
+
 namespace sam3i_edge {
 namespace {
 
@@ -24,11 +28,11 @@ bool Instances::contains(std::size_t i, int x, int y) const {
 
 std::size_t Instances::area(std::size_t i) const {
   if (masks.format == MaskFormat::none) return 0;
-  std::size_t count = 0;
-  for (int y = 0; y < masks.height; ++y) {
-    for (int x = 0; x < masks.width; ++x) count += contains(i, x, y);
-  }
-  return count;
+  const std::uint8_t* first = masks[i];
+  const std::uint8_t* last = first + masks.stride * static_cast<std::size_t>(masks.height);
+  if (masks.format == MaskFormat::bytes) return static_cast<std::size_t>(last - first - std::count(first, last, std::uint8_t{0}));
+  return std::accumulate(first, last, std::size_t{0},  // what fills up a row's last byte is 0
+                         [](std::size_t sum, std::uint8_t byte) { return sum + std::bitset<8>(byte).count(); });
 }
 
 std::string Instances::rle(std::size_t i) const {

@@ -274,9 +274,16 @@ TEST_F(Segmenters, ThreadsShareOne) {
   const char* asked = std::getenv("SAM3I_EDGE_FRAMES");
   const int frames = asked ? std::atoi(asked) : 40, threads = 4;
   const auto image = picture();
-  const Segmenter segmenter = load(bundles().front().second, runtimes().front());
+  Segmenter segmenter = load(bundles().front().second, runtimes().front());
   const std::vector<Prompt> prompts = {"cup 1", {"cup 2", "simple"}, {"cup 3", "complex"}};
+  // Two masks of each, or nearly all of the sanitizers' time goes into pixels, which no two threads share.
+  double least = 1;
+  for (const auto& found : segmenter.segment(golden::view_of(image), prompts)) {
+    least = std::min<double>(least, found.scores.at(2));
+  }
+  segmenter.set_threshold(least);
   const auto expected = segmenter.segment(golden::view_of(image), prompts);
+  for (const auto& found : expected) ASSERT_GE(found.size(), 2u);
   std::atomic<int> wrong = 0, done = 0;
   std::vector<std::thread> workers;
   for (int number = 0; number < threads; ++number) {
