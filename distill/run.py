@@ -22,7 +22,7 @@ from sam3i_edge.distill.importance import choose_layers
 from sam3i_edge.distill.students import Preset, build, depths, plan
 from sam3i_edge.distill.tasks import STAGES, Int8, task_of
 from sam3i_edge.distill.teacher import Teacher
-from sam3i_edge.errors import TrainingError
+from sam3i_edge.errors import ConfigError, TrainingError
 from sam3i_edge.export.tokenizer_json import clip_tokenizer
 from sam3i_edge.model import Sam3i, load
 from sam3i_edge.route import ROUTE_FILE
@@ -47,7 +47,8 @@ class Job:
     """The checkpoint."""
     config: ModelConfig
     """The teacher's sizes."""
-    student: Preset
+    student: Preset | Path
+    """A preset; or the checkpoint of a student, to go on teaching it: of a teacher that has learned more, say."""
     samples: Sequence[Sample]
     recipes: Mapping[str, Recipe]
     """The stages to run, by name."""
@@ -76,7 +77,8 @@ def distill(job: Job, output: Path, *, resume: bool = False, stop: Callable[[], 
 
     Raises:
         TrainingError: the folder is in use or of another run.
-        CheckpointError: the teacher cannot be read.
+        CheckpointError: the teacher, or the student to go on with, cannot be read.
+        ConfigError: the features of such a student have other sizes than the teacher's.
     """
     teacher = load(job.teacher, job.config)
     # As Accelerator will do: made without the flag, the processes of a CPU run would not know of one another.
@@ -113,7 +115,8 @@ def distill(job: Job, output: Path, *, resume: bool = False, stop: Callable[[], 
 
 def _begin(job: Job, teacher: Sam3i, output: Path, resume: bool, say: Say) -> None:
     """Choose the student's layers and write it as it begins; or check that this was done, for the same job."""
-    asked = {"teacher": sha256_of(job.teacher), "preset": schema.plain(job.student), "data": job.data}
+    student = sha256_of(job.student) if isinstance(job.student, Path) else schema.plain(job.student)
+    asked = {"teacher": sha256_of(job.teacher), "student": student, "data": job.data}
     described = output / PLAN_FILE
     if resume:
         known = json.loads(described.read_text(encoding="utf-8")) if described.is_file() else {}
@@ -124,16 +127,38 @@ def _begin(job: Job, teacher: Sam3i, output: Path, resume: bool, say: Say) -> No
                 f"Resume with the same arguments, or start without --resume in a new folder."
             )
         return
-    begin_in(output)
-    say("choosing the layers that stay")
-    wanted = depths(job.student, teacher.config)
-    kept = choose_layers(teacher, measured_batches(job.samples, teacher.config), wanted, say)
-    torch.manual_seed(SEED)
-    chosen = plan(job.student, teacher.config, kept)
-    save_model(build(teacher, chosen), output / START)
-    chosen.config.write_beside(output / START)
+    if isinstance(job.student, Path):
+        start, kept = _known_student(job.student, teacher.config), dict[str, Sequence[int]]()
+        begin_in(output)
+    else:
+        begin_in(output)  # choosing layers takes a while: first see that there is a place for the student
+        start, kept = _new_student(job.student, job.samples, teacher, say)
+    save_model(start, output / START)
+    start.config.write_beside(output / START)
     about: dict[str, Any] = asked | {"kept": {stack: list(layers) for stack, layers in kept.items()}}
     described.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+
+
+def _new_student(
+    preset: Preset, samples: Sequence[Sample], teacher: Sam3i, say: Say
+) -> tuple[Sam3i, dict[str, Sequence[int]]]:
+    """It, and which of the teacher's layers it keeps."""
+    say("choosing the layers that stay")
+    kept = choose_layers(teacher, measured_batches(samples, teacher.config), depths(preset, teacher.config), say)
+    torch.manual_seed(SEED)
+    return build(teacher, plan(preset, teacher.config, kept)), dict(kept)
+
+
+def _known_student(checkpoint: Path, teacher: ModelConfig) -> Sam3i:
+    config = ModelConfig.of_checkpoint(checkpoint, None)
+    for name in ("image_size", "patch_size", "hidden_size"):
+        own, wanted = getattr(config, name), getattr(teacher, name)
+        if own != wanted:
+            raise ConfigError(
+                f"The student {checkpoint} has {name} {own} and its teacher {wanted}: their features cannot be "
+                f"compared. Give a preset, or a student of this teacher's sizes."
+            )
+    return load(checkpoint, config)
 
 
 def measured_batches(samples: Sequence[Sample], config: ModelConfig) -> list[Batch]:

@@ -78,7 +78,7 @@ PRESETS = {
 def get_preset(name: str) -> Preset:
     """Raises ConfigError listing the known ones."""
     if name not in PRESETS:
-        raise ConfigError(unknown_name("student", name, PRESETS))
+        raise ConfigError(unknown_name("student", name, PRESETS) + " Or give the path of a checkpoint.")
     return PRESETS[name]
 
 

@@ -30,7 +30,12 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("--teacher", metavar="FILE", help="a checkpoint; none: the small model that comes with it")
     parser.add_argument("--config", metavar="NAME|FILE", help="its sizes; none: config.json beside it, or full")
-    parser.add_argument("--student", default="default", metavar="NAME", help="a preset (%(default)s); list: say which")
+    parser.add_argument(
+        "--student",
+        default="default",
+        metavar="NAME|FILE",
+        help="a preset (%(default)s), or a checkpoint to go on teaching; list: say which presets",
+    )
     add_data(parser, required=False)
     parser.add_argument(
         "--stages", default="vision,text,whole", metavar="NAMES", help="to run, in order (%(default)s); also int8"
@@ -72,7 +77,7 @@ def _distill(arguments: argparse.Namespace) -> int:
         return 0
     if arguments.plan:
         return _plan(arguments)
-    preset = get_preset(arguments.student)
+    student = Path(arguments.student) if Path(arguments.student).is_file() else get_preset(arguments.student)
     if not arguments.data or not arguments.output:
         raise ConfigError("distill needs --data, what to learn from, and -o, a folder for the student.")
     recipes = _recipes(arguments)
@@ -80,7 +85,7 @@ def _distill(arguments: argparse.Namespace) -> int:
     job = Job(
         teacher=teacher,
         config=ModelConfig.of_checkpoint(teacher, arguments.config),
-        student=preset,
+        student=student,
         samples=load_data(arguments, "train").samples,
         recipes=recipes,
         data=str(arguments.data),
@@ -90,18 +95,18 @@ def _distill(arguments: argparse.Namespace) -> int:
     )
     stop = stop_after_this_step()
     output = Path(arguments.output)
-    student = distill(
+    taught = distill(
         job,
         output,
         resume=arguments.resume,
         stop=lambda: bool(stop),
         say=lambda message: print(message, file=sys.stderr, flush=True),
     )
-    if student is None:
+    if taught is None:
         print("sam3i-edge: stopped; go on with --resume.", file=sys.stderr)
         return 130
     if PartialState().is_main_process:
-        print(f"the student: {student}")
+        print(f"the student: {taught}")
     return 0
 
 

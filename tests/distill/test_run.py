@@ -13,6 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from sam3i_edge import shipped
 from sam3i_edge.cli import main
 from sam3i_edge.distill.losses import pyramid_losses, text_losses
 from sam3i_edge.distill.run import measured_batches
@@ -52,7 +53,7 @@ def test_what_it_leaves_is_a_checkpoint_with_its_config_and_plan(student):
     assert (model.config.vision.num_layers, model.config.encoder_layers, model.config.decoder_layers) == (3, 2, 2)
     plan = json.loads((student / "plan.json").read_text())
     assert [len(layers) for layers in plan["kept"].values()] == [3, 2, 2, 2]
-    assert plan["preset"]["separable_convs"] is True
+    assert plan["student"]["separable_convs"] is True
 
 
 def test_each_stage_teaches_its_part_and_nothing_else(student):
@@ -128,6 +129,25 @@ def test_labels_alone_teach_the_same_student_from_the_same_start(student, shapes
     assert json.loads((output / "whole" / "run.json").read_text())["with_teacher"] is False
 
 
+def test_a_student_that_exists_is_taught_further(student, shapes, teacher_file, tmp_path):
+    first = student / "student.safetensors"
+    asked = arguments(shapes, teacher_file, tmp_path / "run", "--student", str(first), "--stages", "whole")
+    assert main(asked) == 0
+    before, start, after = map(
+        load_file, (first, tmp_path / "run/start.safetensors", tmp_path / "run/student.safetensors")
+    )
+    assert all(torch.equal(start[name], before[name]) for name in before)
+    assert any(not torch.equal(after[name], before[name]) for name in before)
+    assert (tmp_path / "run/config.json").read_text() == (student / "config.json").read_text()
+
+
+def test_a_student_of_a_teacher_of_other_sizes_is_refused(shapes, teacher_file, tmp_path, capsys):
+    asked = arguments(shapes, teacher_file, tmp_path / "run", "--student", str(shipped.STUDENT))
+    assert main(asked) == 1
+    assert "has image_size 224 and its teacher 56: their features cannot be compared." in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [
@@ -149,7 +169,7 @@ def test_a_folder_of_another_student_is_refused(student, shapes, teacher_file, c
     assert main(arguments(shapes, teacher_file, student)) == 1
     assert "is not empty. Continue its run with --resume" in capsys.readouterr().err
     assert main(arguments(shapes, teacher_file, student, "--resume", "--student", "slim")) == 1
-    assert "was started with other preset" in capsys.readouterr().err
+    assert "was started with other student" in capsys.readouterr().err
 
 
 @pytest.mark.slow
