@@ -23,6 +23,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from sam3i_edge.benchmarks.rounds import SETTLE_S
 from sam3i_edge.errors import BenchmarkError
 from sam3i_edge.image import preprocess, read_image
 from sam3i_edge.prompt import Prompt
@@ -50,10 +51,10 @@ class _Timed:
 class _Program:
     """The C++ side, which runs a frame for every line that it is given."""
 
-    def __init__(self, program: Path, bundle: Path, image: np.ndarray, folder: Path) -> None:
+    def __init__(self, program: Path, bundle: Path, image: np.ndarray, threshold: float, folder: Path) -> None:
         image.tofile(folder / "image.rgb")
         height, width = image.shape[:2]
-        command = [str(item) for item in (program, bundle, folder / "image.rgb", width, height)]
+        command = [str(item) for item in (program, bundle, folder / "image.rgb", width, height, threshold)]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def frame(self, text: str) -> dict[str, float]:
@@ -72,7 +73,7 @@ class _Program:
         self._process.wait()
 
 
-def compare(bundle: Path, program: Path, image: np.ndarray, rounds: int) -> dict[str, Any]:
+def compare(bundle: Path, program: Path, image: np.ndarray, rounds: int, threshold: float) -> dict[str, Any]:
     """Run ``rounds`` frames on both sides in turns, each with a text that was not asked before.
 
     Returns:
@@ -81,11 +82,13 @@ def compare(bundle: Path, program: Path, image: np.ndarray, rounds: int) -> dict
     """
     spent: list[float] = []
     rows: list[dict[str, float]] = []
-    with tempfile.TemporaryDirectory() as folder, Segmenter.load(bundle, threshold=0.0) as segmenter:
+    with tempfile.TemporaryDirectory() as folder, Segmenter.load(bundle, threshold=threshold) as segmenter:
         segmenter._sessions = {name: _Timed(session, spent) for name, session in segmenter._sessions.items()}
-        native = _Program(program, bundle, image, Path(folder))
+        native = _Program(program, bundle, image, threshold, Path(folder))
         for number in range(-1, rounds):  # the first warms up
+            time.sleep(SETTLE_S)
             cpp = native.frame(f"cup number {number}")
+            time.sleep(SETTLE_S)
             rows.append(_python_frame(segmenter, image, f"cup number {number}", spent))
             rows[-1] |= {f"cpp_{name}": value for name, value in cpp.items()}
             rows[-1] |= _resizes(image, segmenter.manifest.model.image_size)
@@ -133,11 +136,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("program", type=Path, help="sam3i_edge_frames of the C++ build")
     parser.add_argument("--image", type=Path, help="default: noise of 1920 x 1080")
     parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--threshold", type=float, default=0.5, help="0: a mask of every query, the most work")
     asked = parser.parse_args(arguments)
     logging.getLogger("sam3i_edge").setLevel(logging.ERROR)  # at threshold 0 every prompt finds the most there may be
     noise = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
     image = read_image(asked.image) if asked.image else noise
-    sys.stdout.write(json.dumps(compare(asked.bundle, asked.program, image, asked.rounds), indent=1) + "\n")
+    found = compare(asked.bundle, asked.program, image, asked.rounds, asked.threshold)
+    sys.stdout.write(json.dumps(found, indent=1) + "\n")
     return 0
 
 

@@ -1,5 +1,5 @@
 // Frames on demand, timed: what `python -m sam3i_edge.benchmarks.native` compares with Python, in turns.
-//     sam3i_edge_frames BUNDLE RGB_FILE WIDTH HEIGHT
+//     sam3i_edge_frames BUNDLE RGB_FILE WIDTH HEIGHT THRESHOLD
 // Reads texts from standard input, one a line; runs a whole frame for each, and prints its times as a line of JSON.
 #include <chrono>
 #include <cstdlib>
@@ -49,11 +49,11 @@ void run(const std::vector<std::string>& arguments) {
                            std::stoi(arguments.at(3))};
   double graphs = 0;
   LoadOptions options;
-  options.threshold = 0;  // all instances: the most work
+  options.threshold = std::stod(arguments.at(4));
   detail::Engine engine(arguments.at(0), options, [&](const auto& runtime, const auto& graph, const auto& how) {
     return std::make_unique<TimedSession>(detail::open_session(runtime, graph, how), graphs);
   });
-  set_warning_handler({});  // every frame finds all that it may
+  set_warning_handler({});  // at threshold 0 every frame finds all that it may
   const int side = engine.info().image_size;
   std::vector<std::uint8_t> resized(static_cast<std::size_t>(side * side * 3));
   for (std::string text; std::getline(std::cin, text);) {
