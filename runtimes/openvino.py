@@ -6,6 +6,7 @@ It reads the bundle's ONNX files itself: in its own format they were no smaller,
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import logging
 import queue
 from collections.abc import Mapping
@@ -115,7 +116,7 @@ def _compile(model: Any, graph: Path, options: SessionOptions) -> Any:
     try:
         if options.cache is not None:
             try:
-                return _compile_and_keep(model, options.device, settings, options.cache)
+                return _compile_and_keep(model, options.device, settings, options.cache / _key(settings))
             except RuntimeError as error:
                 logger.warning("OpenVINO's model cache %s is of no use: %s", options.cache, _last_line(error))
         return _core().compile_model(model, options.device, settings)
@@ -123,6 +124,12 @@ def _compile(model: Any, graph: Path, options: SessionOptions) -> Any:
         raise RuntimeUnavailableError(
             f"OpenVINO {version()} cannot compile {graph} for {options.device}: {_last_line(error)}"
         ) from error
+
+
+def _key(settings: Mapping[str, str]) -> str:
+    """A folder for each set of settings: OpenVINO's own key leaves the precision out, and gives fp32's blob to bf16."""
+    text = "".join(f"{name}={settings[name]}\n" for name in sorted(settings))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _compile_and_keep(model: Any, device: str, settings: Mapping[str, str], folder: Path) -> Any:

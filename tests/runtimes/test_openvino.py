@@ -6,6 +6,7 @@ import subprocess
 import sys
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from sam3i_edge import Segmenter
@@ -47,8 +48,28 @@ def test_precision_is_pinned_or_refused(bundle, caplog):
     graph = bundle / "graphs/text.onnx"
     bf16 = open_session("openvino", graph, SessionOptions("CPU", precision="bf16"))
     assert bf16._model.get_property("INFERENCE_PRECISION_HINT").to_string() == "bf16"
+    if "FP16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        fp16 = open_session("openvino", graph, SessionOptions("CPU", precision="fp16"))
+        assert fp16._model.get_property("INFERENCE_PRECISION_HINT").to_string() == "f16"
+        return
     with pytest.raises(RuntimeUnavailableError, match=r"computes in b?f(32|16) where the bundle says fp16"):
         open_session("openvino", graph, SessionOptions("CPU", precision="fp16"))
+
+
+@pytest.mark.parametrize(("first", "second"), [("fp32", "bf16"), ("bf16", "fp32")])
+def test_precisions_do_not_share_what_was_compiled(bundle, tmp_path, first, second):
+    """OpenVINO's own key of a blob leaves the precision out, and a processor with AMX then computed nonsense."""
+    if "BF16" not in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        pytest.skip("this processor has no bfloat16")
+    graph = bundle / "graphs/vision.onnx"
+    image = {"image": np.random.default_rng(0).integers(0, 256, (1, 224, 224, 3), dtype=np.uint8)}
+    open_session("openvino", graph, SessionOptions("CPU", precision=first, cache=tmp_path))
+    for cached in (False, True):
+        session = open_session("openvino", graph, SessionOptions("CPU", precision=second, cache=tmp_path))
+        assert session._model.get_property("LOADED_FROM_CACHE") is cached
+        fresh = open_session("openvino", graph, SessionOptions("CPU", precision=second)).run(image)
+        for name, values in session.run(image).items():
+            np.testing.assert_array_equal(values, fresh[name])
 
 
 def test_bf16_stays_within_its_tolerance(bundle):
@@ -114,7 +135,7 @@ def test_a_full_cache_disk_is_a_warning_and_leaves_nothing(bundle, tmp_path, cap
     with caplog.at_level(logging.WARNING):
         open_session("openvino", graph, options)
     assert f"OpenVINO could not keep what it compiled in {tmp_path}" in caplog.text
-    assert not list(tmp_path.iterdir())
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
 def test_a_cache_that_cannot_be_written_is_a_warning(bundle, tmp_path, caplog):

@@ -8,6 +8,7 @@
 #include "../memory.hpp"
 #include "../messages.hpp"
 #include "../session.hpp"
+#include "../sha256.hpp"
 #include "../warning.hpp"
 #include "sam3i_edge/errors.hpp"
 
@@ -187,6 +188,17 @@ std::set<std::pair<std::string, fs::file_time_type>> blobs(const fs::path& folde
   return found;
 }
 
+/// A folder for each set of settings, as on the Python side: OpenVINO's own key leaves the precision out, and gives fp32's
+/// blob to bf16.
+std::string key(const ov::AnyMap& settings) {
+  Sha256 hash;
+  for (const auto& [name, value] : settings) {
+    const std::string line = name + "=" + value.as<std::string>() + "\n";
+    hash.update(line.data(), line.size());
+  }
+  return hash.hex().substr(0, 16);
+}
+
 ov::CompiledModel compile_and_keep(const std::shared_ptr<ov::Model>& model, const std::string& device,
                                    ov::AnyMap settings, const fs::path& folder) {
   const auto before = blobs(folder);
@@ -217,7 +229,7 @@ ov::CompiledModel compile(const std::shared_ptr<ov::Model>& model, const fs::pat
   try {
     if (options.cache) {
       try {
-        return compile_and_keep(model, options.device, settings, *options.cache);
+        return compile_and_keep(model, options.device, settings, *options.cache / key(settings));
       } catch (const ov::Exception& error) {
         warn("OpenVINO's model cache " + options.cache->string() + " is of no use: " + last_line(error));
       }
