@@ -23,7 +23,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from sam3i_edge.benchmarks.rounds import SETTLE_S
+from sam3i_edge.benchmarks.rounds import play
 from sam3i_edge.errors import BenchmarkError
 from sam3i_edge.image import preprocess, read_image
 from sam3i_edge.prompt import Prompt
@@ -74,26 +74,30 @@ class _Program:
 
 
 def compare(bundle: Path, program: Path, image: np.ndarray, rounds: int, threshold: float) -> dict[str, Any]:
-    """Run ``rounds`` frames on both sides in turns, each with a text that was not asked before.
+    """Run ``rounds`` frames on both sides in turns, each with a text that was not asked before; ``threshold`` is both
+    sides' least score.
 
     Returns:
         Medians in milliseconds; ``ratio`` of C++ to Python is the median over rounds of the parts outside the graphs,
         ``resize_ratio`` that of our resize in C++ to OpenCV's area resize with one thread.
     """
     spent: list[float] = []
-    rows: list[dict[str, float]] = []
+    rows: list[dict[str, float]] = [{} for _ in range(rounds + 1)]
     with tempfile.TemporaryDirectory() as folder, Segmenter.load(bundle, threshold=threshold) as segmenter:
         segmenter._sessions = {name: _Timed(session, spent) for name, session in segmenter._sessions.items()}
         native = _Program(program, bundle, image, threshold, Path(folder))
-        for number in range(-1, rounds):  # the first warms up
-            time.sleep(SETTLE_S)
-            cpp = native.frame(f"cup number {number}")
-            time.sleep(SETTLE_S)
-            rows.append(_python_frame(segmenter, image, f"cup number {number}", spent))
-            rows[-1] |= {f"cpp_{name}": value for name, value in cpp.items()}
-            rows[-1] |= _resizes(image, segmenter.manifest.model.image_size)
+
+        def turn(side: str, number: int) -> None:
+            text = f"cup number {number}"
+            if side == "cpp":
+                rows[number] |= {f"cpp_{name}": value for name, value in native.frame(text).items()}
+            else:
+                rows[number] |= _python_frame(segmenter, image, text, spent)
+                rows[number] |= _resizes(image, segmenter.manifest.model.image_size)
+
+        play(("cpp", "python"), turn, lambda played: played > rounds)
         native.close()
-    return _summary(rows[1:])
+    return _summary(rows[1:])  # the first warms up
 
 
 def _python_frame(segmenter: Segmenter, image: np.ndarray, text: str, spent: list[float]) -> dict[str, float]:
