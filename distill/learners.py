@@ -12,7 +12,7 @@ from sam3i_edge.distill.losses import Answers
 from sam3i_edge.distill.teacher import Teacher
 from sam3i_edge.model import Pyramid, Sam3i
 from sam3i_edge.model.vision import normalize
-from sam3i_edge.quantize.aware import FakeInt8
+from sam3i_edge.quantize.aware import FakeIntegers
 from sam3i_edge.quantize.quantizer import SCHEMES
 from sam3i_edge.quantize.recipe import Recipe as QuantizationRecipe
 from sam3i_edge.tokenizer import PADDING_ID
@@ -105,7 +105,7 @@ class Int8Learner(CascadeLearner):
 
     def __init__(self, model: Sam3i, teacher: Teacher, recipe: QuantizationRecipe, scheme: str) -> None:
         super().__init__(model, teacher)
-        self.ranges = FakeInt8(model, recipe, SCHEMES[scheme])
+        self.ranges = FakeIntegers(model, recipe, SCHEMES[scheme])
 
     def forward(self, batch: Batch) -> tuple[Tensor, Parts]:
         """As ``Learner.forward``. The teacher's weights are others, and stay in floating point."""

@@ -1,4 +1,4 @@
-"""The token table in int8, a scale for each row. Only rows are read from it: every runtime can, and none converts."""
+"""The token table as integers, a scale for each row. Only rows are read from it: every runtime can, none converts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,33 @@ class Int8Embedding(nn.Module):
         return F.embedding(tokens, self.rows).float() * F.embedding(tokens, self.scales)
 
 
-def quantize_embedding(model: Sam3i) -> None:
-    """Replace the token table of ``model``, in place."""
+class Int4Embedding(nn.Module):
+    """``nn.Embedding`` with two values in each byte: the front half of a row in the low bits, the back half above."""
+
+    rows: Tensor
+    scales: Tensor
+
+    def __init__(self, table: Tensor) -> None:
+        """``table`` (tokens, size), of an even size."""
+        super().__init__()
+        scales = table.abs().amax(1, keepdim=True).clamp(min=1e-12) / 7
+        low, high = ((table / scales).round().to(torch.int32) + 8).chunk(2, dim=1)
+        self.register_buffer("rows", (low + 16 * high).to(torch.uint8))
+        self.register_buffer("scales", scales)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        # In floating point, where every runtime can take a byte apart; it is a row for each token of a prompt.
+        pairs = F.embedding(tokens, self.rows).float()
+        high = (pairs / 16).floor()
+        return (torch.cat([pairs - 16 * high, high], dim=-1) - 8) * F.embedding(tokens, self.scales)
+
+
+EMBEDDINGS = {"int8": Int8Embedding, "int4": Int4Embedding}
+"""By the names of ``recipe.CHOICES``."""
+
+
+def quantize_embedding(model: Sam3i, choice: str) -> None:
+    """Replace the token table of ``model``, in place, unless ``choice`` is to leave it."""
     encoder = model.backbone.language_backbone.encoder
-    encoder.token_embedding = Int8Embedding(encoder.token_embedding.weight.detach())  # type: ignore[assignment]
+    if choice in EMBEDDINGS:
+        encoder.token_embedding = EMBEDDINGS[choice](encoder.token_embedding.weight.detach())  # type: ignore[assignment]

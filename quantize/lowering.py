@@ -9,11 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import ml_dtypes
 import numpy as np
 import onnx_ir
 from onnx_ir.passes import common as passes
 
+from sam3i_edge.quantize.int4 import GROUP, packed
+
 LEAST_STORED_BYTES = 16384
+BLOCKS_SINCE = 21
+"""The operator set in which DequantizeLinear learned of groups and 4 bits; it changes nothing else that we use."""
 SCALED_BY = frozenset({"QuantizeLinear", "DequantizeLinear"})
 """They want their scales as constants."""
 
@@ -24,6 +29,7 @@ def lowering(runtime: str) -> Callable[[onnx_ir.Model], None]:
     def lower(model: onnx_ir.Model) -> None:
         fold_weight_transposes(model)
         if runtime != "tensorrt":
+            store_in_int4(model)
             store_in_half(model)
 
     return lower
@@ -56,6 +62,30 @@ def fold_weight_transposes(model: onnx_ir.Model) -> None:
             model.graph.insert_before(node, replacement)
         onnx_ir.convenience.replace_all_uses_with(node.outputs[0], done[name])
     passes.RemoveUnusedNodesPass()(model)
+
+
+def store_in_int4(model: onnx_ir.Model) -> None:
+    """Keep the weights that were rounded for it (``int4.round_weights``) in 4 bits, dequantized where they are read."""
+    for name, value in list(model.graph.initializers.items()):
+        users = [use.node for use in value.uses()]
+        if value.const_value is None or not users or any(node.op_type != "MatMul" for node in users):
+            continue
+        weight = packed(value.const_value.numpy())
+        if weight is None:
+            continue
+        integers = onnx_ir.tensor(weight.integers.astype(ml_dtypes.int4), name=f"{name}_int4")
+        parts = [
+            onnx_ir.Value(name=t.name, const_value=t, shape=onnx_ir.Shape(t.shape), type=onnx_ir.TensorType(t.dtype))
+            for t in (integers, onnx_ir.tensor(weight.scales, name=f"{name}_scales"))
+        ]
+        for part in parts:
+            model.graph.initializers.add(part)
+        read = onnx_ir.node("DequantizeLinear", parts, attributes={"axis": 0, "block_size": GROUP})
+        read.outputs[0].name, read.outputs[0].shape, read.outputs[0].type = f"{name}_read", value.shape, value.type
+        model.graph.insert_before(model.graph[0], read)
+        onnx_ir.convenience.replace_all_uses_with(value, read.outputs[0])
+        del model.graph.initializers[name]
+        model.graph.opset_imports[""] = max(BLOCKS_SINCE, model.graph.opset_imports[""])
 
 
 def store_in_half(model: onnx_ir.Model) -> None:

@@ -16,6 +16,7 @@ from sam3i_edge.quantize.auto import Budget, find_recipe
 from sam3i_edge.quantize.calibration import CalibrationData
 from sam3i_edge.quantize.embedding import quantize_embedding
 from sam3i_edge.quantize.inputs import GraphInputs
+from sam3i_edge.quantize.int4 import round_weights
 from sam3i_edge.quantize.ptq import Layer, quantize_graph
 from sam3i_edge.quantize.quantizer import SCHEMES
 from sam3i_edge.quantize.recipe import GRAPHS, Recipe
@@ -50,8 +51,9 @@ def quantize_model(
 ) -> QuantizedModel:
     """Quantize a model, for a runtime that wants activations by ``scheme`` (``targets.INT8_SCHEMES``).
 
-    ``model`` is smoothed in place, which changes nothing in floating point, and its token table becomes int8. The data
-    is read once per step and graph, never held. With a ``budget`` the blocks' lines are searched for.
+    ``model`` is smoothed in place, which changes nothing in floating point; its token table becomes integers, and the
+    weights of int4 blocks are rounded. The data is read once per step and graph, never held. With a ``budget`` the
+    blocks' lines are searched for.
 
     Raises:
         ConfigError: the recipe names a block that there is not.
@@ -62,8 +64,8 @@ def quantize_model(
     if recipe.smooth:
         progress("smoothing: outliers behind LayerNorms move into the weights")
         smooth(model, recipe.smooth, inputs.run)
-    if recipe.embedding == "int8":
-        quantize_embedding(model)
+    quantize_embedding(model, recipe.embedding)
+    round_weights(modules, specs, recipe)
     note = f"calibrated on {data.name}, {len(data)} images"
     if budget:
         found = find_recipe(modules, model.config, specs, recipe, scheme, inputs, budget, progress)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,9 +21,10 @@ from sam3i_edge.quantize.quantizer import (
     Scheme,
     block_of,
     quantizable_nodes,
+    weight_name,
     weighted_nodes,
 )
-from sam3i_edge.quantize.recipe import Recipe
+from sam3i_edge.quantize.recipe import CHOICES, Recipe
 from sam3i_edge.quantize.simulate import FakeQuantizers, Simulated, fake_quantizers
 
 Data = Callable[[], Iterable[Inputs]]
@@ -69,6 +70,24 @@ def trace(module: nn.Module, spec: GraphSpec) -> GraphModule:
 def blocks(graph: GraphModule) -> list[str]:
     """The blocks of a traced graph, in order."""
     return list(dict.fromkeys(block_of(node) for node in quantizable_nodes(graph)))
+
+
+def weights_by_choice(
+    modules: Mapping[str, nn.Module], specs: Mapping[str, GraphSpec], recipe: Recipe
+) -> dict[str, dict[str, nn.Parameter]]:
+    """The weights of the layers that a recipe speaks of: for each of its ``CHOICES``, by name.
+
+    Raises:
+        ConfigError: the recipe names a block that there is not.
+    """
+    found: dict[str, dict[str, nn.Parameter]] = {choice: {} for choice in CHOICES}
+    for graph, module in modules.items():
+        nodes = list(quantizable_nodes(trace(module, specs[graph])))
+        table = recipe.filled(graph, dict.fromkeys(block_of(node) for node in nodes))
+        for node in nodes:
+            name = weight_name(node)
+            found[table[block_of(node)]][name] = module.get_parameter(name)
+    return found
 
 
 @torch.no_grad()

@@ -79,6 +79,15 @@ def quantizable_nodes(graph: GraphModule) -> Iterator[Node]:
     return (node for node in weighted_nodes(graph) if _has_work(node))
 
 
+def weight_name(node: Node) -> str:
+    """Of the parameter that a layer's weight is, or is a slice of."""
+    source = node.args[1]
+    while isinstance(source, Node) and source.op != "get_attr":
+        source = source.args[0]
+    assert isinstance(source, Node)
+    return str(source.target)
+
+
 def _has_work(node: Node) -> bool:
     """Neither too thin, nor a linear layer on a single row per prompt (a Gemm, which has no integer kernel alone)."""
     values, weight = (source.meta["val"] for source in node.args[:2] if isinstance(source, Node))

@@ -24,7 +24,7 @@ else:
 RECIPE_FILE = "recipe.toml"
 GRAPHS = ("vision", "text", "grounding")
 OBSERVERS = ("min-max", "percentile", "mse")
-CHOICES = ("int8", "fp32")
+CHOICES = ("int8", "int4", "fp32")
 
 DELICATE = (
     "trunk.patch_embed",  # its input is the picture itself
@@ -40,7 +40,11 @@ DELICATE = (
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to quantize. ``vision``, ``text`` and ``grounding`` give each block one of ``CHOICES``."""
+    """How to quantize. ``vision``, ``text`` and ``grounding`` give each block one of ``CHOICES``.
+
+    ``int8`` computes with integers. ``int4`` stores the weights of linear layers in 4 bits and computes in floating
+    point: it saves room, not time. Its convolutions, and layers whose inputs make no whole groups, stay as they are.
+    """
 
     observer: str = "mse"
     """How the range of an activation is chosen: ``min-max``, ``percentile`` (99.99 %), or ``mse``, the range of the
@@ -50,8 +54,8 @@ class Recipe:
     bias_correction: bool = True
     """Take the mean error of every quantized layer, on the calibration data, off its bias."""
     embedding: str = "int8"
-    """What the token table is stored in, ``int8`` (a scale for each row) or ``fp32``. It is only read, never computed
-    with."""
+    """What the token table is stored in, ``int8`` (a scale for each row), ``int4`` (two values in a byte) or ``fp32``.
+    It is only read, never computed with."""
     vision: dict[str, str] = field(default_factory=dict)
     text: dict[str, str] = field(default_factory=dict)
     grounding: dict[str, str] = field(default_factory=dict)
@@ -72,6 +76,10 @@ class Recipe:
         """The table of one graph."""
         table: dict[str, str] = getattr(self, graph)
         return table
+
+    def has(self, choice: str) -> bool:
+        """Whether anything is to be in ``choice``, by a line of its own."""
+        return choice == self.embedding or any(choice in self.of(graph).values() for graph in GRAPHS)
 
     def filled(self, graph: str, blocks: Iterable[str]) -> dict[str, str]:
         """What every block of a graph computes in: its own line, else the last pattern that fits, else the default.

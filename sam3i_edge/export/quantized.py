@@ -85,7 +85,8 @@ def make_plan(precision: str, target: Target, options: Int8Options, search: bool
     Raises:
         ConfigError: the recipe cannot be read.
         DataError: see ``load_calibration``.
-        ExportError: a budget is given, and nothing to measure it on; or options for int8, and another precision.
+        ExportError: a budget is given, and nothing to measure it on; options for int8, and another precision; or a
+            recipe that the target cannot have.
     """
     if not is_int8(precision):
         given = [field.name for field in fields(options) if getattr(options, field.name) != field.default]
@@ -96,8 +97,13 @@ def make_plan(precision: str, target: Target, options: Int8Options, search: bool
         return None
     # TensorRT takes an int8 tensor only between a quantize and a dequantize, so its token table stays as it is.
     default = Recipe(embedding="fp32" if target.runtime == "tensorrt" else "int8")
+    recipe = read_recipe(options.recipe) if options.recipe else default
+    if target.runtime == "tensorrt" and recipe.has("int4"):
+        raise ExportError(
+            f"{options.recipe} has int4, and for TensorRT there are no 4-bit weights here. Use int8 or fp32 there."
+        )
     plan = Plan(
-        read_recipe(options.recipe) if options.recipe else default,
+        recipe,
         load_calibration(options.calibration),
         max_drop=DEFAULT_MAX_DROP if search and options.max_drop is None else options.max_drop,
         force=options.force,

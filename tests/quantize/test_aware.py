@@ -11,7 +11,7 @@ from sam3i_edge.export.modules import graph_modules
 from sam3i_edge.export.tokenizer_json import clip_tokenizer
 from sam3i_edge.graphs import default_limits, graph_specs
 from sam3i_edge.model.vision import normalize
-from sam3i_edge.quantize.aware import FakeInt8
+from sam3i_edge.quantize.aware import FakeIntegers
 from sam3i_edge.quantize.calibration import load_calibration
 from sam3i_edge.quantize.inputs import GraphInputs
 from sam3i_edge.quantize.ptq import decibels, quantize_graph, trace
@@ -32,7 +32,7 @@ def test_it_computes_as_the_quantized_graph_will(model, scheme):
     limits = default_limits(model.config)
     modules, specs = graph_modules(model, limits), graph_specs(model.config, limits)
     inputs = GraphInputs(modules, load_calibration(None), clip_tokenizer(32), limits, model.config.image_size)
-    fake = FakeInt8(model, RECIPE, SCHEMES[scheme])
+    fake = FakeIntegers(model, RECIPE, SCHEMES[scheme])
     images = [pixels for (pixels,) in inputs.of("vision")]
     with torch.no_grad():
         fake.train()
@@ -60,7 +60,7 @@ def test_it_has_the_layers_that_quantization_has(model):
         table = RECIPE.filled(graph, dict.fromkeys(block_of(node) for node in nodes))
         weights = {str(node.args[1]) for node in nodes if table[block_of(node)] == "int8"}
         expected += len(weights)
-    assert len(FakeInt8(model, RECIPE, SCHEMES["symmetric"]).seen) == expected
+    assert len(FakeIntegers(model, RECIPE, SCHEMES["symmetric"]).seen) == expected
 
 
 def test_training_with_it_lessens_what_int8_costs():
@@ -71,7 +71,7 @@ def test_training_with_it_lessens_what_int8_costs():
                 block.norm2.weight[0] *= 200
                 block.norm2.bias[0] *= 200
                 block.mlp.fc1.weight[:, 0] /= 200
-    fake = FakeInt8(student, RECIPE, SCHEMES["symmetric"])
+    fake = FakeIntegers(student, RECIPE, SCHEMES["symmetric"])
     generator = torch.Generator().manual_seed(0)
     optimizer = torch.optim.Adam(student.backbone.vision_backbone.parameters(), lr=1e-3)
     costs = []
@@ -89,7 +89,7 @@ def test_training_with_it_lessens_what_int8_costs():
 
 
 def test_outside_of_it_nothing_is_rounded(model):
-    fake = FakeInt8(model, RECIPE, SCHEMES["symmetric"])
+    fake = FakeIntegers(model, RECIPE, SCHEMES["symmetric"])
     pixels = torch.randn(1, 3, 56, 56)
     with torch.no_grad():
         before = model.encode_image(pixels)
@@ -101,7 +101,7 @@ def test_outside_of_it_nothing_is_rounded(model):
 
 
 def test_gradients_pass_through_the_rounding(model):
-    fake = FakeInt8(model, RECIPE, SCHEMES["symmetric"])
+    fake = FakeIntegers(model, RECIPE, SCHEMES["symmetric"])
     with fake.active():
         sum(level.sum() for level in model.encode_image(torch.randn(1, 3, 56, 56))).backward()
     weight = model.backbone.vision_backbone.trunk.blocks[0].mlp.fc1.weight
@@ -110,7 +110,7 @@ def test_gradients_pass_through_the_rounding(model):
 
 
 def test_ranges_follow_the_batches_in_training_alone(model):
-    fake = FakeInt8(model, RECIPE, SCHEMES["symmetric"])
+    fake = FakeIntegers(model, RECIPE, SCHEMES["symmetric"])
     for scale, grows in ((1.0, True), (100.0, True)):
         before = fake.high.clone()
         with torch.no_grad(), fake.active():
@@ -125,4 +125,4 @@ def test_ranges_follow_the_batches_in_training_alone(model):
 
 def test_a_recipe_of_another_model_is_refused(model):
     with pytest.raises(ConfigError, match=r"trunk\.blocks\.99"):
-        FakeInt8(model, Recipe(vision={"trunk.blocks.99.attn": "int8"}), SCHEMES["symmetric"])
+        FakeIntegers(model, Recipe(vision={"trunk.blocks.99.attn": "int8"}), SCHEMES["symmetric"])

@@ -6,7 +6,7 @@ from torch import nn
 
 from sam3i_edge.export.modules import graph_modules
 from sam3i_edge.graphs import GraphSpec, TensorSpec, default_limits, graph_specs
-from sam3i_edge.quantize.embedding import Int8Embedding
+from sam3i_edge.quantize.embedding import EMBEDDINGS
 from sam3i_edge.quantize.observers import ACTIVATION_OBSERVERS
 from sam3i_edge.quantize.ptq import quantize_graph
 from sam3i_edge.quantize.quantizer import SCHEMES
@@ -37,12 +37,16 @@ def test_every_norm_of_a_pair_is_read_by_its_weights():
         assert all(weight.shape[1] == pair.norm.normalized_shape[0] for weight in pair.weights)
 
 
-def test_the_token_table_keeps_its_rows():
+@pytest.mark.parametrize(("choice", "highest"), [("int8", 127), ("int4", 7)])
+def test_the_token_table_keeps_its_rows(choice, highest):
     table = torch.randn(50, 16, generator=torch.Generator().manual_seed(0)) * torch.logspace(-3, 1, 50)[:, None]
     tokens = torch.arange(50)[None]
-    found = Int8Embedding(table)(tokens)[0]
-    assert ((found - table).abs().amax(1) <= table.abs().amax(1) / 254 * 1.001).all()
-    assert Int8Embedding(torch.zeros(3, 4))(torch.tensor([[1]])).eq(0).all()
+    kind = EMBEDDINGS[choice]
+    found = kind(table)(tokens)[0]
+    assert ((found - table).abs().amax(1) <= table.abs().amax(1) / (2 * highest) * 1.001).all()
+    assert kind(torch.zeros(3, 4))(torch.tensor([[1]])).eq(0).all()
+    stored = sum(value.nbytes for name, value in kind(table).state_dict().items() if name == "rows")
+    assert stored == table.numel() * (highest.bit_length() + 1) // 8
 
 
 @pytest.mark.parametrize(("name", "reach"), [("min-max", (99, 101)), ("percentile", (3, 30)), ("mse", (3, 99.9))])

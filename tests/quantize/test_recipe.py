@@ -37,7 +37,7 @@ def test_an_unknown_block_names_the_closest():
     [
         ('observer = "mxe"', "Unknown observer 'mxe'.*Did you mean 'mse'"),
         ("smooth = 2.0", "smooth is 2.0; it must lie between 0 and 1"),
-        ('[vision]\n"a" = "int4"', "vision.a: Unknown precision 'int4'. Known: int8, fp32"),
+        ('[vision]\n"a" = "int2"', "vision.a: Unknown precision 'int2'. Known: int8, int4, fp32"),
         ('embeding = "int8"', "Unknown key 'embeding'"),
         ("[vision", "recipe.toml"),
     ],
