@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PYTEST_ARGS ?= -m "not slow"
+# Tests of one file stay together, for the bundles that they share; each process wants some 2 GB.
+PARALLEL := --numprocesses logical --maxprocesses 4 --dist loadgroup
 
 .PHONY: demo test lint clean
 
@@ -12,7 +14,7 @@ demo: $(VENV)/installed
 	$(BIN)/sam3i-edge verify demo/bundle
 
 test: $(VENV)/installed
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
 
 lint: $(VENV)/installed
 	$(BIN)/ruff format --check .

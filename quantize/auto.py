@@ -27,6 +27,7 @@ from sam3i_edge.quantize.search import Drop, Found, Key, load_progress, ordered,
 from sam3i_edge.quantize.sensitivity import Simulation, sensitivities, simulate
 from sam3i_edge.quantize.simulate import SimulatedGraph
 from sam3i_edge.segmenter import Segmenter
+from sam3i_edge.tokenizer import Tokenizer
 
 SENSITIVITY_CASES = 4
 """Pictures on which every block is tried alone."""
@@ -84,7 +85,7 @@ def find_recipe(
     save_progress(budget.kept, kept)
     samples = [_thinned(sample) for sample in budget.samples]
     progress(f"scoring the float model on {len(samples)} images")
-    reference = score(_segmenter(simulation, config, ()), samples)
+    reference = score(_segmenter(simulation, config, inputs.tokenizer, ()), samples)
 
     def keep(count: int, drop: Drop) -> None:
         kept.drops[str(count)] = drop
@@ -94,7 +95,7 @@ def find_recipe(
         ordered(found),
         recipe,
         budget.max_drop,
-        trial=lambda int8: drop_of(reference, score(_segmenter(simulation, config, int8), samples)),
+        trial=lambda int8: drop_of(reference, score(_segmenter(simulation, config, inputs.tokenizer, int8), samples)),
         keep=keep,
         known={int(count): drop for count, drop in kept.drops.items()},
         progress=progress,
@@ -128,10 +129,11 @@ def drop_of(before: Scored, after: Scored) -> Drop:
     return max(drops, key=lambda drop: drop.pessimistic)
 
 
-def _segmenter(simulation: Simulation, config: ModelConfig, int8: Iterable[Key]) -> Segmenter:
+def _segmenter(simulation: Simulation, config: ModelConfig, tokenizer: Tokenizer, int8: Iterable[Key]) -> Segmenter:
     """A new one for every trial: it keeps the texts that it has encoded."""
     simulation.use(int8)
-    return segmenter_of_modules({name: SimulatedGraph(graph) for name, graph in simulation.graphs.items()}, config)
+    modules = {name: SimulatedGraph(graph) for name, graph in simulation.graphs.items()}
+    return segmenter_of_modules(modules, config, tokenizer=tokenizer)
 
 
 def _thinned(sample: Sample) -> Sample:

@@ -46,12 +46,33 @@ class Int4Embedding(nn.Module):
         return (torch.cat([pairs - 16 * high, high], dim=-1) - 8) * F.embedding(tokens, self.scales)
 
 
+class KeptRows(nn.Module):
+    """A table of some token rows, asked by the ids of all; those that were not kept are never asked for."""
+
+    places: Tensor
+
+    def __init__(self, table: nn.Module, kept: Tensor, count: int) -> None:
+        """``table`` of the rows whose ids, ascending, are ``kept`` (rows,), among ``count``."""
+        super().__init__()
+        self.table = table
+        places = torch.zeros(count, dtype=torch.int16 if len(kept) < 1 << 15 else torch.int32)
+        places[kept] = torch.arange(len(kept), dtype=places.dtype)
+        self.register_buffer("places", places)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        found: Tensor = self.table(self.places[tokens].to(torch.int32))
+        return found
+
+
 EMBEDDINGS = {"int8": Int8Embedding, "int4": Int4Embedding}
 """By the names of ``recipe.CHOICES``."""
 
 
 def quantize_embedding(model: Sam3i, choice: str) -> None:
     """Replace the token table of ``model``, in place, unless ``choice`` is to leave it."""
-    encoder = model.backbone.language_backbone.encoder
     if choice in EMBEDDINGS:
-        encoder.token_embedding = EMBEDDINGS[choice](encoder.token_embedding.weight.detach())  # type: ignore[assignment]
+        encoder: nn.Module = model.backbone.language_backbone.encoder
+        owner, name = encoder, "token_embedding"
+        if isinstance(encoder.token_embedding, KeptRows):
+            owner, name = encoder.token_embedding, "table"
+        setattr(owner, name, EMBEDDINGS[choice](getattr(owner, name).weight.detach()))

@@ -24,7 +24,8 @@ class GraphInputs:
         self, modules: Mapping[str, nn.Module], data: CalibrationData, tokenizer: Tokenizer, limits: Limits, size: int
     ) -> None:
         """Args: the float graphs, the data, what a call of the grounding graph takes, and the image size."""
-        self._modules, self._data, self._tokenizer, self._limits, self._size = modules, data, tokenizer, limits, size
+        self.tokenizer = tokenizer
+        self._modules, self._data, self._limits, self._size = modules, data, limits, size
 
     def cases(self) -> Iterator[tuple[tuple[Inputs, Inputs], Inputs]]:
         """The inputs of the vision and the text graph, and those of the grounding graph that follow from them."""
@@ -56,5 +57,5 @@ class GraphInputs:
             self._modules["grounding"](*inputs)
 
     def _texts(self, prompts: tuple[Prompt, ...]) -> Inputs:
-        tokens = np.stack([self._tokenizer.encode(prompt.text) for prompt in prompts])
+        tokens = np.stack([self.tokenizer.encode(prompt.text) for prompt in prompts])
         return torch.from_numpy(tokens), torch.from_numpy(gates([prompt.route for prompt in prompts]))

@@ -11,6 +11,7 @@ import html
 import json
 import logging
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
@@ -42,6 +43,18 @@ def bytes_to_characters() -> dict[int, str]:
     return {byte: chr(byte) for byte in printable} | {byte: chr(256 + i) for i, byte in enumerate(others)}
 
 
+NUM_BYTE_WORDS = 512
+MOST_WORDS = 1 << 16
+"""The auto route reads an id as two bytes."""
+
+
+def words_of(merges: Iterable[tuple[str, str]]) -> list[str]:
+    """All words of a tokenizer with these merges, in the order of their ids."""
+    characters = [*bytes_to_characters().values()]
+    ends = [character + END_OF_WORD for character in characters]
+    return [*characters, *ends, *map("".join, merges), START_OF_TEXT, END_OF_TEXT]
+
+
 def clean(text: str) -> str:
     """Repair mojibake, resolve HTML entities (twice), collapse white space, lower-case."""
     text = html.unescape(html.unescape(ftfy.fix_text(text))).strip()
@@ -56,9 +69,10 @@ class Tokenizer:
         self._ids = vocabulary
         self._ranks = {pair: rank for rank, pair in enumerate(merges)}
         self._characters = bytes_to_characters()
-        symbols = [*self._characters.values()]
-        needed = [*symbols, *(symbol + END_OF_WORD for symbol in symbols), *map("".join, merges)]
-        if [vocabulary.get(word) for word in (*needed, START_OF_TEXT, END_OF_TEXT)] != [*range(len(vocabulary))]:
+        ids = [vocabulary.get(word, -1) for word in words_of(merges)]
+        # A smaller vocabulary leaves out merges; every other word keeps its id.
+        ascends = all(type(id_) is int and id_ < after for id_, after in pairwise([*ids, MOST_WORDS]))
+        if ids[:NUM_BYTE_WORDS] != [*range(NUM_BYTE_WORDS)] or not ascends or len(ids) != len(vocabulary):
             raise ValueError("the vocabulary is not the bytes, the merges and two special tokens, in this order")
         self._pattern = regex.compile(WORD_PATTERN, regex.IGNORECASE)
         self._word_ids = lru_cache(maxsize=4096)(self._encode_word)

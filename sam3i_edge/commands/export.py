@@ -51,6 +51,11 @@ def add(commands: Any) -> None:
         help="for int8: of gIoU per route, and of cgF1, that may be lost there; auto searches by it (1.0)",
     )
     parser.add_argument("--force", action="store_true", help="write an int8 bundle that loses more than that")
+    parser.add_argument(
+        "--vocabulary",
+        metavar="FILE|DIR",
+        help="texts, one a line, or a dataset: keep only the token rows that they use; none: all",
+    )
     parser.add_argument("-o", "--output", required=True, metavar="DIR", help="the bundle's folder, empty or new")
     parser.set_defaults(command=_export)
 
@@ -71,6 +76,7 @@ def _export(arguments: argparse.Namespace) -> int:
         int8=Int8Options(
             arguments.calibration, arguments.recipe, arguments.scored_images, arguments.max_drop, arguments.force
         ),
+        vocabulary=arguments.vocabulary,
         progress=steps(),
     )
     worst = min(manifest.accuracy.items(), key=lambda item: item[1].sqnr_db)

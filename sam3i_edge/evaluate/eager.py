@@ -21,6 +21,7 @@ from sam3i_edge.route import RouteClassifier
 from sam3i_edge.runtimes import Tensor
 from sam3i_edge.segmenter import Segmenter
 from sam3i_edge.targets import get_target
+from sam3i_edge.tokenizer import Tokenizer
 
 EAGER = dataclasses.replace(get_target("x86-cpu"), name="torch", description="PyTorch, eagerly", runtime="torch")
 """Not among ``TARGETS``: no bundle can be made for it."""
@@ -76,8 +77,12 @@ def segmenter_of_modules(
     threshold: float = 0.5,
     source: Source = Source("", ""),  # noqa: B008  # frozen
     classifier: RouteClassifier | None = None,
+    tokenizer: Tokenizer | None = None,
 ) -> Segmenter:
-    """``segmenter_of`` for anything that computes what the modules of ``export.modules.graph_modules`` do."""
+    """``segmenter_of`` for anything that computes what the modules of ``export.modules.graph_modules`` do.
+
+    ``tokenizer``: of a smaller vocabulary; None: CLIP's.
+    """
     limits = default_limits(config)
     graphs = graph_specs(config, limits)
     manifest = Manifest(
@@ -97,7 +102,7 @@ def segmenter_of_modules(
         files={},
     )
     sessions = {name: EagerSession(module, graphs[name]) for name, module in modules.items()}
-    return Segmenter(manifest, _tokenizer(config.text.context_length), sessions, threshold, classifier)
+    return Segmenter(manifest, tokenizer or _tokenizer(config.text.context_length), sessions, threshold, classifier)
 
 
 _tokenizer = lru_cache(maxsize=2)(clip_tokenizer)

@@ -17,7 +17,6 @@ from sam3i_edge.bundle import (
     PREPROCESSING,
     TOKENIZER_FILE,
     Manifest,
-    Quantization,
     Source,
     list_files,
     sha256_of,
@@ -25,16 +24,18 @@ from sam3i_edge.bundle import (
 )
 from sam3i_edge.compare import Difference
 from sam3i_edge.errors import ConfigError, ExportError, RuntimeUnavailableError
+from sam3i_edge.evaluate.eager import segmenter_of
 from sam3i_edge.export.convert import convert
 from sam3i_edge.export.golden_cases import make_golden
 from sam3i_edge.export.halved import halved
 from sam3i_edge.export.modules import graph_modules
-from sam3i_edge.export.quantized import Int8Options, Plan, float_scores, make_plan, measured, record
+from sam3i_edge.export.quantized import Int8Options, Plan, make_plan, measured, record, scores
 from sam3i_edge.export.staging import staged
 from sam3i_edge.export.tensorrt_lint import lint
-from sam3i_edge.export.tokenizer_json import VOCABULARY_SIZE, build_tokenizer_json
+from sam3i_edge.export.tokenizer_json import VOCABULARY_SIZE, build_tokenizer_json, clip_tokenizer
 from sam3i_edge.export.trtexec import FILE as TRTEXEC_FILE
 from sam3i_edge.export.trtexec import trtexec_commands
+from sam3i_edge.export.vocabulary import Merge, keep_rows, merges_of, read_texts
 from sam3i_edge.golden import read_golden, write_golden
 from sam3i_edge.graphs import GraphSpec, Limits, default_limits, graph_specs
 from sam3i_edge.model import ModelConfig, Sam3i, load
@@ -42,7 +43,7 @@ from sam3i_edge.prompt import ROUTES
 from sam3i_edge.quantize.calibration import CalibrationData, load_calibration
 from sam3i_edge.quantize.lowering import lowering
 from sam3i_edge.quantize.pipeline import quantize_model
-from sam3i_edge.quantize.recipe import RECIPE_FILE
+from sam3i_edge.quantize.recipe import RECIPE_FILE, Recipe
 from sam3i_edge.route import ROUTE_FILE, RouteClassifier
 from sam3i_edge.segmenter import Segmenter
 from sam3i_edge.targets import Target, check_precision, get_target, is_int8, is_typed_half
@@ -68,6 +69,7 @@ def export(
     target: str = "x86-cpu",
     precision: str | None = None,
     int8: Int8Options | None = None,
+    vocabulary: str | Path | None = None,
     progress: Progress = lambda message: None,
 ) -> Manifest:
     """Export a checkpoint as a bundle for one target.
@@ -86,6 +88,8 @@ def export(
         precision: one of the target's; None for its default; ``auto`` for its int8 with a recipe that is searched for.
         int8: how it is calibrated and what it may cost; None: the package's scenes, and no limit. Of FP16 graphs for
             TensorRT the calibration data shows what must stay in FP32.
+        vocabulary: a file of texts or a dataset: only the token rows that these use are kept, and those that spell
+            other words in pieces. None: all of CLIP's.
         progress: called with a line at each step.
 
     Returns:
@@ -95,7 +99,7 @@ def export(
         ExportError: unknown target or precision, an output that cannot be written, or a graph that differs from the
             float model.
         CheckpointError, ConfigError: see ``sam3i_edge.model.load``.
-        DataError: the calibration data cannot be used.
+        DataError: the calibration data, or the texts of the vocabulary, cannot be used.
         BundleError: the ``route.json`` beside the checkpoint is damaged.
         RuntimeUnavailableError: a package that exporting needs is not installed.
     """
@@ -106,6 +110,8 @@ def export(
     checkpoint = Path(checkpoint or shipped.CHECKPOINT)
     sizes = _sizes(checkpoint, config)
     versions = _tool_versions()
+    texts = read_texts(vocabulary) if vocabulary else []
+    kept = merges_of(texts, clip_tokenizer(sizes.text.context_length)) if texts else None
     options = int8 or Int8Options()
     half_data = None
     if is_typed_half(chosen, chosen_precision):
@@ -115,7 +121,11 @@ def export(
     with staged(Path(output)) as stage:
         classifier.save(stage / ROUTE_FILE)
         model, source = _load_model(checkpoint, sizes, progress)
-        manifest = _write_bundle(stage, model, source, chosen, chosen_precision, versions, plan, half_data, progress)
+        if texts:
+            source = dataclasses.replace(source, note="; ".join(filter(None, [source.note, _kept_note(len(texts))])))
+        manifest = _write_bundle(
+            stage, model, source, chosen, chosen_precision, versions, plan, half_data, kept, progress
+        )
         # The runtime is about to load the same weights once more; the exporter left cycles that hold the model's.
         del model
         gc.collect()
@@ -129,6 +139,10 @@ def export(
         write_manifest(stage, manifest)
         progress(f"putting the bundle in place: {output}")
     return manifest
+
+
+def _kept_note(count: int) -> str:
+    return f"it has the token rows of {count} texts alone: other words are read in pieces, which it never learned"
 
 
 def auto_precision(target: Target) -> str:
@@ -175,10 +189,11 @@ def _write_bundle(
     tool_versions: dict[str, str],
     plan: Plan | None,
     half_data: CalibrationData | None,
+    kept: set[Merge] | None,
     progress: Progress,
 ) -> Manifest:
     config, limits = model.config, default_limits(model.config, target.max_prompts, target.attention_mb)
-    (stage / TOKENIZER_FILE).write_text(build_tokenizer_json(config.text.context_length), encoding="utf-8")
+    (stage / TOKENIZER_FILE).write_text(build_tokenizer_json(config.text.context_length, kept), encoding="utf-8")
     modules = graph_modules(model, limits)
     progress("running the float model on the golden cases")
     tokenizer = Tokenizer.from_file(stage / TOKENIZER_FILE)
@@ -186,9 +201,13 @@ def _write_bundle(
 
     (stage / "graphs").mkdir()
     graphs = graph_specs(config, limits)
+    before = _float_scores(plan, model, progress)
+    if kept is not None:  # what the smaller tokenizer asks for is there as before
+        progress(f"keeping {keep_rows(model, kept)} of {VOCABULARY_SIZE} token rows")
     quantization = None
     if plan:
-        modules, quantization = _quantize(stage, model, graphs, limits, tokenizer, source, target, plan, progress)
+        modules, recipe = _quantize(stage, model, graphs, limits, tokenizer, source, target, plan, progress)
+        quantization = record(plan, recipe, before)
     if half_data:
         modules = halved(stage, modules, graphs, limits, tokenizer, config.image_size, half_data, progress)
     for name, module in modules.items():
@@ -217,6 +236,13 @@ def _write_bundle(
     return manifest
 
 
+def _float_scores(plan: Plan | None, model: Sam3i, progress: Progress) -> dict[str, float]:
+    if plan is None or not plan.samples:
+        return {}
+    progress(f"scoring the float model on {len(plan.samples)} images")
+    return scores(segmenter_of(model), plan.samples)
+
+
 def _quantize(
     stage: Path,
     model: Sam3i,
@@ -227,15 +253,12 @@ def _quantize(
     target: Target,
     plan: Plan,
     progress: Progress,
-) -> tuple[dict[str, nn.Module], Quantization]:
-    """The graphs with integers, and what the manifest says of them; the recipe goes into the bundle."""
-    if plan.samples:
-        progress(f"scoring the float model on {len(plan.samples)} images")
-    before = float_scores(plan, model)
-    budget = plan.budget(source, target.int8)
+) -> tuple[dict[str, nn.Module], Recipe]:
+    """The graphs with integers, and what each block computes in; the recipe goes into the bundle."""
+    budget = plan.budget(source, sha256_of(stage / TOKENIZER_FILE), target.int8)
     made = quantize_model(model, graphs, limits, tokenizer, plan.recipe, target.int8, plan.data, budget, progress)
     (stage / RECIPE_FILE).write_text(made.recipe.to_toml(made.note), encoding="utf-8")
-    return made.modules, record(plan, made.recipe, before)
+    return made.modules, made.recipe
 
 
 def _prepare_for_tensorrt(stage: Path, graphs: Mapping[str, GraphSpec], limits: Limits, target: Target) -> None:

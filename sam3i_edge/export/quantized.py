@@ -16,8 +16,6 @@ from sam3i_edge.data.hmpl import annotation_files, load_samples
 from sam3i_edge.data.samples import Sample
 from sam3i_edge.errors import DataError, ExportError
 from sam3i_edge.evaluate import evaluate
-from sam3i_edge.evaluate.eager import segmenter_of
-from sam3i_edge.model import Sam3i
 from sam3i_edge.quantize.auto import Budget
 from sam3i_edge.quantize.calibration import CalibrationData, load_calibration
 from sam3i_edge.quantize.recipe import Recipe, read_recipe
@@ -65,12 +63,19 @@ class Plan:
     searched_on: tuple[Sample, ...] = ()
     """What trials of a search are scored on; empty: the recipe is as it is."""
 
-    def budget(self, source: Source, scheme: str) -> Budget | None:
+    def budget(self, source: Source, tokenizer_sha256: str, scheme: str) -> Budget | None:
         """For the search, if there is to be one; what it measures is kept by all that it depends on."""
         if not self.searched_on or self.max_drop is None:
             return None
         settings = dataclasses.replace(self.recipe, vision={}, text={}, grounding={})
-        made_of = [source.sha256, scheme, repr(settings), self.data.sha256(), [str(s.path) for s in self.searched_on]]
+        made_of = [
+            source.sha256,
+            tokenizer_sha256,
+            scheme,
+            repr(settings),
+            self.data.sha256(),
+            [str(s.path) for s in self.searched_on],
+        ]
         name = hashlib.sha256(json.dumps([*made_of, sam3i_edge.__version__]).encode()).hexdigest()
         folder = cache_folder("searches")
         return Budget(self.max_drop, self.searched_on, folder / f"{name}.json" if folder else None)
@@ -163,11 +168,6 @@ def _held_out(calibration: str | Path | None) -> Sequence[Sample]:
     except DataError:
         return ()
     return load_samples(calibration, SCORED_SPLIT).samples
-
-
-def float_scores(plan: Plan, model: Sam3i) -> dict[str, float]:
-    """The scores of the float model; empty if there is nothing to measure them on."""
-    return scores(segmenter_of(model), plan.samples)
 
 
 def scores(segmenter: Segmenter, samples: Sequence[Sample]) -> dict[str, float]:

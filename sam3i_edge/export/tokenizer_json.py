@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import importlib.metadata
 import json
+from collections.abc import Collection
 from pathlib import Path
 
 from sam3i_edge.errors import ExportError
@@ -15,7 +16,7 @@ from sam3i_edge.tokenizer import (
     START_OF_TEXT,
     WORD_PATTERN,
     Tokenizer,
-    bytes_to_characters,
+    words_of,
 )
 
 MERGES_FILE = "open_clip/bpe_simple_vocab_16e6.txt.gz"
@@ -27,8 +28,10 @@ def clip_tokenizer(context_length: int) -> Tokenizer:
     return Tokenizer.from_json(build_tokenizer_json(context_length))
 
 
-def build_tokenizer_json(context_length: int) -> str:
+def build_tokenizer_json(context_length: int, kept: Collection[tuple[str, str]] | None = None) -> str:
     """The content of a ``tokenizer.json``, in the format of the ``tokenizers`` package.
+
+    ``kept``: the merges of a smaller vocabulary, among CLIP's own; None: all. Words keep their ids.
 
     The wheel is only read, not imported: importing it would import torchvision, which a CPU build of torch cannot.
     Other readers of the format agree but for text that ftfy repairs and for special tokens inside a text.
@@ -36,10 +39,11 @@ def build_tokenizer_json(context_length: int) -> str:
     Raises:
         ExportError: ``open_clip_torch`` is not installed.
     """
-    merges = _read_merges()
-    characters = list(bytes_to_characters().values())
-    words = [*characters, *(character + END_OF_WORD for character in characters), *(a + b for a, b in merges)]
-    vocabulary = {word: i for i, word in enumerate([*words, START_OF_TEXT, END_OF_TEXT])}
+    merges = clip_merges()
+    ids = {word: i for i, word in enumerate(words_of(merges))}
+    if kept is not None:
+        merges = [pair for pair in merges if pair in kept]
+    vocabulary = {word: ids[word] for word in words_of(merges)}
     special = [
         {"id": vocabulary[word], "content": word, "special": True} | _PLAIN for word in (START_OF_TEXT, END_OF_TEXT)
     ]
@@ -52,7 +56,7 @@ def build_tokenizer_json(context_length: int) -> str:
             "pad_to_multiple_of": None,
             "pad_id": PADDING_ID,
             "pad_type_id": 0,
-            "pad_token": characters[0],
+            "pad_token": next(iter(vocabulary)),
         },
         "added_tokens": special,
         "normalizer": {"type": "Lowercase"},
@@ -90,7 +94,8 @@ def build_tokenizer_json(context_length: int) -> str:
 _PLAIN = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
 
 
-def _read_merges() -> list[tuple[str, str]]:
+def clip_merges() -> list[tuple[str, str]]:
+    """CLIP's byte-pair merges, best first. Raises ExportError as ``build_tokenizer_json``."""
     try:
         path = Path(str(importlib.metadata.distribution("open_clip_torch").locate_file(MERGES_FILE)))
         lines = gzip.decompress(path.read_bytes()).decode("utf-8").split("\n")

@@ -17,7 +17,7 @@ from tests.conftest import PARITY
 from tests.runtimes.conftest import ROOT, run, section
 from tests.test_verify import perturb, rehash
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("cpp")]
 
 
 def test_the_third_command_segments_as_python_does(checkout, built):
@@ -129,17 +129,32 @@ def test_golden_cases_that_cannot_be_read(checkout, built, tmp_path):
 
 
 def test_int8_and_bf16_bundles_answer_as_in_python(checkout, built):
-    """Each on its own runtime, whose kernels are the same on both sides."""
+    """Each on its own runtime, whose kernels are the same on both sides; one with 4-bit weights and few words."""
     model = (PARITY / "checkpoint.pt", PARITY / "config.json")
-    export(*model, checkout / "int8", target="intel-cpu", precision="int8", int8=Int8Options(scored_images=0))
+    (checkout / "recipe.toml").write_text('embedding = "int4"\n[text]\n"*" = "int4"\n')
+    (checkout / "texts.txt").write_text("the red mug left of the laptop\n")
+    narrow = Int8Options(recipe=checkout / "recipe.toml", scored_images=0)
+    export(
+        *model,
+        checkout / "int8",
+        target="intel-cpu",
+        precision="int8",
+        int8=narrow,
+        vocabulary=checkout / "texts.txt",
+    )
     export(*model, checkout / "bf16", target="intel-cpu", precision="bf16")
     answers = checkout / "golden_low"
     run([sys.executable, "-m", "tests.runtimes.cpp.golden", answers, checkout / "int8", checkout / "bf16"], ROOT)
     run(["cmake", "-B", built, "-S", checkout, "-DSAM3I_EDGE_TESTS=ON"], checkout)
     run(["cmake", "--build", built, "--target", "sam3i_edge_tests"], checkout)
-    chosen = "--gtest_filter=Segmenters.SameInstancesAsInPython:Verify.PassesOnTheBundlesOfThisTest"
+    tests = [
+        "Segmenters.SameInstancesAsInPython",
+        "Verify.PassesOnTheBundlesOfThisTest",
+        "Text.TokensAndRoutesAreThePythonSides",
+    ]
+    chosen = f"--gtest_filter={':'.join(tests)}"
     told = run([built / "runtimes/cpp/tests/sam3i_edge_tests", chosen], checkout, SAM3I_EDGE_GOLDEN=str(answers))
-    assert "[  PASSED  ] 2 tests." in told
+    assert "[  PASSED  ] 3 tests." in told
     for name in ("int8", "bf16"):
         assert_same_verdict(*verdicts(checkout, built, checkout / name))
 

@@ -19,6 +19,7 @@ namespace {
 
 constexpr std::string_view kStart = "<start_of_text>", kEnd = "<end_of_text>", kEndOfWord = "</w>";
 constexpr std::int32_t kBytes = 256, kFirstMerge = 2 * kBytes;
+constexpr std::int64_t kMostWords = 1 << 16;  // the auto route reads an id as two bytes
 constexpr std::uint64_t key_of(std::int32_t first, std::int32_t second) {
   return static_cast<std::uint64_t>(first) << 32 | static_cast<std::uint32_t>(second);
 }
@@ -142,12 +143,16 @@ Tokenizer Tokenizer::from_json(std::string_view content) {
   const auto& vocabulary = model.at("vocab");
   const auto merges = read_merges(model.at("merges"));
   const auto words = expected_words(merges);
+  // A smaller vocabulary leaves out merges; every other word keeps its id.
   std::unordered_map<std::string, std::int32_t> ids;
+  std::int32_t last = -1;
   for (const auto& word : words) {
-    const auto id = static_cast<std::int32_t>(ids.size());
     const auto found = vocabulary.find(word);
-    if (found == vocabulary.end() || !found->is_number_integer() || *found != id || !ids.emplace(word, id).second)
-      break;
+    if (found == vocabulary.end() || !found->is_number_integer()) break;
+    const auto id = found->get<std::int64_t>();
+    if (id <= last || id >= kMostWords || (last + 1 < kFirstMerge && id != last + 1)) break;
+    last = static_cast<std::int32_t>(id);
+    if (!ids.emplace(word, last).second) break;
   }
   if (ids.size() != words.size() || vocabulary.size() != words.size()) {
     throw std::runtime_error("the vocabulary is not the bytes, the merges and two special tokens, in this order");
@@ -156,12 +161,12 @@ Tokenizer Tokenizer::from_json(std::string_view content) {
   const auto length = parsed.at("truncation").at("max_length").get<std::int64_t>();
   if (length < 1 || length > 1 << 16) throw std::runtime_error("its length is " + std::to_string(length));
   made.context_length_ = static_cast<std::size_t>(length);
-  made.start_ = static_cast<std::int32_t>(words.size()) - 2;
-  made.end_ = made.start_ + 1;
-  for (std::size_t rank = 0; rank < merges.size(); ++rank) {
-    const auto first = ids.find(merges[rank].first), second = ids.find(merges[rank].second);
+  made.start_ = ids.at(std::string(kStart));
+  made.end_ = ids.at(std::string(kEnd));
+  for (const auto& [left, right] : merges) {
+    const auto first = ids.find(left), second = ids.find(right);
     if (first == ids.end() || second == ids.end()) continue;  // a pair that never arises
-    made.ranks_.insert_or_assign(key_of(first->second, second->second), static_cast<std::int32_t>(rank));
+    made.joined_.insert_or_assign(key_of(first->second, second->second), ids.at(left + right));
   }
   return made;
 }
@@ -195,20 +200,20 @@ void Tokenizer::append_word(std::u32string_view word, std::vector<std::int32_t>&
   const std::size_t count = bytes.size();
   // Of all known pairs the one of the best rank is joined first, of equal ones the leftmost. A pair that a join brings
   // about always ranks behind it: in CLIP's table a word comes after its parts.
-  using Candidate = std::tuple<std::int32_t, std::size_t, std::uint64_t>;  // rank, place, and the pair that it was
+  using Candidate = std::tuple<std::int32_t, std::size_t, std::uint64_t>;  // joined, place, and the pair that it was
   std::priority_queue<Candidate, std::vector<Candidate>, std::greater<>> candidates;
   const auto consider = [&](std::size_t at) {
     if (at >= count || chain.next[at] >= count) return;
     const std::uint64_t pair = key_of(chain.ids[at], chain.ids[chain.next[at]]);
-    if (const auto known = ranks_.find(pair); known != ranks_.end()) candidates.emplace(known->second, at, pair);
+    if (const auto known = joined_.find(pair); known != joined_.end()) candidates.emplace(known->second, at, pair);
   };
   for (std::size_t i = 0; i < count; ++i) consider(i);
   while (!candidates.empty()) {
-    const auto [rank, at, pair] = candidates.top();
+    const auto [joined, at, pair] = candidates.top();
     candidates.pop();
     const std::size_t second = chain.next[at];
     if (chain.ids[at] < 0 || second >= count || key_of(chain.ids[at], chain.ids[second]) != pair) continue;  // outdated
-    chain.ids[at] = kFirstMerge + rank;
+    chain.ids[at] = joined;
     chain.ids[second] = -1;
     chain.next[at] = chain.next[second];
     if (chain.next[at] < count) chain.previous[chain.next[at]] = at;

@@ -31,7 +31,7 @@ class Tokenizer {
  private:
   void append_word(std::u32string_view word, std::vector<std::int32_t>& ids) const;
 
-  std::unordered_map<std::uint64_t, std::int32_t> ranks_;  // of a pair of ids
+  std::unordered_map<std::uint64_t, std::int32_t> joined_;  // the id of a pair of ids; the lower, the sooner it is joined
   std::size_t context_length_ = 0;
   std::int32_t start_ = 0, end_ = 0;
 };

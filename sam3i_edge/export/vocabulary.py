@@ -1,0 +1,70 @@
+"""A smaller vocabulary: the token rows that given texts use, and those that spell every other word in pieces.
+
+Words keep their ids, which the auto route reads, too; the text graph looks up the row of an id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from sam3i_edge.data.hmpl import load_samples
+from sam3i_edge.errors import DataError
+from sam3i_edge.export.tokenizer_json import clip_merges
+from sam3i_edge.model import Sam3i
+from sam3i_edge.quantize.embedding import KeptRows
+from sam3i_edge.tokenizer import Tokenizer, words_of
+
+Merge = tuple[str, str]
+
+
+def read_texts(path: str | Path) -> list[str]:
+    """The texts of a file, one a line, or of the ``train`` split of a dataset's folder. Raises DataError."""
+    path = Path(path)
+    if path.is_dir():
+        texts = {query.text for sample in load_samples(path, "train").samples for query in sample.queries}
+    else:
+        try:
+            texts = {line.strip() for line in path.read_text(encoding="utf-8").splitlines()} - {""}
+        except (OSError, UnicodeDecodeError) as error:
+            raise DataError(f"Cannot read the texts {path}: {error}. Give a file with a text on each line.") from error
+    if not texts:
+        raise DataError(f"There is no text in {path}. Give a file with a text on each line, or a dataset's folder.")
+    return sorted(texts)
+
+
+def merges_of(texts: Iterable[str], tokenizer: Tokenizer) -> set[Merge]:
+    """The byte-pair merges by which texts become tokens: with these alone they become the same ones.
+
+    Each token is made in one way only, and of the pairs that could be joined at any moment the best is still there.
+
+    Args:
+        texts: any.
+        tokenizer: CLIP's own.
+    """
+    merges = clip_merges()
+    made_of = {"".join(pair): pair for pair in merges}
+    words = words_of(merges)
+    waiting = {words[i] for text in texts for i in set(tokenizer.encode(text).tolist())}
+    used: set[Merge] = set()
+    while waiting:
+        pair = made_of.get(waiting.pop())
+        if pair is not None and pair not in used:
+            used.add(pair)
+            waiting.update(pair)
+    return used
+
+
+def keep_rows(model: Sam3i, kept: Collection[Merge]) -> int:
+    """Keep the token rows that a tokenizer of these merges can ask for, in place. Returns how many."""
+    merges = clip_merges()
+    every = words_of(merges)
+    ids = {word: i for i, word in enumerate(every)}
+    rows = torch.tensor([ids[word] for word in words_of(pair for pair in merges if pair in kept)])
+    encoder = model.backbone.language_backbone.encoder
+    table = nn.Embedding.from_pretrained(encoder.token_embedding.weight.detach()[rows].clone())
+    encoder.token_embedding = KeptRows(table, rows, len(every))  # type: ignore[assignment]
+    return len(rows)

@@ -1,0 +1,110 @@
+"""A smaller vocabulary: the same tokens for the texts it is made for, some for every other."""
+
+from __future__ import annotations
+
+import copy
+import gzip
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from sam3i_edge.cli import main
+from sam3i_edge.data.hmpl import load_samples
+from sam3i_edge.errors import DataError
+from sam3i_edge.export.tokenizer_json import build_tokenizer_json, clip_merges, clip_tokenizer
+from sam3i_edge.export.vocabulary import keep_rows, merges_of, read_texts
+from sam3i_edge.image import read_image
+from sam3i_edge.prompt import Prompt, gates
+from sam3i_edge.quantize.embedding import quantize_embedding
+from sam3i_edge.segmenter import Segmenter
+from sam3i_edge.shipped import SCENES
+from sam3i_edge.tokenizer import Tokenizer, words_of
+from tests.conftest import DATA
+
+TEXTS = [query.text for sample in load_samples(SCENES, "demo").samples for query in sample.queries]
+RECORDED = [line["text"] for line in json.loads(gzip.decompress((DATA / "tokens.json.gz").read_bytes()))]
+WORDS = words_of(clip_merges())
+
+
+@pytest.fixture(scope="module")
+def kept():
+    return merges_of(TEXTS, clip_tokenizer(32))
+
+
+@pytest.fixture(scope="module")
+def small(kept):
+    """A tokenizer for ``TEXTS`` alone."""
+    return Tokenizer.from_json(build_tokenizer_json(32, kept))
+
+
+def test_its_texts_become_the_same_tokens(small, kept):
+    whole = clip_tokenizer(32)
+    for text in TEXTS:
+        np.testing.assert_array_equal(small.encode(text), whole.encode(text))
+    assert 0 < len(kept) < 500
+
+
+def test_every_text_still_becomes_tokens_that_spell_it(small):
+    whole = clip_tokenizer(32)
+    for text in RECORDED:
+        mine, theirs = ("".join(WORDS[i] for i in tokenizer.encode(text)) for tokenizer in (small, whole))
+        length = min(len(mine), len(theirs)) - 40  # a text of more than 32 pieces loses its end
+        assert mine[: max(0, length)] == theirs[: max(0, length)]
+
+
+@pytest.mark.parametrize("choice", ["fp32", "int8", "int4"])
+def test_a_model_with_fewer_rows_encodes_them_alike(model, small, kept, choice):
+    before, after = copy.deepcopy(model), copy.deepcopy(model)
+    count = keep_rows(after, kept)
+    for one in (before, after):
+        quantize_embedding(one, choice)
+    stored = [
+        sum(value.nbytes for name, value in one.state_dict().items() if "token_emb" in name) for one in (before, after)
+    ]
+    assert count == 512 + len(kept) + 2 and stored[1] < 0.2 * stored[0]
+    texts = [*TEXTS, "the übergröße xylophone"]
+    tokens = torch.from_numpy(np.stack([small.encode(text) for text in texts]))
+    routes = torch.from_numpy(gates(["simple"] * len(texts)))
+    with torch.inference_mode():
+        assert torch.equal(before.encode_text(tokens, routes), after.encode_text(tokens, routes))
+
+
+@pytest.mark.slow
+def test_a_bundle_of_it_answers_alike(tmp_path, capsys):
+    (tmp_path / "texts.txt").write_text("\n".join(TEXTS) + "\n\n")
+    bundles = [tmp_path / "whole", tmp_path / "small"]
+    assert main(["export", "-o", str(bundles[0])]) == 0
+    assert main(["export", "--vocabulary", str(tmp_path / "texts.txt"), "-o", str(bundles[1])]) == 0
+    assert "of 49408 token rows" in capsys.readouterr().err
+    sizes = [sum(file.stat().st_size for file in bundle.rglob("*")) for bundle in bundles]
+    assert sizes[1] < 0.7 * sizes[0]
+    sample = load_samples(SCENES, "demo").samples[0]
+    whole, small = (Segmenter.load(bundle) for bundle in bundles)
+    for query in sample.queries:
+        a, b = (one.segment(read_image(sample.path), query.text) for one in (whole, small))
+        np.testing.assert_array_equal(a.masks, b.masks)
+        np.testing.assert_allclose(a.scores, b.scores, atol=1e-5)
+        assert small.route_of(Prompt(query.text)) == whole.route_of(Prompt(query.text))
+    assert f"the token rows of {len(set(TEXTS))} texts alone" in small.manifest.source.note
+    assert len(small.segment(read_image(sample.path), "the übergröße xylophone")) >= 0
+
+
+def test_a_datasets_texts_are_a_corpus(shapes_folder):
+    assert read_texts(shapes_folder) == sorted(set(read_texts(shapes_folder)))
+
+
+@pytest.fixture
+def shapes_folder(tmp_path):
+    from tests.train.shapes import write_shapes
+
+    return write_shapes(tmp_path / "shapes", count=3)
+
+
+@pytest.mark.parametrize(("content", "message"), [(None, "Cannot read the texts"), ("\n \n", "There is no text in")])
+def test_no_texts_are_refused(content, message, tmp_path):
+    if content is not None:
+        (tmp_path / "texts.txt").write_text(content)
+    with pytest.raises(DataError, match=message):
+        read_texts(tmp_path / "texts.txt")
