@@ -1,5 +1,6 @@
 """The gate: what changes an answer is found, and its place named."""
 
+import dataclasses
 import json
 import logging
 import shutil
@@ -94,6 +95,38 @@ def test_a_kept_verdict_that_is_damaged(bundle, cache, caplog):
     with caplog.at_level(logging.WARNING):
         Segmenter.load(bundle, verify=True).close()
     assert "cannot be read; verifying again" in caplog.text
+
+
+def test_align_orders_by_query_and_keeps_missing_queries_apart():
+    found = {
+        "query_index": np.array([[7, 3, 5, 9]]),
+        "logits": np.array([[0.7, 0.3, 0.5, 0.2]]),
+        "boxes": np.arange(16.0).reshape(1, 4, 4),
+        "masks": np.ones((1, 4, 2, 2)),
+        "presence": np.array([[1.0]]),
+    }
+    aligned, displaced = verify.align(found, np.array([3, 4, 7, 8]))
+    assert aligned["logits"].tolist() == [[0.3, 0.0, 0.7, 0.0]]
+    assert aligned["boxes"][0, 2].tolist() == [0, 1, 2, 3]
+    assert aligned["masks"][0, 1].max() == aligned["masks"][0, 3].max() == 0
+    assert displaced.tolist() == [[False, False, False, True]]
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_of_the_chosen_the_last_may_give_way_and_the_first_may_not(bundle, runtime):
+    golden = read_golden(bundle)
+    with Segmenter.load(bundle, runtime=runtime) as segmenter:
+        for place, passes in ((-1, True), (0, False)):
+            verdict = verify.verify(segmenter, missing(golden, place))
+            assert verdict.passed is passes, verdict.problem
+    assert verdict.problem.startswith("first at grounding/logits")
+
+
+def missing(golden, place):
+    """Of each prompt's instances the one at ``place`` becomes one that no graph chooses."""
+    index = golden.expected["grounding/query_index"].reshape(len(golden.prompts), -1).copy()
+    index[:, place] = 99_999
+    return dataclasses.replace(golden, expected={**golden.expected, "grounding/query_index": index.reshape(-1)})
 
 
 def test_below_fp32_presence_is_held_by_its_worst_value():

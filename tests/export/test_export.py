@@ -14,7 +14,7 @@ from sam3i_edge.export import export
 from sam3i_edge.export.pipeline import _accuracy
 from sam3i_edge.golden import MAX_VALUES, read_golden, sample
 from sam3i_edge.model import AdapterConfig, ModelConfig, Sam3i, TextConfig, VisionConfig
-from sam3i_edge.verify import Check, Verdict, align, verify
+from sam3i_edge.verify import Check, Verdict, verify
 from tests.conftest import PARITY
 
 OTHER_SIZES = ModelConfig(
@@ -127,20 +127,6 @@ def test_sample_keeps_small_tensors_whole():
     assert np.array_equal(sample(np.arange(6).reshape(2, 3)), np.arange(6))
     large = sample(np.arange(3 * MAX_VALUES + 1))
     assert MAX_VALUES // 2 <= len(large) <= MAX_VALUES
-
-
-def test_align_orders_by_query_and_keeps_missing_queries_apart():
-    found = {
-        "query_index": np.array([[7, 3, 5]]),
-        "logits": np.array([[0.7, 0.3, 0.5]]),
-        "boxes": np.arange(12.0).reshape(1, 3, 4),
-        "masks": np.ones((1, 3, 2, 2)),
-        "presence": np.array([[1.0]]),
-    }
-    aligned = align(found, np.array([3, 7, 4]))
-    assert aligned["logits"].tolist() == [[0.3, 0.7, 0.0]]
-    assert aligned["boxes"][0, 1].tolist() == [0, 1, 2, 3]
-    assert aligned["masks"][0, 2].max() == 0
 
 
 def test_golden_cases_cover_all_routes_boxes_and_stages(bundle):

@@ -13,9 +13,10 @@ from PIL import Image
 
 from sam3i_edge import Segmenter, read_image
 from sam3i_edge.export import Int8Options, export
+from sam3i_edge.golden import read_golden, write_golden
 from tests.conftest import PARITY
 from tests.runtimes.conftest import ROOT, run, section
-from tests.test_verify import perturb, rehash
+from tests.test_verify import missing, perturb, rehash
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("cpp")]
 
@@ -114,6 +115,16 @@ def test_the_tool_finds_a_layer_that_is_off_by_one_percent(checkout, built, tmp_
     ours, theirs = verdicts(checkout, built, copy)
     assert not ours["passed"]
     assert ours["problem"].startswith(f"first at {graph}/")
+    assert_same_verdict(ours, theirs)
+
+
+@pytest.mark.parametrize("place", [-1, 0])
+def test_the_tool_forgives_what_the_python_side_forgives(checkout, built, tmp_path, place):
+    copy = shutil.copytree(checkout / "small", tmp_path / "copy")
+    write_golden(copy, missing(read_golden(copy), place))
+    rehash(copy)
+    ours, theirs = verdicts(checkout, built, copy)
+    assert ours["passed"] is (place == -1)
     assert_same_verdict(ours, theirs)
 
 
