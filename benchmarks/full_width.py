@@ -1,6 +1,6 @@
 """A checkpoint as wide as the full-size model, with random weights and fewer layers: for times without weights.
 
-python -m sam3i_edge.benchmarks.full_width -o DIR [--vision-layers 4] [--other-layers 1]
+python -m sam3i_edge.benchmarks.full_width -o DIR [--vision-layers 4] [--other-layers 1] [--student PRESET]
 sam3i-edge export --checkpoint DIR/checkpoint.safetensors --target intel-cpu -o DIR/openvino-fp32
 """
 
@@ -49,8 +49,16 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--vision-layers", type=int, default=4)
     parser.add_argument("--other-layers", type=int, default=1)
+    parser.add_argument(
+        "--student", metavar="PRESET", help="of that size instead, as `distill --student list` names them"
+    )
     asked = parser.parse_args()
-    sys.stdout.write(f"{write_checkpoint(full_width(asked.vision_layers, asked.other_layers), asked.output)}\n")
+    config = full_width(asked.vision_layers, asked.other_layers)
+    if asked.student:
+        from sam3i_edge.distill.students import get_preset, plan  # which is planned by this module
+
+        config = plan(get_preset(asked.student), config).config
+    sys.stdout.write(f"{write_checkpoint(config, asked.output)}\n")
 
 
 if __name__ == "__main__":

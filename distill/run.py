@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,7 @@ def distill(job: Job, output: Path, *, resume: bool = False, stop: Callable[[], 
     Raises:
         TrainingError: the folder is in use or of another run.
         CheckpointError: the teacher, or the student to go on with, cannot be read.
-        ConfigError: the features of such a student have other sizes than the teacher's.
+        ConfigError: the answers of such a student have other sizes than the teacher's.
     """
     teacher = load(job.teacher, job.config)
     # As Accelerator will do: made without the flag, the processes of a CPU run would not know of one another.
@@ -151,11 +152,11 @@ def _new_student(
 
 def _known_student(checkpoint: Path, teacher: ModelConfig) -> Sam3i:
     config = ModelConfig.of_checkpoint(checkpoint, None)
-    for name in ("image_size", "patch_size", "hidden_size"):
-        own, wanted = getattr(config, name), getattr(teacher, name)
+    for name in ("image_size", "patch_size", "hidden_size", "num_queries", "text.context_length"):
+        own, wanted = map(attrgetter(name), (config, teacher))
         if own != wanted:
             raise ConfigError(
-                f"The student {checkpoint} has {name} {own} and its teacher {wanted}: their features cannot be "
+                f"The student {checkpoint} has {name} {own} and its teacher {wanted}: their answers cannot be "
                 f"compared. Give a preset, or a student of this teacher's sizes."
             )
     return load(checkpoint, config)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 import os
@@ -21,7 +22,8 @@ from sam3i_edge.model import load
 from sam3i_edge.model.vision import normalize
 from sam3i_edge.tokenizer import PADDING_ID
 from sam3i_edge.train import loop
-from tests.distill.conftest import CONFIG
+from sam3i_edge.train.loop import save_model
+from tests.distill.conftest import CONFIG, make_teacher
 
 SHORT = [
     "steps=4",
@@ -144,8 +146,17 @@ def test_a_student_that_exists_is_taught_further(student, shapes, teacher_file, 
 def test_a_student_of_a_teacher_of_other_sizes_is_refused(shapes, teacher_file, tmp_path, capsys):
     asked = arguments(shapes, teacher_file, tmp_path / "run", "--student", str(shipped.STUDENT))
     assert main(asked) == 1
-    assert "has image_size 224 and its teacher 56: their features cannot be compared." in capsys.readouterr().err
+    assert "has image_size 224 and its teacher 56: their answers cannot be compared." in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+def test_a_student_of_shorter_texts_is_refused(shapes, teacher_file, tmp_path, capsys):
+    shorter = dataclasses.replace(CONFIG, text=dataclasses.replace(CONFIG.text, context_length=16))
+    save_model(make_teacher(shorter), tmp_path / "student.safetensors")
+    shorter.write_beside(tmp_path / "student.safetensors")
+    asked = arguments(shapes, teacher_file, tmp_path / "run", "--student", str(tmp_path / "student.safetensors"))
+    assert main(asked) == 1
+    assert "has text.context_length 16 and its teacher 32" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -116,6 +117,18 @@ def test_the_tool_finds_a_layer_that_is_off_by_one_percent(checkout, built, tmp_
     assert not ours["passed"]
     assert ours["problem"].startswith(f"first at {graph}/")
     assert_same_verdict(ours, theirs)
+
+
+def test_both_keep_compiled_graphs_in_the_same_folder(checkout, built, tmp_path):
+    """Named by a hash of the settings: another name would compile everything twice."""
+    environment = os.environ | {"SAM3I_EDGE_CACHE": str(tmp_path)}
+    tool = [built / "runtimes/cpp/sam3i-segment", "--verify", checkout / "small"]
+    python = [sys.executable, "-m", "sam3i_edge", "verify", checkout / "small"]
+    seen = []
+    for command in (tool, python):
+        subprocess.run(command, env=environment, check=True, capture_output=True)
+        seen.append(sorted(path.name for path in (tmp_path / "openvino").iterdir()))
+    assert len(seen[0]) == 1 and seen[0] == seen[1]
 
 
 @pytest.mark.parametrize("place", [-1, 0])
