@@ -63,11 +63,11 @@ void read_recipe(const Json& value, const std::string& name) {
   for (const char* graph : {"vision", "text", "grounding"}) fields.push_back({graph, into(graphs[graph]), false});
   read_object(value, name, fields);
   check_known("observer", observer, {"min-max", "percentile", "mse"});
-  check_known("embedding", embedding, {"int8", "fp32"});
+  check_known("embedding", embedding, {"int8", "int4", "fp32"});
   if (!(smooth >= 0 && smooth <= 1)) throw SchemaError("smooth is " + shown(smooth) + "; it must lie between 0 and 1.");
   for (const auto& [graph, blocks] : graphs) {
     for (const auto& [block, choice] : blocks)
-      check_known(graph + "." + block + " precision", choice, {"int8", "fp32"});
+      check_known(graph + "." + block + " precision", choice, {"int8", "int4", "fp32"});
   }
 }
 
