@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PYTEST_ARGS ?= -m "not slow"
-# Tests of one file stay together, for the bundles that they share; each process wants some 2 GB.
-PARALLEL := --numprocesses logical --maxprocesses 4 --dist loadgroup
+# Tests of one file stay together (tests/conftest.py), for the bundles that they share; each process wants some 2 GB.
+PARALLEL := --numprocesses logical --maxprocesses 4 --dist loadfile
 
 .PHONY: demo test lint clean
 

@@ -18,7 +18,7 @@ from torch.overrides import TorchFunctionMode
 from sam3i_edge.export.modules import graph_modules
 from sam3i_edge.graphs import default_limits, graph_specs
 from sam3i_edge.model import Sam3i
-from sam3i_edge.quantize import int4
+from sam3i_edge.quantize.int4 import fits, rounded
 from sam3i_edge.quantize.observers import LEAST_SCALE
 from sam3i_edge.quantize.ptq import weights_by_choice
 from sam3i_edge.quantize.quantizer import Scheme
@@ -46,7 +46,7 @@ class FakeIntegers(nn.Module):
         limits = default_limits(model.config)
         found = weights_by_choice(graph_modules(model, limits), graph_specs(model.config, limits), recipe)
         self._int8 = list(found["int8"].items())  # lists of pairs: they are the model's parameters, not this module's
-        self._int4 = [(name, weight) for name, weight in found["int4"].items() if int4.fits(weight)]
+        self._int4 = [(name, weight) for name, weight in found["int4"].items() if fits(weight)]
         count = sum(_parts(name) for name, _ in self._int8)
         self.register_buffer("seen", torch.zeros(count))
         self.register_buffer("low", torch.zeros(count))
@@ -100,7 +100,7 @@ class _Rounding(TorchFunctionMode):
             if site is not None and x.dim() > 2:  # a single row per prompt has no integer kernel
                 return func(self._ranges.rounded_input(site, x), _rounded_weight(weight), *rest, **(kwargs or {}))
             if weight.data_ptr() in self._narrow:
-                return func(x, int4.rounded(weight), *rest, **(kwargs or {}))
+                return func(x, rounded(weight), *rest, **(kwargs or {}))
         return func(*args, **(kwargs or {}))
 
 

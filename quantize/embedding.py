@@ -51,16 +51,16 @@ class KeptRows(nn.Module):
 
     places: Tensor
 
-    def __init__(self, table: nn.Module, kept: Tensor, count: int) -> None:
-        """``table`` of the rows whose ids, ascending, are ``kept`` (rows,), among ``count``."""
+    def __init__(self, table: nn.Module, ids: Tensor, count: int) -> None:
+        """``table`` of the rows whose ids, ascending, are ``ids`` (rows,), among ``count``."""
         super().__init__()
         self.table = table
-        places = torch.zeros(count, dtype=torch.int16 if len(kept) < 1 << 15 else torch.int32)
-        places[kept] = torch.arange(len(kept), dtype=places.dtype)
+        places = torch.zeros(count, dtype=torch.int32)
+        places[ids] = torch.arange(len(ids), dtype=torch.int32)
         self.register_buffer("places", places)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        found: Tensor = self.table(self.places[tokens].to(torch.int32))
+        found: Tensor = self.table(self.places[tokens])
         return found
 
 

@@ -60,8 +60,11 @@ def _few_digits(x: Tensor) -> Tensor:
 
 
 def packed(weight: np.ndarray) -> Packed | None:
-    """A MatMul's weight (in, out) float32 as integers and scales, if 4 bits hold it exactly; or else None."""
-    if weight.ndim != 2 or weight.dtype != np.float32 or weight.shape[0] % GROUP:
+    """A MatMul's weight (in, out) float32 as integers and scales, if 4 bits hold it exactly; or else None.
+
+    One of nothing but zeros was not rounded to be so.
+    """
+    if weight.ndim != 2 or weight.dtype != np.float32 or weight.shape[0] % GROUP or not weight.any():
         return None
     groups = weight.reshape(-1, GROUP, weight.shape[1])
     scales = np.abs(groups).max(1, keepdims=True) / np.float32(HIGHEST)
@@ -78,8 +81,14 @@ def round_weights(modules: Mapping[str, nn.Module], specs: Mapping[str, GraphSpe
     Raises:
         ConfigError: the recipe names a block that there is not.
     """
-    if recipe.has("int4"):
-        for weight in weights_by_choice(modules, specs, recipe)["int4"].values():
-            if fits(weight):
-                with torch.no_grad():
-                    weight.copy_(rounded(weight))
+    for weight in int4_weights(modules, specs, recipe):
+        with torch.no_grad():
+            weight.copy_(rounded(weight))
+
+
+def int4_weights(
+    modules: Mapping[str, nn.Module], specs: Mapping[str, GraphSpec], recipe: Recipe
+) -> list[nn.Parameter]:
+    """Those that ``round_weights`` rounds."""
+    some = {name: module for name, module in modules.items() if "int4" in recipe.of(name).values()}
+    return [weight for weight in weights_by_choice(some, specs, recipe)["int4"].values() if fits(weight)]

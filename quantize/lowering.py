@@ -66,12 +66,18 @@ def fold_weight_transposes(model: onnx_ir.Model) -> None:
 
 def store_in_int4(model: onnx_ir.Model) -> None:
     """Keep the weights that were rounded for it (``int4.round_weights``) in 4 bits, dequantized where they are read."""
+    done: dict[tuple[tuple[int, ...], bytes, bytes], onnx_ir.Value] = {}  # a module called twice has two equal weights
     for name, value in list(model.graph.initializers.items()):
         users = [use.node for use in value.uses()]
         if value.const_value is None or not users or any(node.op_type != "MatMul" for node in users):
             continue
         weight = packed(value.const_value.numpy())
         if weight is None:
+            continue
+        key = (weight.integers.shape, weight.integers.tobytes(), weight.scales.tobytes())
+        if key in done:
+            onnx_ir.convenience.replace_all_uses_with(value, done[key])
+            del model.graph.initializers[name]
             continue
         integers = onnx_ir.tensor(weight.integers.astype(ml_dtypes.int4), name=f"{name}_int4")
         parts = [
@@ -85,6 +91,7 @@ def store_in_int4(model: onnx_ir.Model) -> None:
         model.graph.insert_before(model.graph[0], read)
         onnx_ir.convenience.replace_all_uses_with(value, read.outputs[0])
         del model.graph.initializers[name]
+        done[key] = read.outputs[0]
         model.graph.opset_imports[""] = max(BLOCKS_SINCE, model.graph.opset_imports[""])
 
 

@@ -16,7 +16,7 @@ from sam3i_edge.quantize.auto import Budget, find_recipe
 from sam3i_edge.quantize.calibration import CalibrationData
 from sam3i_edge.quantize.embedding import quantize_embedding
 from sam3i_edge.quantize.inputs import GraphInputs
-from sam3i_edge.quantize.int4 import round_weights
+from sam3i_edge.quantize.int4 import int4_weights, round_weights
 from sam3i_edge.quantize.ptq import Layer, quantize_graph
 from sam3i_edge.quantize.quantizer import SCHEMES
 from sam3i_edge.quantize.recipe import GRAPHS, Recipe
@@ -63,7 +63,7 @@ def quantize_model(
     inputs = GraphInputs(modules, data, tokenizer, limits, model.config.image_size)
     if recipe.smooth:
         progress("smoothing: outliers behind LayerNorms move into the weights")
-        smooth(model, recipe.smooth, inputs.run)
+        smooth(model, recipe.smooth, inputs.run, leave=int4_weights(modules, specs, recipe))
     quantize_embedding(model, recipe.embedding)
     round_weights(modules, specs, recipe)
     note = f"calibrated on {data.name}, {len(data)} images"

@@ -137,10 +137,10 @@ def _answer(simulation: Simulation, grounding: Inputs) -> dict[str, np.ndarray]:
 
 
 def _noise(found: dict[str, np.ndarray], wanted: dict[str, np.ndarray]) -> float:
-    aligned, displaced = align(found, wanted["query_index"])
+    aligned, _ = align(found, wanted["query_index"])
     total = 0.0
     for pair in ((aligned["masks"], wanted["masks"]), (_scores(aligned), _scores(wanted))):
-        actual, reference = (values[~displaced].astype(np.float64) for values in pair)
+        actual, reference = (values.astype(np.float64) for values in pair)
         total += float(np.square(actual - reference).sum() / max(np.square(reference).sum(), 1e-12))
     return total
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -38,17 +38,19 @@ def pairs(model: Sam3i) -> Iterator[Pair]:
 
 
 @torch.no_grad()
-def smooth(model: Sam3i, alpha: float, run: Callable[[], None]) -> None:
+def smooth(model: Sam3i, alpha: float, run: Callable[[], None], leave: Collection[Tensor] = ()) -> None:
     """Scale every pair's channels by s = max|x|^α / max|w|^(1-α): x / s and s · w, in place.
 
     Args:
         model: in evaluation mode.
         alpha: in 0..1; 0 leaves the model as it is.
         run: sends the calibration data through ``model``.
+        leave: weights whose inputs are not quantized: nothing is to be gained there, and their own groups would suffer.
     """
     if not alpha:
         return
-    found = list(pairs(model))
+    left = {id(weight) for weight in leave}
+    found = [pair for pair in pairs(model) if not left.issuperset(map(id, pair.weights))]
     highest: dict[nn.LayerNorm, Tensor] = {}
 
     def watch(norm: nn.Module, _: object, output: Tensor) -> None:

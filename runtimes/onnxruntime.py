@@ -130,6 +130,9 @@ def _open(graph: Path, provider: str, settings: Mapping[str, str], options: Sess
     own = onnxruntime.SessionOptions()
     own.log_severity_level = 3  # errors; what it warns about (unused initializers) is not the user's to act on
     own.intra_op_num_threads = options.threads
+    own.add_session_config_entry(
+        "session.qdq_matmulnbits_accuracy_level", "1"
+    )  # or it rounds 4-bit layers' inputs, too
     disabled = INTEGER_HINDRANCES if is_int8(options.precision) else []
     try:
         return onnxruntime.InferenceSession(

@@ -19,7 +19,7 @@ import numpy as np
 from sam3i_edge.errors import BundleError, RuntimeUnavailableError, unknown_name
 from sam3i_edge.runtimes import Port, SessionOptions, Tensor, check_inputs, missing
 from sam3i_edge.runtimes.memory import Memory
-from sam3i_edge.targets import float_type
+from sam3i_edge.targets import float_type, is_int8
 
 try:
     import openvino
@@ -110,6 +110,8 @@ def _check_device(device: str) -> None:
 
 def _compile(model: Any, graph: Path, options: SessionOptions) -> Any:
     settings = {**options.settings, "INFERENCE_PRECISION_HINT": TYPES[float_type(options.precision)]}
+    if is_int8(options.precision) and options.device == "CPU":
+        settings["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = "0"  # or it rounds the inputs of 4-bit layers, too
     if options.threads:
         settings["INFERENCE_NUM_THREADS"] = str(options.threads)
     _warn_of_emulation(options)

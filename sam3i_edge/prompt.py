@@ -16,6 +16,8 @@ ROUTES = ("concept", "simple", "complex")
 """The three levels of text, in the order of the model's gates."""
 
 AUTO = "auto"
+BOXES_ALONE = "visual"
+"""The text of a prompt whose boxes alone should decide, as SAM 3 learned it."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ class Prompt:
         if not clean(self.text):
             raise PromptError(
                 "The prompt's text is empty. Say what to segment, for example 'the red mug'; "
-                "if boxes alone should decide, use the text 'visual'."
+                f"if boxes alone should decide, use the text {BOXES_ALONE!r}."
             )
         if not isinstance(self.route, str) or self.route not in (*ROUTES, AUTO):
             raise PromptError(unknown_name("route", self.route, (*ROUTES, AUTO)))

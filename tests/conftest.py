@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 from sam3i_edge import Box, Instances, Prompt
 
@@ -66,12 +67,24 @@ def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return (a & b).sum((1, 2)) / np.maximum((a | b).sum((1, 2)), 1)
 
 
+NEED_CPP = {"test_cpp.py", "test_cpp_package.py", "test_native.py"}
+"""They share what is built from C++, which takes longest, so they begin first."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let the tests of a file, and of a named group, share one process; such groups take longest and begin first."""
-    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.path.name))
+    items.sort(key=lambda item: item.path.name not in NEED_CPP)
+
+
+class Together(LoadFileScheduling):  # type: ignore[misc]
+    """When tests run in several processes: those of a file stay in one, and so do those that need C++."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = str(super()._split_scope(nodeid))
+        return "C++" if Path(file).name in NEED_CPP else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together:
+    return Together(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -105,11 +105,11 @@ def test_align_orders_by_query_and_keeps_missing_queries_apart():
         "masks": np.ones((1, 4, 2, 2)),
         "presence": np.array([[1.0]]),
     }
-    aligned, displaced = verify.align(found, np.array([3, 4, 7, 8]))
+    aligned, missing = verify.align(found, np.array([3, 4, 7, 8]))
     assert aligned["logits"].tolist() == [[0.3, 0.0, 0.7, 0.0]]
     assert aligned["boxes"][0, 2].tolist() == [0, 1, 2, 3]
     assert aligned["masks"][0, 1].max() == aligned["masks"][0, 3].max() == 0
-    assert displaced.tolist() == [[False, False, False, True]]
+    assert missing.tolist() == [[False, True, False, True]]
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
@@ -120,6 +120,20 @@ def test_of_the_chosen_the_last_may_give_way_and_the_first_may_not(bundle, runti
             verdict = verify.verify(segmenter, missing(golden, place))
             assert verdict.passed is passes, verdict.problem
     assert verdict.problem.startswith("first at grounding/logits")
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_one_that_scores_better_than_the_last_does_not_give_way(bundle, precision):
+    golden = missing(read_golden(bundle), -1)
+    logits = golden.expected["grounding/logits"].copy()
+    logits.reshape(len(golden.prompts), -1)[0, -1] = 9.0
+    golden = dataclasses.replace(golden, expected={**golden.expected, "grounding/logits": logits})
+    with Segmenter.load(bundle) as segmenter:
+        segmenter.precision = precision
+        verdict = verify.verify(segmenter, golden)
+    assert not verdict.passed
+    failed = [check for check in verdict.checks if not check.passed]
+    assert {check.difference.max_abs for check in failed} == {np.inf}
 
 
 def missing(golden, place):

@@ -112,10 +112,15 @@ def _distill(arguments: argparse.Namespace) -> int:
 
 def _int8(arguments: argparse.Namespace) -> Int8:
     from sam3i_edge.distill.tasks import Int8
+    from sam3i_edge.export.quantized import check_recipe
     from sam3i_edge.quantize.recipe import read_recipe
 
-    scheme = get_target(arguments.target).int8
-    return Int8(read_recipe(arguments.int8_recipe), scheme) if arguments.int8_recipe else Int8(scheme=scheme)
+    target = get_target(arguments.target)
+    if not arguments.int8_recipe:
+        return Int8(scheme=target.int8)
+    recipe = read_recipe(arguments.int8_recipe)
+    check_recipe(recipe, target, arguments.int8_recipe)
+    return Int8(recipe, target.int8)
 
 
 def _plan(arguments: argparse.Namespace) -> int:

@@ -54,7 +54,7 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--vocabulary",
         metavar="FILE|DIR",
-        help="texts, one a line, or a dataset: keep only the token rows that they use; none: all",
+        help="texts, one a line, or a dataset (train): keep only the token rows that they use; none: all",
     )
     parser.add_argument("-o", "--output", required=True, metavar="DIR", help="the bundle's folder, empty or new")
     parser.set_defaults(command=_export)

@@ -88,8 +88,8 @@ def export(
         precision: one of the target's; None for its default; ``auto`` for its int8 with a recipe that is searched for.
         int8: how it is calibrated and what it may cost; None: the package's scenes, and no limit. Of FP16 graphs for
             TensorRT the calibration data shows what must stay in FP32.
-        vocabulary: a file of texts or a dataset: only the token rows that these use are kept, and those that spell
-            other words in pieces. None: all of CLIP's.
+        vocabulary: a file of texts, one a line, or a dataset, whose ``train`` split counts: only the token rows that
+            these use are kept, and those that spell other words in pieces. None: all of CLIP's.
         progress: called with a line at each step.
 
     Returns:
@@ -111,7 +111,7 @@ def export(
     sizes = _sizes(checkpoint, config)
     versions = _tool_versions()
     texts = read_texts(vocabulary) if vocabulary else []
-    kept = merges_of(texts, clip_tokenizer(sizes.text.context_length)) if texts else None
+    merges = merges_of(texts, clip_tokenizer(sizes.text.context_length)) if texts else None
     options = int8 or Int8Options()
     half_data = None
     if is_typed_half(chosen, chosen_precision):
@@ -124,7 +124,7 @@ def export(
         if texts:
             source = dataclasses.replace(source, note="; ".join(filter(None, [source.note, _kept_note(len(texts))])))
         manifest = _write_bundle(
-            stage, model, source, chosen, chosen_precision, versions, plan, half_data, kept, progress
+            stage, model, source, chosen, chosen_precision, versions, plan, half_data, merges, progress
         )
         # The runtime is about to load the same weights once more; the exporter left cycles that hold the model's.
         del model
@@ -189,11 +189,11 @@ def _write_bundle(
     tool_versions: dict[str, str],
     plan: Plan | None,
     half_data: CalibrationData | None,
-    kept: set[Merge] | None,
+    merges: set[Merge] | None,
     progress: Progress,
 ) -> Manifest:
     config, limits = model.config, default_limits(model.config, target.max_prompts, target.attention_mb)
-    (stage / TOKENIZER_FILE).write_text(build_tokenizer_json(config.text.context_length, kept), encoding="utf-8")
+    (stage / TOKENIZER_FILE).write_text(build_tokenizer_json(config.text.context_length, merges), encoding="utf-8")
     modules = graph_modules(model, limits)
     progress("running the float model on the golden cases")
     tokenizer = Tokenizer.from_file(stage / TOKENIZER_FILE)
@@ -202,8 +202,8 @@ def _write_bundle(
     (stage / "graphs").mkdir()
     graphs = graph_specs(config, limits)
     before = _float_scores(plan, model, progress)
-    if kept is not None:  # what the smaller tokenizer asks for is there as before
-        progress(f"keeping {keep_rows(model, kept)} of {VOCABULARY_SIZE} token rows")
+    if merges is not None:  # what the smaller tokenizer asks for is there as before
+        progress(f"keeping {keep_rows(model, merges)} of {VOCABULARY_SIZE} token rows")
     quantization = None
     if plan:
         modules, recipe = _quantize(stage, model, graphs, limits, tokenizer, source, target, plan, progress)

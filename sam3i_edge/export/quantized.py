@@ -18,7 +18,7 @@ from sam3i_edge.errors import DataError, ExportError
 from sam3i_edge.evaluate import evaluate
 from sam3i_edge.quantize.auto import Budget
 from sam3i_edge.quantize.calibration import CalibrationData, load_calibration
-from sam3i_edge.quantize.recipe import Recipe, read_recipe
+from sam3i_edge.quantize.recipe import GRAPHS, Recipe, read_recipe
 from sam3i_edge.segmenter import Segmenter
 from sam3i_edge.targets import Target, is_int8
 
@@ -103,9 +103,11 @@ def make_plan(precision: str, target: Target, options: Int8Options, search: bool
     # TensorRT takes an int8 tensor only between a quantize and a dequantize, so its token table stays as it is.
     default = Recipe(embedding="fp32" if target.runtime == "tensorrt" else "int8")
     recipe = read_recipe(options.recipe) if options.recipe else default
-    if target.runtime == "tensorrt" and recipe.has("int4"):
+    check_recipe(recipe, target, options.recipe)
+    if search and any("int4" in recipe.of(graph).values() for graph in GRAPHS):
         raise ExportError(
-            f"{options.recipe} has int4, and for TensorRT there are no 4-bit weights here. Use int8 or fp32 there."
+            f"{options.recipe} has blocks in int4, and a search chooses between int8 and fp32 for every block. Take "
+            f"these lines out, or give --precision int8."
         )
     plan = Plan(
         recipe,
@@ -114,6 +116,12 @@ def make_plan(precision: str, target: Target, options: Int8Options, search: bool
         force=options.force,
     )
     return _with_samples(plan, options, search)
+
+
+def check_recipe(recipe: Recipe, target: Target, name: object) -> None:
+    """Raises ExportError if ``target`` cannot have a recipe, which messages call ``name``."""
+    if target.runtime == "tensorrt" and recipe.has("int4"):
+        raise ExportError(f"{name} has int4, and for TensorRT there are no 4-bit weights here. Use int8 or fp32 there.")
 
 
 def _with_samples(plan: Plan, options: Int8Options, search: bool) -> Plan:

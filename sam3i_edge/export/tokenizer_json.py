@@ -28,10 +28,10 @@ def clip_tokenizer(context_length: int) -> Tokenizer:
     return Tokenizer.from_json(build_tokenizer_json(context_length))
 
 
-def build_tokenizer_json(context_length: int, kept: Collection[tuple[str, str]] | None = None) -> str:
+def build_tokenizer_json(context_length: int, kept_merges: Collection[tuple[str, str]] | None = None) -> str:
     """The content of a ``tokenizer.json``, in the format of the ``tokenizers`` package.
 
-    ``kept``: the merges of a smaller vocabulary, among CLIP's own; None: all. Words keep their ids.
+    ``kept_merges``: the merges of a smaller vocabulary, among CLIP's own; None: all. Words keep their ids.
 
     The wheel is only read, not imported: importing it would import torchvision, which a CPU build of torch cannot.
     Other readers of the format agree but for text that ftfy repairs and for special tokens inside a text.
@@ -41,8 +41,8 @@ def build_tokenizer_json(context_length: int, kept: Collection[tuple[str, str]] 
     """
     merges = clip_merges()
     ids = {word: i for i, word in enumerate(words_of(merges))}
-    if kept is not None:
-        merges = [pair for pair in merges if pair in kept]
+    if kept_merges is not None:
+        merges = [pair for pair in merges if pair in kept_merges]
     vocabulary = {word: ids[word] for word in words_of(merges)}
     special = [
         {"id": vocabulary[word], "content": word, "special": True} | _PLAIN for word in (START_OF_TEXT, END_OF_TEXT)

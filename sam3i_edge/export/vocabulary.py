@@ -15,6 +15,7 @@ from sam3i_edge.data.hmpl import load_samples
 from sam3i_edge.errors import DataError
 from sam3i_edge.export.tokenizer_json import clip_merges
 from sam3i_edge.model import Sam3i
+from sam3i_edge.prompt import BOXES_ALONE
 from sam3i_edge.quantize.embedding import KeptRows
 from sam3i_edge.tokenizer import Tokenizer, words_of
 
@@ -37,7 +38,7 @@ def read_texts(path: str | Path) -> list[str]:
 
 
 def merges_of(texts: Iterable[str], tokenizer: Tokenizer) -> set[Merge]:
-    """The byte-pair merges by which texts become tokens: with these alone they become the same ones.
+    """The merges by which texts, and that of boxes alone, become tokens: with these they become the same ones.
 
     Each token is made in one way only, and of the pairs that could be joined at any moment the best is still there.
 
@@ -48,7 +49,7 @@ def merges_of(texts: Iterable[str], tokenizer: Tokenizer) -> set[Merge]:
     merges = clip_merges()
     made_of = {"".join(pair): pair for pair in merges}
     words = words_of(merges)
-    waiting = {words[i] for text in texts for i in set(tokenizer.encode(text).tolist())}
+    waiting = {words[i] for text in (*texts, BOXES_ALONE) for i in set(tokenizer.encode(text).tolist())}
     used: set[Merge] = set()
     while waiting:
         pair = made_of.get(waiting.pop())
@@ -58,12 +59,11 @@ def merges_of(texts: Iterable[str], tokenizer: Tokenizer) -> set[Merge]:
     return used
 
 
-def keep_rows(model: Sam3i, kept: Collection[Merge]) -> int:
+def keep_rows(model: Sam3i, merges: Collection[Merge]) -> int:
     """Keep the token rows that a tokenizer of these merges can ask for, in place. Returns how many."""
-    merges = clip_merges()
-    every = words_of(merges)
+    every = words_of(clip_merges())
     ids = {word: i for i, word in enumerate(every)}
-    rows = torch.tensor([ids[word] for word in words_of(pair for pair in merges if pair in kept)])
+    rows = torch.tensor([ids[word] for word in words_of(pair for pair in clip_merges() if pair in merges)])
     encoder = model.backbone.language_backbone.encoder
     table = nn.Embedding.from_pretrained(encoder.token_embedding.weight.detach()[rows].clone())
     encoder.token_embedding = KeptRows(table, rows, len(every))  # type: ignore[assignment]

@@ -16,7 +16,7 @@ from sam3i_edge.errors import DataError
 from sam3i_edge.export.tokenizer_json import build_tokenizer_json, clip_merges, clip_tokenizer
 from sam3i_edge.export.vocabulary import keep_rows, merges_of, read_texts
 from sam3i_edge.image import read_image
-from sam3i_edge.prompt import Prompt, gates
+from sam3i_edge.prompt import BOXES_ALONE, Prompt, gates
 from sam3i_edge.quantize.embedding import quantize_embedding
 from sam3i_edge.segmenter import Segmenter
 from sam3i_edge.shipped import SCENES
@@ -88,11 +88,19 @@ def test_a_bundle_of_it_answers_alike(tmp_path, capsys):
         np.testing.assert_allclose(a.scores, b.scores, atol=1e-5)
         assert small.route_of(Prompt(query.text)) == whole.route_of(Prompt(query.text))
     assert f"the token rows of {len(set(TEXTS))} texts alone" in small.manifest.source.note
-    assert len(small.segment(read_image(sample.path), "the übergröße xylophone")) >= 0
+    assert small.segment(read_image(sample.path), "the übergröße xylophone").masks.shape[1:] == (
+        sample.height,
+        sample.width,
+    )
 
 
-def test_a_datasets_texts_are_a_corpus(shapes_folder):
-    assert read_texts(shapes_folder) == sorted(set(read_texts(shapes_folder)))
+def test_a_datasets_texts_are_those_that_train(shapes_folder):
+    queries = [query for sample in load_samples(shapes_folder, "train").samples for query in sample.queries]
+    assert read_texts(shapes_folder) == sorted({query.text for query in queries})
+
+
+def test_the_text_of_boxes_alone_stays_one_token(small):
+    np.testing.assert_array_equal(small.encode(BOXES_ALONE), clip_tokenizer(32).encode(BOXES_ALONE))
 
 
 @pytest.fixture

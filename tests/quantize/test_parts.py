@@ -32,6 +32,16 @@ def test_smoothing_changes_nothing_in_floating_point_and_evens_out_channels():
     assert norm.max() / norm.median() < 25
 
 
+def test_smoothing_leaves_what_it_is_told_to():
+    model = tiny_model().eval()
+    block = model.backbone.vision_backbone.trunk.blocks[0]
+    vision = graph_modules(model, default_limits(TINY))["vision"]
+    before = {name: value.clone() for name, value in block.state_dict().items()}
+    smooth(model, 0.5, lambda: vision(IMAGE) and None, leave=[block.mlp.fc1.weight])
+    changed = {name for name, value in block.state_dict().items() if not torch.equal(value, before[name])}
+    assert changed == {"norm1.weight", "norm1.bias", "attn.qkv.weight"}
+
+
 def test_every_norm_of_a_pair_is_read_by_its_weights():
     for pair in pairs(tiny_model()):
         assert all(weight.shape[1] == pair.norm.normalized_shape[0] for weight in pair.weights)

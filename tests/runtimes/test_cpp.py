@@ -19,7 +19,7 @@ from tests.conftest import PARITY
 from tests.runtimes.conftest import ROOT, run, section
 from tests.test_verify import missing, perturb, rehash
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("cpp")]
+pytestmark = pytest.mark.slow
 
 
 def test_the_third_command_segments_as_python_does(checkout, built):

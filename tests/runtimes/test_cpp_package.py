@@ -13,7 +13,7 @@ import sam3i_edge
 from sam3i_edge import Segmenter, read_image
 from tests.runtimes.conftest import PHOTO, run
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("cpp")]
+pytestmark = pytest.mark.slow
 
 VERSION = sam3i_edge.__version__
 FILES = {

@@ -17,8 +17,6 @@ from tests.conftest import CASES, iou
 from tests.runtimes.cpp.golden import pictures
 from tests.test_verify import perturb
 
-pytestmark = pytest.mark.xdist_group("cpp")
-
 IMAGE = CASES[0].image
 
 

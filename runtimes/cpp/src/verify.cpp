@@ -60,12 +60,10 @@ Arrays ground(Engine& engine, const Features& features, const std::vector<Prompt
 
 struct Aligned {
   Arrays outputs;
-  std::vector<bool> displaced;  ///< of the instances of all prompts: those that gave way to others, which is no error
+  std::vector<bool> missing;  ///< of the instances of all prompts; their places hold what no tolerance allows
 };
 
-/// The outputs with the instances in the order of the recorded ones: two that score alike may come in either order, and
-/// of the worse half one may give way to the next, for the last stand at the edge of what the graph chooses. One of the
-/// better half that is missing leaves zeros, which no tolerance allows.
+/// The outputs with the instances in the order of the recorded ones: two that score alike may come in either order.
 Aligned aligned(Arrays found, const Values& wanted) {
   const Values& indices = found.at("query_index");
   if (wanted.size() != indices.size()) {
@@ -83,7 +81,8 @@ Aligned aligned(Arrays found, const Values& wanted) {
       const auto row = indices.begin() + static_cast<std::ptrdiff_t>(i / most * most);
       const auto place = std::find(row, row + static_cast<std::ptrdiff_t>(most), wanted[i]);
       if (place == row + static_cast<std::ptrdiff_t>(most)) {
-        made.displaced[i] = i % most >= (most + 1) / 2;
+        made.missing[i] = true;
+        std::fill_n(picked.begin() + static_cast<std::ptrdiff_t>(i * size), size, std::nanf(""));
         continue;
       }
       const auto from = values.begin() + (place - indices.begin()) * static_cast<std::ptrdiff_t>(size);
@@ -156,23 +155,37 @@ class Replay {
         alone[name].insert(alone[name].end(), values.begin(), values.end());
       }
     }
-    const Values& order = expected("grounding/query_index");
-    const Aligned found = aligned(std::move(alone), order);
-    check_stage("grounding", found);
+    check_answers(check_stage("grounding", alone));
     if (most > 1) {
       std::vector<Prompt> full;
       while (full.size() < most) full.insert(full.end(), prompts.begin(), prompts.end());
-      check_stage("grounding of " + std::to_string(most),
-                  aligned(ground(engine_, features, full, prompts.size()), order));
+      check_stage("grounding of " + std::to_string(most), ground(engine_, features, full, prompts.size()));
     }
-    check_answers(found.outputs);
   }
 
-  void check_stage(const std::string& stage, const Aligned& found) {
+  /// What was found, in the recorded order; `missing` says which instances gave way to others, and no more.
+  Aligned check_stage(const std::string& stage, const Arrays& outputs) {
+    Aligned found = aligned(outputs, expected("grounding/query_index"));
+    const std::vector<bool> displaced = displaced_of(outputs, found.missing);
     check(stage + "/presence", found.outputs.at("presence"));
-    for (const char* name : {"logits", "boxes", "masks"}) {
-      check(stage + "/" + name, found.outputs.at(name), found.displaced);
+    for (const char* name : {"logits", "boxes", "masks"}) check(stage + "/" + name, found.outputs.at(name), displaced);
+    found.missing = displaced;
+    return found;
+  }
+
+  /// Of the missing instances those that the graph may leave for others. The last stand at the edge of what it chooses:
+  /// those of the worse half that score like its last do.
+  std::vector<bool> displaced_of(const Arrays& outputs, std::vector<bool> missing) const {
+    const auto wanted = scores_of(expected("grounding/logits"), expected("grounding/presence"));
+    const auto scores = scores_of(outputs.at("logits"), outputs.at("presence"));
+    const std::size_t most = wanted.size() / recorded_.prompts.size();
+    for (std::size_t i = 0; i < missing.size(); ++i) {
+      const auto row = scores.begin() + static_cast<std::ptrdiff_t>(i / most * most);
+      const double last = *std::min_element(row, row + static_cast<std::ptrdiff_t>(most));
+      const bool is_alike = wanted[i] - last <= tolerances_.max_score_change;
+      missing[i] = missing[i] && is_alike && i % most >= (most + 1) / 2;
     }
+    return missing;
   }
 
   /// `name` is "stage/output"; a stage may say how many prompts shared a call. `displaced` instances are left out.
@@ -208,7 +221,8 @@ class Replay {
     return tolerance;
   }
 
-  void check_answers(const Arrays& found) {
+  void check_answers(const Aligned& aligned) {
+    const Arrays& found = aligned.outputs;
     const auto wanted = scores_of(expected("grounding/logits"), expected("grounding/presence"));
     const auto scores = scores_of(found.at("logits"), found.at("presence"));
     const auto ious = mask_ious(found.at("masks"), expected("grounding/masks"), scores.size());
@@ -220,6 +234,7 @@ class Replay {
       best.resize(std::min(most, kBest));
       AnswerCheck answer{recorded_.prompts[k].text, recorded_.prompts[k].route, 1, 0, false};
       for (const std::size_t i : best) {
+        if (aligned.missing[i]) continue;
         const double change = std::abs(scores[i] - wanted[i]);
         answer.score_change = std::isnan(change) ? change : std::max(answer.score_change, change);
         const bool counts = !is_int8(engine_.precision()) || wanted[i] >= kInt8LeastScore;

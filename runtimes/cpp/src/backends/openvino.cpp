@@ -224,6 +224,9 @@ ov::CompiledModel compile(const std::shared_ptr<ov::Model>& model, const fs::pat
                           const SessionOptions& options) {
   ov::AnyMap settings(options.settings.begin(), options.settings.end());
   settings["INFERENCE_PRECISION_HINT"] = type_name(options.precision);
+  if (is_int8(options.precision) && options.device == "CPU") {
+    settings["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = "0";  // or it rounds the inputs of 4-bit layers, too
+  }
   if (options.threads) settings["INFERENCE_NUM_THREADS"] = std::to_string(options.threads);
   warn_of_emulation(options);
   try {
