@@ -5,6 +5,7 @@
 #include <set>
 #include <utility>
 
+#include "../bundle.hpp"
 #include "../memory.hpp"
 #include "../messages.hpp"
 #include "../session.hpp"
