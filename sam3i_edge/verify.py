@@ -219,7 +219,8 @@ def _may_give_way(golden: Golden, outputs: Outputs, precision: str) -> np.ndarra
 def _check_answers(golden: Golden, found: Outputs, displaced: np.ndarray, precision: str) -> Iterator[AnswerCheck]:
     count, most = found["logits"].shape
     expected_scores = _expected_scores(golden)
-    changes = np.where(displaced, 0, np.abs(_scores(found["logits"], found["presence"]) - expected_scores))
+    changes = np.abs(_scores(found["logits"], found["presence"]) - expected_scores)
+    changes = np.where(displaced, 0, np.nan_to_num(changes, nan=1))  # no score can change more; JSON has no NaN
     ious = _mask_ious(found["masks"], golden.expected["grounding/masks"]).reshape(count, most)
     ious = np.where(displaced, np.nan, ious)
     if is_int8(precision):

@@ -21,6 +21,17 @@ from tests.test_verify import missing, perturb, rehash
 
 pytestmark = pytest.mark.slow
 
+INT4 = """
+[vision]
+"*" = "fp32"
+[text]
+"*" = "fp32"
+"*.mlp" = "int4"
+[grounding]
+"*" = "fp32"
+"""
+"""Random weights stand no more."""
+
 
 def test_the_third_command_segments_as_python_does(checkout, built):
     told = run(section()[2], checkout)
@@ -152,34 +163,30 @@ def test_golden_cases_that_cannot_be_read(checkout, built, tmp_path):
     assert f"error: The golden cases of {copy} cannot be read: " in done.stderr
 
 
-def test_int8_and_bf16_bundles_answer_as_in_python(checkout, built):
-    """Each on its own runtime, whose kernels are the same on both sides; one with 4-bit weights and few words."""
+def test_bundles_of_other_precisions_answer_as_in_python(checkout, built):
+    """Each on its own runtime, whose kernels are the same on both sides; int8 with few words, int4 in its text alone."""
     model = (PARITY / "checkpoint.pt", PARITY / "config.json")
-    (checkout / "recipe.toml").write_text('embedding = "int4"\n[text]\n"*" = "int4"\n')
     (checkout / "texts.txt").write_text("the red mug left of the laptop\n")
-    narrow = Int8Options(recipe=checkout / "recipe.toml", scored_images=0)
-    export(
-        *model,
-        checkout / "int8",
-        target="intel-cpu",
-        precision="int8",
-        int8=narrow,
-        vocabulary=checkout / "texts.txt",
-    )
+    (checkout / "recipe.toml").write_text(INT4)
+    target = {"target": "intel-cpu", "precision": "int8"}
+    narrow, plain = Int8Options(recipe=checkout / "recipe.toml", scored_images=0), Int8Options(scored_images=0)
+    export(*model, checkout / "int8", **target, int8=plain, vocabulary=checkout / "texts.txt")
+    export(*model, checkout / "int4", **target, int8=narrow)
     export(*model, checkout / "bf16", target="intel-cpu", precision="bf16")
+    names = ("int8", "int4", "bf16")
     answers = checkout / "golden_low"
-    run([sys.executable, "-m", "tests.runtimes.cpp.golden", answers, checkout / "int8", checkout / "bf16"], ROOT)
+    run([sys.executable, "-m", "tests.runtimes.cpp.golden", answers, *(checkout / name for name in names)], ROOT)
     run(["cmake", "-B", built, "-S", checkout, "-DSAM3I_EDGE_TESTS=ON"], checkout)
     run(["cmake", "--build", built, "--target", "sam3i_edge_tests"], checkout)
-    tests = [
+    tests = (
         "Segmenters.SameInstancesAsInPython",
         "Verify.PassesOnTheBundlesOfThisTest",
         "Text.TokensAndRoutesAreThePythonSides",
-    ]
+    )
     chosen = f"--gtest_filter={':'.join(tests)}"
     told = run([built / "runtimes/cpp/tests/sam3i_edge_tests", chosen], checkout, SAM3I_EDGE_GOLDEN=str(answers))
     assert "[  PASSED  ] 3 tests." in told
-    for name in ("int8", "bf16"):
+    for name in names:
         assert_same_verdict(*verdicts(checkout, built, checkout / name))
 
 

@@ -236,7 +236,7 @@ class Replay {
       for (const std::size_t i : best) {
         if (aligned.missing[i]) continue;
         const double change = std::abs(scores[i] - wanted[i]);
-        answer.score_change = std::isnan(change) ? change : std::max(answer.score_change, change);
+        answer.score_change = std::max(answer.score_change, std::isnan(change) ? 1 : change);  // none can change more
         const bool counts = !is_int8(engine_.precision()) || wanted[i] >= kInt8LeastScore;
         if (counts && ious[i]) answer.mask_iou = std::min(answer.mask_iou, *ious[i]);
       }
