@@ -164,7 +164,7 @@ def test_golden_cases_that_cannot_be_read(checkout, built, tmp_path):
 
 
 def test_bundles_of_other_precisions_answer_as_in_python(checkout, built):
-    """Each on its own runtime, whose kernels are the same on both sides; int8 with few words, int4 in its text alone."""
+    """On their own runtime, whose kernels are the same on both sides; int8 with few words, int4 in the text alone."""
     model = (PARITY / "checkpoint.pt", PARITY / "config.json")
     (checkout / "texts.txt").write_text("the red mug left of the laptop\n")
     (checkout / "recipe.toml").write_text(INT4)
