@@ -55,12 +55,13 @@ class KeptRows(nn.Module):
         """``table`` of the rows whose ids, ascending, are ``ids`` (rows,), among ``count``."""
         super().__init__()
         self.table = table
-        places = torch.zeros(count, dtype=torch.int32)
-        places[ids] = torch.arange(len(ids), dtype=torch.int32)
+        places = torch.zeros(count, 1, dtype=torch.int32)
+        places[ids, 0] = torch.arange(len(ids), dtype=torch.int32)
         self.register_buffer("places", places)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        found: Tensor = self.table(self.places[tokens])
+        # Plain indexing would become a GatherND, which ONNX Runtime does not take with int32.
+        found: Tensor = self.table(F.embedding(tokens, self.places).squeeze(-1))
         return found
 
 
