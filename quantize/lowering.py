@@ -51,11 +51,7 @@ def fold_weight_transposes(model: onnx_ir.Model) -> None:
             continue
         name = f"{weight.name}_transposed"
         if name not in done:
-            values = onnx_ir.tensor(np.ascontiguousarray(weight.const_value.numpy().T), name=name)
-            transposed = onnx_ir.Value(
-                name=name, const_value=values, shape=onnx_ir.Shape(values.shape), type=weight.type
-            )
-            model.graph.initializers[name] = transposed
+            transposed = _stored(model, name, np.ascontiguousarray(weight.const_value.numpy().T))
             replacement = onnx_ir.node("DequantizeLinear", [transposed, *dequantize.inputs[1:]], attributes={"axis": 1})
             done[name] = replacement.outputs[0]
             done[name].name = f"{name}_dequantized"
@@ -79,19 +75,12 @@ def store_in_int4(model: onnx_ir.Model) -> None:
             onnx_ir.convenience.replace_all_uses_with(value, done[key])
             del model.graph.initializers[name]
             continue
-        integers = onnx_ir.tensor(weight.integers.astype(ml_dtypes.int4), name=f"{name}_int4")
         parts = [
-            onnx_ir.Value(name=t.name, const_value=t, shape=onnx_ir.Shape(t.shape), type=onnx_ir.TensorType(t.dtype))
-            for t in (integers, onnx_ir.tensor(weight.scales, name=f"{name}_scales"))
+            _stored(model, f"{name}_int4", weight.integers.astype(ml_dtypes.int4)),
+            _stored(model, f"{name}_scales", weight.scales),
         ]
-        for part in parts:
-            model.graph.initializers.add(part)
         read = onnx_ir.node("DequantizeLinear", parts, attributes={"axis": 0, "block_size": GROUP})
-        read.outputs[0].name, read.outputs[0].shape, read.outputs[0].type = f"{name}_read", value.shape, value.type
-        model.graph.insert_before(model.graph[0], read)
-        onnx_ir.convenience.replace_all_uses_with(value, read.outputs[0])
-        del model.graph.initializers[name]
-        done[key] = read.outputs[0]
+        done[key] = _read_instead(model, value, read)
         model.graph.opset_imports[""] = max(BLOCKS_SINCE, model.graph.opset_imports[""])
 
 
@@ -109,15 +98,25 @@ def store_in_half(model: onnx_ir.Model) -> None:
         rounded = constant.numpy().astype(np.float16)
         if users & SCALED_BY or value.is_graph_output() or not np.isfinite(rounded).all():
             continue
-        half = onnx_ir.Value(
-            name=f"{name}_half",
-            const_value=onnx_ir.tensor(rounded, name=f"{name}_half"),
-            shape=value.shape,
-            type=onnx_ir.TensorType(onnx_ir.DataType.FLOAT16),
-        )
-        cast = onnx_ir.node("Cast", [half], attributes={"to": onnx_ir.DataType.FLOAT})
-        cast.outputs[0].name, cast.outputs[0].shape, cast.outputs[0].type = f"{name}_read", value.shape, value.type
-        model.graph.initializers[half.name] = half
-        model.graph.insert_before(model.graph[0], cast)
-        onnx_ir.convenience.replace_all_uses_with(value, cast.outputs[0])
-        del model.graph.initializers[name]
+        half = _stored(model, f"{name}_half", rounded)
+        _read_instead(model, value, onnx_ir.node("Cast", [half], attributes={"to": onnx_ir.DataType.FLOAT}))
+
+
+def _stored(model: onnx_ir.Model, name: str, values: np.ndarray) -> onnx_ir.Value:
+    """A new constant of the graph."""
+    tensor = onnx_ir.tensor(values, name=name)
+    value = onnx_ir.Value(
+        name=name, const_value=tensor, shape=onnx_ir.Shape(tensor.shape), type=onnx_ir.TensorType(tensor.dtype)
+    )
+    model.graph.initializers.add(value)
+    return value
+
+
+def _read_instead(model: onnx_ir.Model, constant: onnx_ir.Value, read: onnx_ir.Node) -> onnx_ir.Value:
+    """Put what ``read`` makes of smaller constants in the place of a large one. Returns it."""
+    made = read.outputs[0]
+    made.name, made.shape, made.type = f"{constant.name}_read", constant.shape, constant.type
+    model.graph.insert_before(model.graph[0], read)
+    onnx_ir.convenience.replace_all_uses_with(constant, made)
+    del model.graph.initializers[str(constant.name)]
+    return made

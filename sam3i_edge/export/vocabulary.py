@@ -61,10 +61,10 @@ def merges_of(texts: Iterable[str], tokenizer: Tokenizer) -> set[Merge]:
 
 def keep_rows(model: Sam3i, merges: Collection[Merge]) -> int:
     """Keep the token rows that a tokenizer of these merges can ask for, in place. Returns how many."""
-    every = words_of(clip_merges())
-    ids = {word: i for i, word in enumerate(every)}
-    rows = torch.tensor([ids[word] for word in words_of(pair for pair in clip_merges() if pair in merges)])
+    every = clip_merges()
+    ids = {word: i for i, word in enumerate(words_of(every))}
+    rows = torch.tensor([ids[word] for word in words_of(pair for pair in every if pair in merges)])
     encoder = model.backbone.language_backbone.encoder
     table = nn.Embedding.from_pretrained(encoder.token_embedding.weight.detach()[rows].clone())
-    encoder.token_embedding = KeptRows(table, rows, len(every))  # type: ignore[assignment]
+    encoder.token_embedding = KeptRows(table, rows, len(ids))  # type: ignore[assignment]
     return len(rows)

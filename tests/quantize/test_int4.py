@@ -20,6 +20,7 @@ from sam3i_edge.model.vision import normalize
 from sam3i_edge.quantize.aware import FakeIntegers
 from sam3i_edge.quantize.int4 import GROUP, HIGHEST, packed, round_weights, rounded
 from sam3i_edge.quantize.lowering import lowering
+from sam3i_edge.quantize.ptq import decibels
 from sam3i_edge.quantize.quantizer import SCHEMES
 from sam3i_edge.quantize.recipe import Recipe
 from sam3i_edge.runtimes import SessionOptions, open_session
@@ -127,7 +128,7 @@ def assert_near(module, session):
     with torch.no_grad():
         wanted = module(torch.from_numpy(x)).numpy()
     found = np.asarray(session.run({"x": x})["y"])
-    assert 10 * np.log10(np.square(wanted).sum() / np.square(found - wanted).sum()) > FLOOR_DB
+    assert decibels(float(np.square(wanted).sum()), float(np.square(found - wanted).sum())) > FLOOR_DB
 
 
 def test_training_feels_what_export_will_round():
