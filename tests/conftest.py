@@ -83,6 +83,7 @@ class Together(LoadFileScheduling):  # type: ignore[misc]
         return "C++" if Path(file).name in NEED_CPP else file
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together:
     return Together(config, log)
 

@@ -125,7 +125,10 @@ def test_its_products_are_in_half_precision_and_tensorrt_would_take_them(name, b
     types = {v.name: v.type.tensor_type.elem_type for v in (*model.graph.value_info, *model.graph.output)}
     products = [node for node in model.graph.node if node.op_type in ("MatMul", "Gemm", "Conv", "ConvTranspose")]
     assert len(products) > 20
-    assert {types[node.output[0]] for node in products} == {onnx.TensorProto.FLOAT16}
+    # Both products of an attention whose softmax the measurement found too sensitive, and no others.
+    named = [place for place in tomllib.loads((bundle / "fp16.toml").read_text())[name] if place.endswith("/matmul")]
+    single = [node for node in products if types[node.output[0]] != onnx.TensorProto.FLOAT16]
+    assert len(single) == 2 * len(named) < 0.1 * len(products)
     interface = {v.type.tensor_type.elem_type for v in (*model.graph.input, *model.graph.output)}
     assert onnx.TensorProto.FLOAT16 not in interface
     large = [weight for weight in model.graph.initializer if len(weight.raw_data) > 4096]
