@@ -68,6 +68,12 @@ class CgF1:
                 self._local += _f1(hits.true, hits.false, hits.missed)
                 self._answered += 1
 
+    @property
+    def defined(self) -> bool:
+        """Whether there were phrases with targets and phrases without: IL_MCC, so cgF1, has no meaning otherwise."""
+        with_targets, without = (sum(self._images[positive, found] for found in (True, False)) for positive in (1, 0))
+        return with_targets > 0 and without > 0
+
     def result(self) -> dict[str, float]:
         """cgF1 and its parts as fractions, under the names of Meta's evaluator; ``@0.5`` is one IoU threshold's."""
         mcc = self._image_level()

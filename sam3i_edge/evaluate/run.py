@@ -79,7 +79,7 @@ def evaluate(
         segmenter.threshold = threshold
     return Scores(
         routes={route: total.result() for route, total in sums.items()},
-        cgf1=None if cgf1 is None else {name: 100 * value for name, value in cgf1.result().items()},
+        cgf1={name: 100 * value for name, value in cgf1.result().items()} if cgf1 and cgf1.defined else None,
         auto_route_accuracy=auto_route_accuracy(segmenter, samples),
         images=len(samples),
     )

@@ -45,7 +45,8 @@ class Scores:
     routes: Mapping[str, RouteScores]
     """By level; "auto", if it was asked for, holds the texts of all levels, each on the route chosen for it."""
     cgf1: Mapping[str, float] | None
-    """cgF1 and its parts over the concept texts, in percent; see ``sam3i_edge.evaluate.cgf1``."""
+    """cgF1 and its parts over the concept texts, in percent; see ``sam3i_edge.evaluate.cgf1``. None where all of these
+    have targets, or none has."""
     auto_route_accuracy: float | None
     """Share of all texts for which ``route="auto"`` picks their level, in percent."""
     images: int

@@ -48,7 +48,7 @@ def test_what_the_model_finds_is_found(eager, sample):
     for route in ("concept", "simple", "complex"):
         assert scores.routes[route].giou == scores.routes[route].ciou == scores.routes[route].p50 == 100
         assert scores.routes[route].count == 1
-    assert scores.no_target_fpr is None
+    assert scores.no_target_fpr is scores.cgf1 is None  # no text without a target
     assert eager.threshold == 0.1
 
 
@@ -82,7 +82,8 @@ def test_torch_and_a_bundle_score_alike(eager, bundle, sample, runtime):
 
 
 def test_the_json_is_as_documented(eager, sample):
-    values = json.loads(json.dumps(evaluate(eager, [sample], ("concept",)).to_dict()))
+    nothing = dataclasses.replace(sample, queries=(Query("mug", "concept", ()),))
+    values = json.loads(json.dumps(evaluate(eager, [sample, nothing], ("concept",)).to_dict()))
     assert set(values) == {
         "routes", "cgF1", "no_target_fpr", "no_target_fpr_by_route", "auto_route_accuracy", "count",
     }  # fmt: skip
