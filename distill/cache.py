@@ -54,6 +54,7 @@ def fill(
     samples: Sequence[Sample],
     about: Mapping[str, Any],
     progress: Progress = lambda *_: None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> None:
     """Compute what is missing of a cache. Killed at any moment, it goes on from the last whole shard.
 
@@ -63,6 +64,7 @@ def fill(
         samples: the dataset.
         about: its ``identity``.
         progress: called after every shard.
+        stop: asked after every shard; True ends the filling, which a second one goes on with.
 
     Raises:
         TrainingError: the folder holds something else.
@@ -87,6 +89,8 @@ def fill(
                 found[number][0].unlink()  # damaged
             write_whole(folder / f"{number:06d}-{hashlib.sha256(content).hexdigest()}.safetensors", content)
         progress(min((number + 1) * SHARD_IMAGES, len(samples)), len(samples))
+        if stop():
+            return
 
 
 class FeatureCache:

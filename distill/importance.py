@@ -35,6 +35,7 @@ def choose_layers(
         progress: told what was left out and at what cost.
     """
     kept = {}
+    batches = [batch.to(next(model.parameters()).device) for batch in batches]
     for stack, wanted in depths.items():
         layers = model.get_submodule(STACKS[stack])
         assert isinstance(layers, nn.ModuleList)

@@ -18,6 +18,7 @@ from sam3i_edge.errors import BenchmarkError
 from sam3i_edge.evaluate import evaluate
 from sam3i_edge.evaluate.confidence import Confidence, measure_confidence
 from sam3i_edge.export import export
+from sam3i_edge.export.staging import staged
 from sam3i_edge.model import load
 from sam3i_edge.segmenter import Segmenter
 
@@ -90,39 +91,48 @@ def compare_students(
         samples: to score on, through the first target's runtime.
         data: where they came from, for the record.
         targets: to time on, FP32.
-        output: a new or empty folder.
+        output: a new or empty folder; nothing is left there unless all succeeds.
         rounds: of frames; None: until the ratios are known to 1 %.
         progress: told each step.
 
     Raises:
-        BenchmarkError: no target, or the folder is in use.
+        BenchmarkError: no target.
         CheckpointError, ExportError, DataError: as their makers.
     """
     if not targets:
         raise BenchmarkError("No target of this machine is ready. See: sam3i-edge doctor")
-    if output.exists() and any(output.iterdir()):
-        raise BenchmarkError(f"{output} is not empty. Give a new folder with -o.")
-    for name, checkpoint in models.items():
-        for target in targets:
-            progress(f"exporting {name} for {target}")
-            export(checkpoint, output=output / target / name, target=target, precision="fp32")
-    scored: dict[str, Student] = {}
-    for name, checkpoint in models.items():
-        progress(f"scoring {name} on {len(samples)} images")
-        scored[name] = _score(name, checkpoint, output / targets[0] / name, samples, next(iter(scored.values()), None))
-    times = {target: _times(output / target, list(models), rounds, progress) for target in targets}
-    students = [
-        Student(**{**vars(one), "times": {target: found[name] for target, found in times.items()}})
-        for name, one in scored.items()
-    ]
-    report = StudentReport(data, len(samples), 0.5, tuple(students))
-    (output / REPORT_FILE).write_text(json.dumps(schema.plain(report), indent=1) + "\n", encoding="utf-8")
-    (output / PAGE_FILE).write_text(render(report), encoding="utf-8")
+    sizes = {name: _sizes(checkpoint) for name, checkpoint in models.items()}  # all can be read, before hours of work
+    with staged(output) as stage:
+        for name, checkpoint in models.items():
+            for target in targets:
+                progress(f"exporting {name} for {target}")
+                export(checkpoint, output=stage / target / name, target=target, precision="fp32")
+        scored: dict[str, Student] = {}
+        for name in models:
+            progress(f"scoring {name} on {len(samples)} images")
+            scored[name] = _score(
+                name, sizes[name], stage / targets[0] / name, samples, next(iter(scored.values()), None)
+            )
+        times = {target: _times(stage / target, list(models), rounds, progress) for target in targets}
+        students = [
+            Student(**{**vars(one), "times": {target: found[name] for target, found in times.items()}})
+            for name, one in scored.items()
+        ]
+        report = StudentReport(data, len(samples), 0.5, tuple(students))
+        (stage / REPORT_FILE).write_text(json.dumps(schema.plain(report), indent=1) + "\n", encoding="utf-8")
+        (stage / PAGE_FILE).write_text(render(report), encoding="utf-8")
     return report
 
 
-def _score(name: str, checkpoint: Path, bundle: Path, samples: Sequence[Sample], teacher: Student | None) -> Student:
-    sizes = {n: p.numel() for n, p in load(checkpoint, ModelConfig.of_checkpoint(checkpoint, None)).named_parameters()}
+def _sizes(checkpoint: Path) -> dict[str, int]:
+    """Values of each parameter."""
+    model = load(checkpoint, ModelConfig.of_checkpoint(checkpoint, None))
+    return {name: parameter.numel() for name, parameter in model.named_parameters()}
+
+
+def _score(
+    name: str, sizes: Mapping[str, int], bundle: Path, samples: Sequence[Sample], teacher: Student | None
+) -> Student:
     manifest = read_manifest(bundle)
     with Segmenter.load(bundle) as segmenter:
         scores = evaluate(segmenter, samples)

@@ -26,9 +26,10 @@ from sam3i_edge.distill.teacher import Teacher
 from sam3i_edge.errors import ConfigError, TrainingError
 from sam3i_edge.export.tokenizer_json import clip_tokenizer
 from sam3i_edge.model import Sam3i, load
+from sam3i_edge.quantize.pipeline import check_blocks
 from sam3i_edge.route import ROUTE_FILE
 from sam3i_edge.train.batches import Batch, Collate, TrainingSet, ask_each
-from sam3i_edge.train.loop import LAST, RUN_FILE, begin_in, save_model, train
+from sam3i_edge.train.loop import LAST, RUN_FILE, begin_in, finished, save_model, train
 from sam3i_edge.train.recipe import Recipe
 
 START, STUDENT = "start.safetensors", "student.safetensors"
@@ -81,30 +82,41 @@ def distill(job: Job, output: Path, *, resume: bool = False, stop: Callable[[], 
         CheckpointError: the teacher, or the student to go on with, cannot be read.
         ConfigError: the answers of such a student have other sizes than the teacher's.
     """
-    teacher = load(job.teacher, job.config)
     # As Accelerator will do: made without the flag, the processes of a CPU run would not know of one another.
     PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"))
+    teacher = load(job.teacher, job.config).to(PartialState().device)
     with PartialState().main_process_first():
         if PartialState().is_main_process:
             _begin(job, teacher, output, resume, say)
-    student = load(output / START, output / CONFIG_FILE)
+    start = output / START
+    if "int8" in job.recipes:
+        check_blocks(load(start, output / CONFIG_FILE), job.int8.recipe)
     helper = Teacher(teacher) if job.with_teacher else None
-    for stage in (stage for stage in STAGES if stage in job.recipes):
-        recipe, folder = job.recipes[stage], output / stage
-        known = _known(job, teacher, say) if stage == "vision" and job.cache else None
+    for stage in STAGES:
+        folder = output / stage
+        if stage not in job.recipes:
+            start = _made_before(folder, start)
+            continue
+        student = load(start, output / CONFIG_FILE)
+        known = _known(job, teacher, stop, say) if stage == "vision" and job.cache else None
+        if stop():
+            return None
+        recipe = job.recipes[stage]
         train(
             student,
             task_of(student, helper, stage, job.samples, recipe, known, job.int8),
             recipe,
             folder,
             about={"data": job.data, "checkpoint": str(job.teacher), "with_teacher": job.with_teacher}
+            | {"begins_with": sha256_of(start)}
             | ({"int8": schema.plain(job.int8)} if stage == "int8" else {}),
             resume=(folder / RUN_FILE).is_file(),
             stop=stop,
         )
         if stop():
             return None
-        student = load(folder / LAST, output / CONFIG_FILE)  # the average of its weights, where the recipe has one
+        start = folder / LAST  # the average of its weights, where the recipe has one
+    student = load(start, output / CONFIG_FILE)
     if PartialState().is_main_process:
         save_model(student, output / STUDENT)
         route = job.teacher.with_name(ROUTE_FILE)
@@ -112,6 +124,15 @@ def distill(job: Job, output: Path, *, resume: bool = False, stop: Callable[[], 
             shutil.copy(route, output)
     PartialState().wait_for_everyone()
     return output / STUDENT
+
+
+def _made_before(folder: Path, start: Path) -> Path:
+    """Where a stage that is not asked for leaves the student: as it was, or as an earlier call taught it there."""
+    if not (folder / RUN_FILE).is_file():
+        return start
+    if not finished(folder):
+        raise TrainingError(f"The stage in {folder} was interrupted. Name it in --stages, too: it goes on.")
+    return folder / LAST
 
 
 def _begin(job: Job, teacher: Sam3i, output: Path, resume: bool, say: Say) -> None:
@@ -171,11 +192,14 @@ def measured_batches(samples: Sequence[Sample], config: ModelConfig) -> list[Bat
     return [collate([data[i, i] for i in range(start, min(start + MEASURED_BATCH, len(data)))]) for start in starts]
 
 
-def _known(job: Job, teacher: Sam3i, say: Say) -> feature_cache.FeatureCache:
+def _known(job: Job, teacher: Sam3i, stop: Callable[[], bool], say: Say) -> feature_cache.FeatureCache | None:
+    """The teacher's pyramids; None if the filling was stopped."""
     assert job.cache
     about = feature_cache.identity(job.teacher, job.samples, job.config.image_size)
     with PartialState().main_process_first():
         if PartialState().is_main_process:
             say(f"filling the feature cache {job.cache}")
-            feature_cache.fill(job.cache, teacher, job.samples, about)
-    return feature_cache.FeatureCache(job.cache, about)
+            feature_cache.fill(
+                job.cache, teacher, job.samples, about, lambda done, total: say(f"{done} of {total} images"), stop
+            )
+    return None if stop() else feature_cache.FeatureCache(job.cache, about)

@@ -131,7 +131,9 @@ def plan(preset: Preset, teacher: ModelConfig, kept: Mapping[str, Sequence[int]]
         global_attention_layers=tuple(i for i, layer in enumerate(chosen["vision"]) if layer in attending),
     )
     width = _rounded(preset.text_width * teacher.text.hidden_size, teacher.text.hidden_size)
-    row = _rounded(preset.embedding * width, width, 16)
+    row = min(teacher.text.embedding_size or width, width)  # the teacher may be a student, with short rows
+    if preset.embedding < 1:
+        row = min(row, _rounded(preset.embedding * width, width, 16))
     text = dataclasses.replace(
         teacher.text, hidden_size=width, num_layers=len(chosen["text"]), embedding_size=0 if row == width else row
     )

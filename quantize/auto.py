@@ -6,7 +6,6 @@ import dataclasses
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -22,15 +21,15 @@ from sam3i_edge.graphs import GraphSpec
 from sam3i_edge.prompt import ROUTES
 from sam3i_edge.quantize.calibration import some_queries
 from sam3i_edge.quantize.inputs import GraphInputs
-from sam3i_edge.quantize.recipe import Recipe
+from sam3i_edge.quantize.recipe import GRAPHS, Recipe
 from sam3i_edge.quantize.search import Drop, Found, Key, load_progress, ordered, save_progress, search
 from sam3i_edge.quantize.sensitivity import Simulation, sensitivities, simulate
 from sam3i_edge.quantize.simulate import SimulatedGraph
 from sam3i_edge.segmenter import Segmenter
 from sam3i_edge.tokenizer import Tokenizer
 
-SENSITIVITY_CASES = 4
-"""Pictures on which every block is tried alone."""
+SENSITIVITY_PICTURES = 4
+"""On these, with all of their prompts, every block is tried alone."""
 TEXTS_PER_ROUTE = 4
 """Of each picture, when a trial is scored."""
 SEED = 0
@@ -46,14 +45,16 @@ class Budget:
     """that calibration does not see"""
     kept: Path | None = None
     """a file for what was measured, so that an interrupted search goes on"""
+    force: bool = False
+    """Take the best trial where none keeps the budget."""
 
 
 @dataclass(frozen=True)
 class Scored:
-    """Of one model: the IoU of every text that means something, by route, and the concepts' cgF1 in percent."""
+    """Of one model: the IoU of every text that means something, by route, and the concepts' cgF1 of every picture."""
 
     ious: dict[str, np.ndarray]
-    cgf1: float
+    cgf1: tuple[CgF1, ...]
 
 
 def find_recipe(
@@ -68,26 +69,35 @@ def find_recipe(
 ) -> Found:
     """The recipe with the most int8 that keeps ``budget``; ``modules`` are the float graphs, smoothed.
 
+    What a line of ``recipe`` has in fp32 stays so.
+
     Raises:
+        ConfigError: ``recipe`` names a block that there is not.
         ExportError: there is none.
     """
     kept = load_progress(budget.kept)
     progress("calibrating every block")
     simulation = simulate(modules, specs, recipe, scheme, inputs.of)
+    blocks = {graph: [block for of, block in simulation.macs if of == graph] for graph in GRAPHS}
+    pinned = {(graph, block) for graph in GRAPHS for block in recipe.pinned(graph, blocks[graph])}
     progress(f"trying {len(simulation.macs)} blocks alone")
+
+    def keep_noise(key: Key, noise: float) -> None:
+        kept.noise[_name(key)] = noise
+        save_progress(budget.kept, kept)
+
     found = sensitivities(
         simulation,
-        islice(inputs.cases(), SENSITIVITY_CASES),
+        inputs.cases(SENSITIVITY_PICTURES),
         known={key: kept.noise[_name(key)] for key in simulation.macs if _name(key) in kept.noise},
         progress=_every(20, progress),
+        keep=keep_noise,
     )
-    kept.noise = {_name((s.graph, s.block)): s.noise for s in found}
-    save_progress(budget.kept, kept)
     samples = [_thinned(sample) for sample in budget.samples]
     progress(f"scoring the float model on {len(samples)} images")
     reference = score(_segmenter(simulation, config, inputs.tokenizer, ()), samples)
 
-    def keep(count: int, drop: Drop) -> None:
+    def keep_drop(count: int, drop: Drop) -> None:
         kept.drops[str(count)] = drop
         save_progress(budget.kept, kept)
 
@@ -96,7 +106,9 @@ def find_recipe(
         recipe,
         budget.max_drop,
         trial=lambda int8: drop_of(reference, score(_segmenter(simulation, config, inputs.tokenizer, int8), samples)),
-        keep=keep,
+        pinned=pinned,
+        force=budget.force,
+        keep=keep_drop,
         known={int(count): drop for count, drop in kept.drops.items()},
         progress=progress,
     )
@@ -105,18 +117,20 @@ def find_recipe(
 def score(segmenter: Segmenter, samples: Sequence[Sample]) -> Scored:
     """Ask all texts of the samples, each on the route of its level."""
     ious: dict[str, list[float]] = {route: [] for route in ROUTES}
-    cgf1 = CgF1()
+    cgf1 = []
     for sample in samples:
+        concepts = CgF1()
         image = read_sample(sample)
         for query, found in zip(sample.queries, own_route(image, segmenter.encode(image), sample.queries), strict=True):
             masks = encode(found.masks) if len(found) else []
             targets = [sample.instances[index].rle for index in query.targets]
             if query.route == "concept":
-                cgf1.add(masks, targets)
+                concepts.add(masks, targets)
             if targets:
                 intersection, union = overlap(masks, targets)
                 ious[query.route].append(intersection / union)
-    return Scored({route: np.array(values) for route, values in ious.items() if values}, 100 * cgf1.result()["cgF1"])
+        cgf1.append(concepts)
+    return Scored({route: np.array(values) for route, values in ious.items() if values}, tuple(cgf1))
 
 
 def drop_of(before: Scored, after: Scored) -> Drop:
@@ -125,8 +139,22 @@ def drop_of(before: Scored, after: Scored) -> Drop:
     for route, ious in before.ious.items():
         lost = 100 * (ious - after.ious[route])
         drops.append(Drop(float(lost.mean()), float(lost.std() / math.sqrt(len(lost))), f"{route} gIoU"))
-    drops.append(Drop(before.cgf1 - after.cgf1, 0.0, "concept cgF1"))
+    if CgF1.sum(before.cgf1).defined:
+        drops.append(_cgf1_drop(before.cgf1, after.cgf1))
     return max(drops, key=lambda drop: drop.pessimistic)
+
+
+def _cgf1_drop(before: Sequence[CgF1], after: Sequence[CgF1]) -> Drop:
+    """The jackknife's standard error: from the drops without one picture each."""
+
+    def drop(chosen: Sequence[int]) -> float:
+        was, now = (CgF1.sum(side[i] for i in chosen).result()["cgF1"] for side in (before, after))
+        return 100 * (was - now)
+
+    every = range(len(before))
+    without = np.array([drop([i for i in every if i != left_out]) for left_out in every])
+    error = math.sqrt((len(without) - 1) * float(np.square(without - without.mean()).mean()))
+    return Drop(drop(every), error, "concept cgF1")
 
 
 def _segmenter(simulation: Simulation, config: ModelConfig, tokenizer: Tokenizer, int8: Iterable[Key]) -> Segmenter:

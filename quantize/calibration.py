@@ -13,7 +13,7 @@ import numpy as np
 
 from sam3i_edge import shipped
 from sam3i_edge.data.hmpl import load_samples
-from sam3i_edge.data.samples import Query, Sample
+from sam3i_edge.data.samples import Query, Sample, spread
 from sam3i_edge.errors import DataError
 from sam3i_edge.image import read_image
 from sam3i_edge.prompt import ROUTES, Box, Prompt
@@ -23,7 +23,8 @@ logger = logging.getLogger("sam3i_edge")
 PROMPTS_FILE = "prompts.txt"
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 MOST_IMAGES = 32
-PROMPTS_PER_IMAGE = 9
+PROMPTS_PER_ROUTE = 3
+"""Of each picture."""
 FEW_IMAGES = 16
 """Fewer images are warned about."""
 BOXED = 4
@@ -71,24 +72,31 @@ class CalibrationData:
         return digest.hexdigest()
 
 
-def load_calibration(path: str | Path | None, most_images: int = MOST_IMAGES) -> CalibrationData:
-    """Read calibration data.
+def load_calibration(path: str | Path | None) -> CalibrationData:
+    """Read calibration data, of which ``MOST_IMAGES`` pictures are used, spread evenly.
 
     Args:
         path: a dataset of the HMPL-Instruct layout (its ``train`` split); or a folder of pictures with a
-            ``prompts.txt``, a line ``route: text`` for each prompt, nine of them asked of each picture, in turn.
+            ``prompts.txt``, a line ``route: text`` for each prompt, three of each route asked of each picture, in turn.
             None: the six scenes that come with the package.
-        most_images: so many are used, spread evenly over the data.
 
     Raises:
-        DataError: there is nothing to be read, a picture is unreadable, or a route has no prompt.
+        DataError: there is nothing to be read, or a route has no prompt.
+        ImageError: a picture is unreadable.
     """
     if path is None:
-        data = _from_samples("the scenes of the package", load_samples(shipped.SCENES, "demo").samples, most_images)
+        data = _from_samples("the scenes of the package", load_samples(shipped.SCENES, "demo").samples)
     elif (Path(path) / PROMPTS_FILE).is_file():
-        data = _from_folder(Path(path), most_images)
+        data = _from_folder(Path(path))
+    elif _pictures(Path(path)) and not any(Path(path).glob("*.json")):
+        raise DataError(
+            f"{path} holds pictures but no {PROMPTS_FILE}. Write one, a line ROUTE: TEXT for each prompt, such as "
+            f"'concept: mug'; every route ({', '.join(ROUTES)}) needs some."
+        )
     else:
-        data = _from_samples(str(path), load_samples(path, "train").samples, most_images)
+        data = _from_samples(str(path), load_samples(path, "train").samples)
+    for item in data.asked:
+        read_image(item.path)  # an unreadable one is named before hours of work
     return _checked(data)
 
 
@@ -111,24 +119,17 @@ def _checked(data: CalibrationData) -> CalibrationData:
     return data
 
 
-def _spread(items: list[Asked] | list[Sample] | list[Path], most: int) -> list[int]:
-    """The indices of at most ``most`` items, evenly spread."""
-    chosen = np.linspace(0, len(items) - 1, min(most, len(items))).round().astype(int)
-    return [int(index) for index in np.unique(chosen)]
-
-
-def _from_samples(name: str, samples: tuple[Sample, ...], most_images: int) -> CalibrationData:
+def _from_samples(name: str, samples: tuple[Sample, ...]) -> CalibrationData:
     rng = np.random.default_rng(SEED)
-    usable = [sample for sample in samples if sample.queries]
-    chosen = [usable[i] for i in _spread(usable, most_images)]
+    chosen = spread([sample for sample in samples if sample.queries], MOST_IMAGES)
     asked = tuple(Asked(sample.path, _prompts_of(sample, rng)) for sample in chosen)
     return CalibrationData(name, asked, tuple(chosen))
 
 
 def _prompts_of(sample: Sample, rng: np.random.Generator) -> tuple[Prompt, ...]:
-    """As many prompts of each route as there are, up to ``PROMPTS_PER_IMAGE`` in all; some with a box."""
+    """As many prompts of each route as there are, up to ``PROMPTS_PER_ROUTE``; some with a box."""
     prompts = []
-    for query in some_queries(sample, PROMPTS_PER_IMAGE // len(ROUTES), rng):
+    for query in some_queries(sample, PROMPTS_PER_ROUTE, rng):
         boxes = []
         if query.targets and rng.integers(BOXED) == 0:
             boxes = [Box(*sample.instances[query.targets[0]].box)]
@@ -144,20 +145,32 @@ def some_queries(sample: Sample, per_route: int, rng: np.random.Generator) -> It
             yield queries[i]
 
 
-def _from_folder(folder: Path, most_images: int) -> CalibrationData:
+def _pictures(folder: Path) -> list[Path]:
+    files = folder.iterdir() if folder.is_dir() else ()
+    return sorted(file for file in files if file.suffix.lower() in IMAGE_SUFFIXES)
+
+
+def _from_folder(folder: Path) -> CalibrationData:
     prompts = tuple(_read_prompts(folder / PROMPTS_FILE))
-    pictures = sorted(file for file in folder.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES)
-    for picture in pictures:
-        read_image(picture)  # an unreadable one is named before hours of work
+    by_route = [[prompt for prompt in prompts if prompt.route == route] for route in ROUTES]
     asked = []
-    for turn, i in enumerate(_spread(pictures, most_images)):
-        first = turn * PROMPTS_PER_IMAGE % max(len(prompts), 1)
-        asked.append(Asked(pictures[i], (prompts[first:] + prompts[:first])[:PROMPTS_PER_IMAGE]))
+    for turn, picture in enumerate(spread(_pictures(folder), MOST_IMAGES)):
+        asked.append(Asked(picture, tuple(prompt for some in by_route for prompt in _in_turn(some, turn))))
     return CalibrationData(str(folder), tuple(asked))
 
 
+def _in_turn(prompts: list[Prompt], turn: int) -> list[Prompt]:
+    """The next ``PROMPTS_PER_ROUTE``, from the beginning again at the end; none twice."""
+    first = turn * PROMPTS_PER_ROUTE % max(len(prompts), 1)
+    return (prompts[first:] + prompts[:first])[:PROMPTS_PER_ROUTE]
+
+
 def _read_prompts(file: Path) -> Iterator[Prompt]:
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()  # editors under Windows begin a file with a mark
+    except UnicodeDecodeError as error:
+        raise DataError(f"{file} is not UTF-8 text ({error}). Save it as UTF-8.") from error
+    for number, line in enumerate(lines, 1):
         if not line.strip() or line.startswith("#"):
             continue
         route, colon, text = line.partition(":")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 
 import numpy as np
 import torch
@@ -27,18 +28,21 @@ class GraphInputs:
         self.tokenizer = tokenizer
         self._modules, self._data, self._limits, self._size = modules, data, limits, size
 
-    def cases(self) -> Iterator[tuple[tuple[Inputs, Inputs], Inputs]]:
-        """The inputs of the vision and the text graph, and those of the grounding graph that follow from them."""
+    def cases(self, pictures: int | None = None) -> Iterator[tuple[tuple[Inputs, Inputs], Inputs]]:
+        """The inputs of the vision and the text graph, and those of the grounding graph that follow from them.
+
+        Of so many ``pictures``, all of them by default; each with all of its prompts, in as many calls as these take.
+        """
         most = self._limits.max_prompts
-        for image, prompts in self._data:
-            pixels = torch.tensor(preprocess(image, self._size))  # a copy: the array may be read-only
-            pyramid = self._modules["vision"](pixels)
+        for image, prompts in islice(self._data, pictures):
+            seen = (torch.tensor(preprocess(image, self._size)),)  # a copy: the array may be read-only
+            pyramid = self._modules["vision"](*seen)
             for some in (prompts[start : start + most] for start in range(0, len(prompts), most)):
                 tokens, gate = self._texts(some)
                 boxes, labels = pack_boxes(some, image.shape[1], image.shape[0], self._limits.max_boxes)
                 text = self._modules["text"](tokens, gate)
                 boxed = (torch.from_numpy(boxes), torch.from_numpy(labels))
-                yield ((pixels,), (tokens, gate)), (*pyramid, text, tokens == PADDING_ID, gate, *boxed)
+                yield (seen, (tokens, gate)), (*pyramid, text, tokens == PADDING_ID, gate, *boxed)
 
     def of(self, graph: str) -> Iterator[Inputs]:
         """The inputs of the graph ``vision``, ``text`` or ``grounding``, from the beginning."""

@@ -10,14 +10,14 @@ import torch
 from torch import nn
 
 from sam3i_edge.export.modules import graph_modules
-from sam3i_edge.graphs import GraphSpec, Limits
+from sam3i_edge.graphs import GraphSpec, Limits, default_limits, graph_specs
 from sam3i_edge.model import Sam3i
 from sam3i_edge.quantize.auto import Budget, find_recipe
 from sam3i_edge.quantize.calibration import CalibrationData
 from sam3i_edge.quantize.embedding import quantize_embedding
 from sam3i_edge.quantize.inputs import GraphInputs
 from sam3i_edge.quantize.int4 import int4_weights, round_weights
-from sam3i_edge.quantize.ptq import Layer, quantize_graph
+from sam3i_edge.quantize.ptq import quantize_graph, weights_by_choice
 from sam3i_edge.quantize.quantizer import SCHEMES
 from sam3i_edge.quantize.recipe import GRAPHS, Recipe
 from sam3i_edge.quantize.smoothing import smooth
@@ -28,13 +28,19 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class QuantizedModel:
-    """The three graphs, the recipe with every block's line filled in, and each layer's own error by graph."""
+    """The three graphs, and the recipe with every block's line filled in."""
 
     modules: dict[str, nn.Module]
     recipe: Recipe
-    layers: dict[str, tuple[Layer, ...]]
     note: str
     """How the recipe came about."""
+
+
+def check_blocks(model: Sam3i, recipe: Recipe) -> None:
+    """Raises ConfigError if ``recipe`` names a block that the model does not have."""
+    if any(recipe.of(graph) for graph in GRAPHS):
+        limits = default_limits(model.config)
+        weights_by_choice(graph_modules(model, limits), graph_specs(model.config, limits), recipe)
 
 
 @torch.no_grad()
@@ -80,6 +86,5 @@ def quantize_model(
     return QuantizedModel(
         {name: result.module for name, result in quantized.items()},
         recipe.with_blocks({name: result.table for name, result in quantized.items()}),
-        {name: result.layers for name, result in quantized.items()},
         note,
     )

@@ -96,6 +96,12 @@ class Recipe:
             table |= dict.fromkeys(matched, choice)
         return table
 
+    def pinned(self, graph: str, blocks: Iterable[str]) -> set[str]:
+        """The blocks of a graph that a line of its own has in fp32. Raises ConfigError as ``filled`` does."""
+        lines = [pattern for pattern, choice in self.of(graph).items() if choice == "fp32"]
+        table = self.filled(graph, blocks)
+        return {n for n, c in table.items() if c == "fp32" and any(n == p or fnmatchcase(n, p) for p in lines)}
+
     def with_blocks(self, tables: Mapping[str, Mapping[str, str]]) -> Recipe:
         """This recipe with the given tables, by graph."""
         values: dict[str, Any] = {graph: dict(table) for graph, table in tables.items()}
@@ -116,8 +122,16 @@ def read_recipe(path: str | Path) -> Recipe:
     """Read a ``recipe.toml``. Raises ConfigError naming the file."""
     try:
         content: Any = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        _refuse_bare_names(content)
         return schema.parse(Recipe, content)
     except OSError as error:
         raise ConfigError(f"Cannot read the recipe {path}: {error.strerror}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, schema.SchemaError, ConfigError) as error:
         raise ConfigError(f"{path}: {error}") from error
+
+
+def _refuse_bare_names(content: Mapping[str, Any]) -> None:
+    for graph in GRAPHS:
+        for name, choice in dict(content.get(graph, {})).items():
+            if isinstance(choice, dict):
+                raise ConfigError(f'[{graph}] {name}: the name of a block has dots, so it stands in quotes: "{name}.…"')

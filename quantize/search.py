@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -60,8 +60,6 @@ class Found:
 
     recipe: Recipe
     drop: Drop
-    floating: tuple[Key, ...]
-    order: tuple[Sensitivity, ...]
 
 
 def ordered(sensitivities: Sequence[Sensitivity]) -> list[Sensitivity]:
@@ -74,6 +72,8 @@ def search(
     recipe: Recipe,
     max_drop: float,
     trial: Callable[[Sequence[Key]], Drop],
+    pinned: Collection[Key] = (),
+    force: bool = False,
     keep: Callable[[int, Drop], None] = lambda count, drop: None,
     known: dict[int, Drop] | None = None,
     progress: Callable[[str], None] = lambda message: None,
@@ -85,6 +85,8 @@ def search(
         recipe: its settings; its tables are replaced.
         max_drop: the budget, in points; the drop and its standard error together must keep it.
         trial: scores the model with these blocks in int8.
+        pinned: blocks that stay in floating point whatever they harm.
+        force: take the best trial where none keeps the budget.
         keep: told of every trial, by the number of blocks in floating point.
         known: trials made before.
         progress: told what is being tried.
@@ -92,7 +94,9 @@ def search(
     Raises:
         ExportError: not even one block fits into the budget; the message says what the best was.
     """
-    keys = [(s.graph, s.block) for s in order]
+    keys = [(s.graph, s.block) for s in order if (s.graph, s.block) not in pinned]
+    if not keys:
+        raise ExportError("The recipe has every block in fp32, so there is nothing to search. Take some lines out.")
     drops = dict(known or {})
 
     def drop_of(count: int) -> Drop:
@@ -110,15 +114,17 @@ def search(
         else:
             low = middle + 1
     if high == len(keys):
-        best = min(drops.values(), key=lambda drop: drop.pessimistic)
-        raise ExportError(
-            f"No assignment keeps the drop within {max_drop} points: the best was {best}. Give a larger --max-drop, or "
-            f"more pictures: the standard error counts."
-        )
+        high = min(drops, key=lambda count: drops[count].pessimistic)
+        if not force:
+            raise ExportError(
+                f"No assignment keeps the drop within {max_drop} points: the best was {drops[high]}. Give a larger "
+                f"--max-drop, or more pictures: the standard error counts. --force takes the best."
+            )
+    integer = set(keys[high:])
     tables = {graph: {} for graph in GRAPHS}  # type: dict[str, dict[str, str]]
-    for place, (graph, block) in enumerate(keys):
-        tables[graph][block] = "fp32" if place < high else "int8"
-    return Found(recipe.with_blocks(tables), drops[high], tuple(keys[:high]), tuple(order))
+    for s in order:
+        tables[s.graph][s.block] = "int8" if (s.graph, s.block) in integer else "fp32"
+    return Found(recipe.with_blocks(tables), drops[high])
 
 
 def load_progress(file: Path | None) -> Progress:

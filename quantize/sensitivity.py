@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -12,12 +12,14 @@ import torch
 from sam3i_edge.graphs import GraphSpec
 from sam3i_edge.instances import sigmoid
 from sam3i_edge.quantize.inputs import Inputs
-from sam3i_edge.quantize.ptq import LayerErrors, calibrate, decibels
+from sam3i_edge.quantize.ptq import LayerErrors, calibrate
 from sam3i_edge.quantize.quantizer import SCHEMES
 from sam3i_edge.quantize.recipe import GRAPHS, Recipe
 from sam3i_edge.quantize.simulate import Simulated, fake_quantizers
 from sam3i_edge.verify import align
 
+Case = tuple[tuple[Inputs, Inputs], Inputs]
+"""What the vision and the text graph are given, and the grounding graph after them."""
 FEATURES, TEXT = slice(0, 3), 3
 """Where the grounding graph's inputs hold what the other two graphs put out."""
 
@@ -30,15 +32,8 @@ class Sensitivity:
     block: str
     noise: float
     """Noise over signal, in the masks and in the scores, summed. Small ones of several blocks add up."""
-    sqnr_db: float
-    """The worst of its own layers', before anything is passed on."""
     macs: int
     """Multiply-accumulates that become integer, per image or per prompt."""
-
-    @property
-    def answer_sqnr_db(self) -> float:
-        """``noise`` in dB."""
-        return decibels(1.0, self.noise)
 
 
 @dataclass(frozen=True)
@@ -46,9 +41,8 @@ class Simulation:
     """The three graphs with every block's int8 at hand, and nothing quantized yet."""
 
     graphs: dict[str, Simulated]
-    sqnr_db: dict[tuple[str, str], float]
-    """By graph and block."""
     macs: dict[tuple[str, str], int]
+    """By graph and block, per image or per prompt."""
 
     def use(self, int8: Iterable[tuple[str, str]]) -> None:
         """Let these blocks, and no others, compute in int8."""
@@ -66,7 +60,6 @@ def simulate(
 ) -> Simulation:
     """Calibrate all blocks of all graphs once; ``inputs`` gives a graph's on the calibration data."""
     graphs: dict[str, Simulated] = {}
-    sqnr: dict[tuple[str, str], float] = {}
     macs: dict[tuple[str, str], int] = {}
     for name in GRAPHS:
         found = calibrate(
@@ -79,22 +72,24 @@ def simulate(
         )
         quantizers = fake_quantizers(found.prepared)
         errors = LayerErrors(found.traced, quantizers)
+        call = next(iter(inputs(name)))
         with torch.no_grad():
-            errors.run(*next(iter(inputs(name))))
+            errors.run(*call)
+        together = {"vision": 1, "text": len(call[0]), "grounding": len(call[-1])}[name]
         for layer in errors.layers():
             key = (name, layer.block)
-            sqnr[key] = min(sqnr.get(key, layer.sqnr_db), layer.sqnr_db)
-            macs[key] = macs.get(key, 0) + layer.macs
+            macs[key] = macs.get(key, 0) + layer.macs // together
         graphs[name] = Simulated(found.traced, quantizers)
-    return Simulation(graphs, sqnr, macs)
+    return Simulation(graphs, macs)
 
 
 @torch.no_grad()
 def sensitivities(
     simulation: Simulation,
-    cases: Iterable[tuple[tuple[Inputs, Inputs], Inputs]],
+    cases: Iterable[Case],
     progress: Callable[[int, int], None] = lambda done, total: None,
     known: Mapping[tuple[str, str], float] | None = None,
+    keep: Callable[[tuple[str, str], float], None] = lambda key, noise: None,
 ) -> list[Sensitivity]:
     """Try every block alone.
 
@@ -103,32 +98,37 @@ def sensitivities(
         cases: inputs of the vision and the text graph, and what the grounding graph is given for them.
         progress: called after every block.
         known: noise measured before, which is not measured again.
+        keep: told of every noise as soon as it is measured.
     """
     simulation.use(())
     held = [(before, grounding, _answer(simulation, grounding)) for before, grounding in cases]
     found = []
-    for number, (graph, block) in enumerate(simulation.macs, 1):
-        noise = (known or {}).get((graph, block))
+    for number, key in enumerate(simulation.macs, 1):
+        graph, block = key
+        noise = (known or {}).get(key)
         if noise is None:
-            simulation.use([(graph, block)])
-            noise = float(np.mean([_noise(_rerun(simulation, graph, *case[:2]), case[2]) for case in held]))
-        key = (graph, block)
-        found.append(Sensitivity(graph, block, noise, simulation.sqnr_db[key], simulation.macs[key]))
+            simulation.use([key])
+            answers = _answers(simulation, graph, [case[:2] for case in held])
+            noise = float(np.mean([_noise(answer, case[2]) for answer, case in zip(answers, held, strict=True)]))
+            keep(key, noise)
+        found.append(Sensitivity(graph, block, noise, simulation.macs[key]))
         progress(number, len(simulation.macs))
     simulation.use(())
     return found
 
 
-def _rerun(
-    simulation: Simulation, graph: str, before: tuple[Inputs, Inputs], grounding: Inputs
-) -> dict[str, np.ndarray]:
-    """The answer with the current blocks in int8; only what lies behind ``graph`` runs again."""
-    if graph == "vision":
-        grounding = (*simulation.graphs["vision"].run(*before[0]), *grounding[FEATURES.stop :])
-    elif graph == "text":
-        text = simulation.graphs["text"].run(*before[1])
-        grounding = (*grounding[:TEXT], text, *grounding[TEXT + 1 :])
-    return _answer(simulation, grounding)
+def _answers(simulation: Simulation, graph: str, cases: Iterable[Case]) -> Iterator[dict[str, np.ndarray]]:
+    """The answers with the current blocks in int8; only what lies behind ``graph`` runs again."""
+    seen, pyramid = None, ()
+    for (picture, text), given in cases:
+        grounding = given
+        if graph == "vision":
+            if picture is not seen:  # several calls may ask about one picture
+                seen, pyramid = picture, simulation.graphs["vision"].run(*picture)
+            grounding = (*pyramid, *given[FEATURES.stop :])
+        elif graph == "text":
+            grounding = (*given[:TEXT], simulation.graphs["text"].run(*text), *given[TEXT + 1 :])
+        yield _answer(simulation, grounding)
 
 
 def _answer(simulation: Simulation, grounding: Inputs) -> dict[str, np.ndarray]:

@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"sam3i-edge: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("sam3i-edge: interrupted; nothing was left behind.", file=sys.stderr)
+        print("sam3i-edge: interrupted.", file=sys.stderr)
         return 130
 
 

@@ -152,6 +152,8 @@ def _recipes(arguments: argparse.Namespace) -> dict[str, Recipe]:
     from sam3i_edge.train.recipe import load_recipe
 
     chosen = [name for name in arguments.stages.split(",") if name]
+    if not chosen:
+        raise ConfigError(f"--stages names no stage. Known: {', '.join(STAGES)}.")
     values = overrides(arguments.set)
     for name in chosen + [key.partition(".")[0] for key in values if "." in key]:
         if name not in STAGES:

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sam3i_edge.config import CONFIG_FILE
-from sam3i_edge.errors import DataError, PromptError, RuntimeUnavailableError, unknown_name
+from sam3i_edge.data.samples import spread
+from sam3i_edge.errors import PromptError, RuntimeUnavailableError, unknown_name
 from sam3i_edge.prompt import AUTO, ROUTES
 
 if TYPE_CHECKING:
@@ -202,15 +203,6 @@ def _samples(arguments: argparse.Namespace, split: str) -> tuple[Loaded, Sequenc
     for problem in loaded.problems:
         print(f"sam3i-edge: left out: {problem}", file=sys.stderr)
     return loaded, spread(loaded.samples, arguments.limit)
-
-
-def spread(samples: Sequence[Sample], limit: int | None) -> Sequence[Sample]:
-    """``limit`` of the samples, evenly spread; all for None. Raises DataError for a limit below 1."""
-    if limit is None or limit >= len(samples):
-        return samples
-    if limit < 1:
-        raise DataError(f"The limit is {limit}; it must be at least 1.")
-    return [samples[i * len(samples) // limit] for i in range(limit)]
 
 
 def _origin(arguments: argparse.Namespace, segmenter: Segmenter, loaded: Loaded) -> dict[str, Any]:

@@ -13,8 +13,8 @@ from sam3i_edge.benchmarks.markdown import render_markdown
 from sam3i_edge.benchmarks.merge import merge
 from sam3i_edge.benchmarks.render import write_all
 from sam3i_edge.benchmarks.report import read_report
-from sam3i_edge.commands.evaluate import spread
 from sam3i_edge.commands.stopping import steps
+from sam3i_edge.data.samples import spread
 from sam3i_edge.doctor import examine
 from sam3i_edge.errors import BenchmarkError, RuntimeUnavailableError
 

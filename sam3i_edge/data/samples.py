@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from sam3i_edge.errors import DataError
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -39,3 +44,12 @@ class Sample:
     height: int
     instances: tuple[Instance, ...]
     queries: tuple[Query, ...]
+
+
+def spread(items: Sequence[Item], limit: int | None) -> Sequence[Item]:
+    """``limit`` of the items, evenly spread; all for None. Raises DataError for a limit below 1."""
+    if limit is None or limit >= len(items):
+        return items
+    if limit < 1:
+        raise DataError(f"The limit is {limit}; it must be at least 1.")
+    return [items[i * len(items) // limit] for i in range(limit)]

@@ -8,7 +8,7 @@ product. The small constants in the ratios are Meta's, so that the figures are t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -55,6 +55,18 @@ class CgF1:
         self._answered = 0
         self._images = {(positive, answered): 0 for positive in (True, False) for answered in (True, False)}
 
+    @classmethod
+    def sum(cls, parts: Iterable[CgF1]) -> CgF1:
+        """As if one had counted all the pairs."""
+        total = cls()
+        for part in parts:
+            total._all = Hits(*(a + b for a, b in zip(total._all, part._all, strict=True)))
+            total._positive_false = total._positive_false + part._positive_false
+            total._local = total._local + part._local
+            total._answered += part._answered
+            total._images = {kind: count + part._images[kind] for kind, count in total._images.items()}
+        return total
+
     def add(self, found: Sequence[Rle], targets: Sequence[Rle]) -> None:
         """Count one (image, phrase) pair: the masks that score above the threshold, and those that were meant."""
         self._images[bool(targets), bool(found)] += 1
@@ -71,8 +83,7 @@ class CgF1:
     @property
     def defined(self) -> bool:
         """Whether there were phrases with targets and phrases without: IL_MCC, so cgF1, has no meaning otherwise."""
-        with_targets, without = (sum(self._images[positive, found] for found in (True, False)) for positive in (1, 0))
-        return with_targets > 0 and without > 0
+        return all(self._images[positive, True] + self._images[positive, False] for positive in (True, False))
 
     def result(self) -> dict[str, float]:
         """cgF1 and its parts as fractions, under the names of Meta's evaluator; ``@0.5`` is one IoU threshold's."""

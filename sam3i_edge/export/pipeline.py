@@ -42,7 +42,7 @@ from sam3i_edge.model import ModelConfig, Sam3i, load
 from sam3i_edge.prompt import ROUTES
 from sam3i_edge.quantize.calibration import CalibrationData, load_calibration
 from sam3i_edge.quantize.lowering import lowering
-from sam3i_edge.quantize.pipeline import quantize_model
+from sam3i_edge.quantize.pipeline import check_blocks, quantize_model
 from sam3i_edge.quantize.recipe import RECIPE_FILE, Recipe
 from sam3i_edge.route import ROUTE_FILE, RouteClassifier
 from sam3i_edge.segmenter import Segmenter
@@ -193,6 +193,8 @@ def _write_bundle(
     progress: Progress,
 ) -> Manifest:
     config, limits = model.config, default_limits(model.config, target.max_prompts, target.attention_mb)
+    if plan:
+        check_blocks(model, plan.recipe)
     (stage / TOKENIZER_FILE).write_text(build_tokenizer_json(config.text.context_length, merges), encoding="utf-8")
     modules = graph_modules(model, limits)
     progress("running the float model on the golden cases")
@@ -203,7 +205,8 @@ def _write_bundle(
     graphs = graph_specs(config, limits)
     before = _float_scores(plan, model, progress)
     if merges is not None:  # what the smaller tokenizer asks for is there as before
-        progress(f"keeping {keep_rows(model, merges)} of {VOCABULARY_SIZE} token rows")
+        rows = keep_rows(model, merges)
+        progress(f"kept {rows} of {VOCABULARY_SIZE} token rows")
     quantization = None
     if plan:
         modules, recipe = _quantize(stage, model, graphs, limits, tokenizer, source, target, plan, progress)

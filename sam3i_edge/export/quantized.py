@@ -10,10 +10,10 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 import sam3i_edge
-from sam3i_edge.bundle import Quantization, Source
+from sam3i_edge.bundle import Quantization, Source, sha256_of
 from sam3i_edge.cache import cache_folder
 from sam3i_edge.data.hmpl import annotation_files, load_samples
-from sam3i_edge.data.samples import Sample
+from sam3i_edge.data.samples import Sample, spread
 from sam3i_edge.errors import DataError, ExportError
 from sam3i_edge.evaluate import evaluate
 from sam3i_edge.quantize.auto import Budget
@@ -67,18 +67,12 @@ class Plan:
         """For the search, if there is to be one; what it measures is kept by all that it depends on."""
         if not self.searched_on or self.max_drop is None:
             return None
-        settings = dataclasses.replace(self.recipe, vision={}, text={}, grounding={})
-        made_of = [
-            source.sha256,
-            tokenizer_sha256,
-            scheme,
-            repr(settings),
-            self.data.sha256(),
-            [str(s.path) for s in self.searched_on],
-        ]
+        made_of = [source.sha256, tokenizer_sha256, scheme, repr(self.recipe), self.data.sha256()]
+        for sample in self.searched_on:
+            made_of += [sha256_of(sample.path), repr(sample)]
         name = hashlib.sha256(json.dumps([*made_of, sam3i_edge.__version__]).encode()).hexdigest()
         folder = cache_folder("searches")
-        return Budget(self.max_drop, self.searched_on, folder / f"{name}.json" if folder else None)
+        return Budget(self.max_drop, self.searched_on, folder / f"{name}.json" if folder else None, self.force)
 
 
 def make_plan(precision: str, target: Target, options: Int8Options, search: bool) -> Plan | None:
@@ -120,8 +114,12 @@ def make_plan(precision: str, target: Target, options: Int8Options, search: bool
 
 def check_recipe(recipe: Recipe, target: Target, name: object) -> None:
     """Raises ExportError if ``target`` cannot have a recipe, which messages call ``name``."""
-    if target.runtime == "tensorrt" and recipe.has("int4"):
+    if target.runtime != "tensorrt":
+        return
+    if recipe.has("int4"):
         raise ExportError(f"{name} has int4, and for TensorRT there are no 4-bit weights here. Use int8 or fp32 there.")
+    if recipe.embedding != "fp32":
+        raise ExportError(f'{name} has the token table in {recipe.embedding}. For TensorRT write embedding = "fp32".')
 
 
 def _with_samples(plan: Plan, options: Int8Options, search: bool) -> Plan:
@@ -141,13 +139,18 @@ def _with_samples(plan: Plan, options: Int8Options, search: bool) -> Plan:
             )
         return plan
     if not held_out:
+        if plan.max_drop is not None:
+            raise ExportError(
+                f"--max-drop is a promise about pictures that calibration does not see: give --calibration a dataset "
+                f"with a {SCORED_SPLIT} split."
+            )
         return dataclasses.replace(plan, scored_on=plan.data.name, samples=plan.data.samples[:count])
-    half = min(count, len(held_out) // 2) if search else count
+    both = spread(held_out, min(2 * count, len(held_out)) if search else count)
     return dataclasses.replace(
         plan,
         scored_on=f"{options.calibration}, {SCORED_SPLIT}",
-        samples=tuple(held_out[:half]),
-        searched_on=tuple(held_out[half : 2 * half]) if search else (),
+        samples=tuple(both[::2] if search else both),
+        searched_on=tuple(both[1::2]) if search else (),
     )
 
 

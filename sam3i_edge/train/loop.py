@@ -91,12 +91,13 @@ def train(
     total = recipe.total_steps(images)
     run = {"stage": task.name, "recipe": schema.plain(recipe), "images": images, "steps": total}
     run |= {"processes": accelerator.num_processes, **about}
+    learner = task.learner(model)  # it may refuse what it is made from: before there is a run
     if accelerator.is_main_process:
         _claim(output, run, model, resume)
     accelerator.wait_for_everyone()
 
     optimizers = make_optimizers(model, recipe, model.config.vision.num_layers)
-    learner, *optimizers = accelerator.prepare(task.learner(model), *optimizers)
+    learner, *optimizers = accelerator.prepare(learner, *optimizers)
     average = _average(accelerator, model, recipe.ema)
     kept = model if average is None else average.module
     assert isinstance(kept, Sam3i)
@@ -291,6 +292,12 @@ def _claim(output: Path, run: dict[str, Any], model: Sam3i, resume: bool) -> Non
     begin_in(output)
     model.config.write_beside(output / LAST)
     described.write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
+
+
+def finished(output: Path) -> bool:
+    """Whether the run in ``output`` has made all of its steps."""
+    run = json.loads((output / RUN_FILE).read_text(encoding="utf-8"))
+    return (output / STATE.format(run["steps"])).is_dir()
 
 
 def begin_in(output: Path) -> None:

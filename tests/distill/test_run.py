@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -69,6 +70,32 @@ def test_each_stage_teaches_its_part_and_nothing_else(student):
     for part in ("trunk.blocks.0", "resblocks.0.adapter12", "transformer.decoder", "segmentation_head", "presence"):
         assert any(part in name for name in changed[2]), part
     assert all(torch.equal(load_file(student / "student.safetensors")[n], v) for n, v in states[3].items())
+
+
+def test_stages_called_one_by_one_build_on_each_other(student, shapes, teacher_file, tmp_path, capsys):
+    output = tmp_path / "run"
+    for number, stage in enumerate(("vision", "text")):
+        assert main(arguments(shapes, teacher_file, output, "--stages", stage, *["--resume"] * number)) == 0
+    apart = load_file(output / "student.safetensors")
+    together = load_file(student / "text/last.safetensors")
+    assert all(torch.allclose(apart[name], value, atol=1e-3) for name, value in together.items())  # float16 cache
+    (output / "vision/state-4").rename(output / "vision/state-3")
+    assert main(arguments(shapes, teacher_file, output, "--stages", "whole", "--resume")) == 1
+    assert "was interrupted. Name it in --stages, too" in capsys.readouterr().err
+    shutil.rmtree(output / "vision")
+    assert main(arguments(shapes, teacher_file, output, "--stages", "text", "--resume")) == 1
+    assert "started with other begins_with" in capsys.readouterr().err
+
+
+def test_what_does_not_fit_is_said_before_any_stage(shapes, teacher_file, tmp_path, capsys):
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text('[vision]\n"trunk.block.0.mlp" = "int8"')
+    more = ["--student", "same", "--stages", "whole,int8", "--int8-recipe", str(recipe)]
+    assert main(arguments(shapes, teacher_file, tmp_path / "run", *more)) == 1
+    assert "Unknown block of the vision graph 'trunk.block.0.mlp'" in capsys.readouterr().err
+    assert not (tmp_path / "run" / "whole").exists()
+    assert main(arguments(shapes, teacher_file, tmp_path / "other", "--stages", "")) == 1
+    assert "--stages names no stage. Known: vision, text, whole, int8" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("stage", ["vision", "text"])

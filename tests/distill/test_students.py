@@ -53,6 +53,17 @@ def test_a_pruned_student_is_the_teacher_without_those_layers(teacher, samples):
         torch.testing.assert_close(teacher.encode_text(*batch.texts[0]), student.encode_text(*batch.texts[0]))
 
 
+def test_a_student_may_teach(teacher):
+    """Its short token rows stay as they are."""
+    student = plan(PRESETS["default"], CONFIG).config
+    assert student.text.embedding_size
+    assert plan(PRESETS["same"], student).config == student
+    assert plan(PRESETS["pruned"], student).config.text == student.text
+    first = build(teacher, plan(PRESETS["default"], CONFIG))
+    again = build(first, plan(PRESETS["same"], student))
+    assert all(torch.equal(value, again.state_dict()[name]) for name, value in first.state_dict().items())
+
+
 def test_a_convolution_that_is_separable_is_split_without_loss():
     teacher = make_teacher()
     conv = teacher.backbone.vision_backbone.convs[0].conv_3x3

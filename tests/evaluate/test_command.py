@@ -7,7 +7,8 @@ import shutil
 import cv2
 import pytest
 
-from sam3i_edge.commands.evaluate import add, load_agent, spread
+from sam3i_edge.commands.evaluate import add, load_agent
+from sam3i_edge.data.samples import spread
 from sam3i_edge.errors import DataError, PromptError
 from tests.conftest import CASES, PARITY
 

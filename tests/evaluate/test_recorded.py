@@ -30,7 +30,11 @@ def test_every_figure_of_metas_evaluator():
     for prediction in read("cgf1_pred"):
         if prediction["score"] >= 0.5:
             found[prediction["image_id"]].append(prediction["segmentation"])
+    parts = []
     for image in truth["images"]:
-        scores.add(found[image["id"]], targets[image["id"]])
+        for counted in (scores, part := CgF1()):
+            counted.add(found[image["id"]], targets[image["id"]])
+        parts.append(part)
     recorded = {key.removeprefix("cgF1_eval_segm_"): value for key, value in read("metrics")["cgf1"].items()}
     assert scores.result() == pytest.approx(recorded, abs=1e-12)
+    assert CgF1.sum(parts).result() == pytest.approx(scores.result())

@@ -42,6 +42,31 @@ def test_a_folder_of_pictures_and_a_text_file(folder):
     assert {text for _, texts in shapes for text in texts} == {line.split(": ")[1] for line in LINES[1:]}
 
 
+def test_prompts_in_the_order_of_their_routes(folder):
+    lines = [f"{route}: thing {number}" for route in ROUTES for number in range(20)]
+    (folder / "prompts.txt").write_text("\n".join(lines))
+    data = load_calibration(folder)
+    assert data.counts() == dict.fromkeys(ROUTES, 9)
+    assert len({(p.route, p.text) for item in data.asked for p in item.prompts}) == 27
+
+
+def test_a_mark_at_the_beginning_of_the_file(folder):
+    (folder / "prompts.txt").write_text("\n".join(LINES[1:]), encoding="utf-8-sig")
+    assert load_calibration(folder).counts() == dict.fromkeys(ROUTES, 3)
+
+
+def test_a_file_that_is_not_utf_8(folder):
+    (folder / "prompts.txt").write_bytes("concept: Schlüssel".encode("latin-1"))
+    with pytest.raises(DataError, match=r"prompts\.txt is not UTF-8 text"):
+        load_calibration(folder)
+
+
+def test_pictures_without_prompts(folder):
+    (folder / "prompts.txt").unlink()
+    with pytest.raises(DataError, match=r"holds pictures but no prompts\.txt\. Write one"):
+        load_calibration(folder)
+
+
 def test_a_dataset(shapes):
     data = load_calibration(shapes)
     assert min(data.counts().values()) > 0

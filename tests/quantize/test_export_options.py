@@ -47,6 +47,17 @@ def test_a_search_is_scored_on_other_pictures_than_the_bundle(tmp_path):
     assert not make_plan("int8", target, Int8Options(tmp_path), search=False).searched_on
 
 
+def test_a_promise_needs_pictures_that_calibration_does_not_see():
+    with pytest.raises(ExportError, match="--max-drop is a promise about pictures that calibration does not see"):
+        make_plan("int8", get_target("intel-cpu"), Int8Options(max_drop=1.0), search=False)
+
+
+def test_a_token_table_that_tensorrt_does_not_take(tmp_path):
+    (tmp_path / "recipe.toml").write_text('embedding = "int8"')
+    with pytest.raises(ExportError, match='For TensorRT write embedding = "fp32"'):
+        make_plan("int8", get_target("nvidia"), Int8Options(recipe=tmp_path / "recipe.toml"), search=False)
+
+
 MEASURED = Quantization(
     recipe=Recipe(),
     calibration="data",

@@ -18,6 +18,13 @@ def test_patterns_count_less_than_lines_of_a_blocks_own():
     assert [name for name, choice in table.items() if choice == "int8"] == ["trunk.blocks.0.attn"]
 
 
+def test_pinned_are_those_that_a_line_has_in_fp32():
+    recipe = Recipe(vision={"trunk.blocks.0.*": "fp32", "trunk.blocks.0.mlp": "int8"})
+    assert recipe.pinned("vision", BLOCKS) == {"trunk.blocks.0.attn"}  # by default the patch embedding is, too
+    with pytest.raises(ConfigError, match="Unknown block"):
+        Recipe(vision={"nonsense": "fp32"}).pinned("vision", BLOCKS)
+
+
 def test_written_and_read_again(tmp_path):
     recipe = Recipe(observer="percentile", smooth=0.0, vision=dict.fromkeys(BLOCKS, "int8"), text={"resizer": "fp32"})
     (tmp_path / "recipe.toml").write_text(recipe.to_toml("a note\nof two lines"))

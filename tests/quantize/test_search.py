@@ -10,7 +10,7 @@ from sam3i_edge.quantize.search import Drop, Progress, load_progress, ordered, s
 from sam3i_edge.quantize.sensitivity import Sensitivity
 
 HARMS = {"a": 0.5, "b": 1e-4, "c": 0.02, "d": 1e-5}
-BLOCKS = [Sensitivity("vision", name, harm, 30.0, 1000) for name, harm in HARMS.items()]
+BLOCKS = [Sensitivity("vision", name, harm, 1000) for name, harm in HARMS.items()]
 
 
 def trial(int8):
@@ -23,7 +23,7 @@ def found(max_drop, **arguments):
 
 
 def test_the_order_is_harm_over_gain():
-    blocks = [Sensitivity("vision", "small", 0.1, 30.0, 10), Sensitivity("vision", "large", 0.2, 30.0, 1000)]
+    blocks = [Sensitivity("vision", "small", 0.1, 10), Sensitivity("vision", "large", 0.2, 1000)]
     assert [s.block for s in ordered(blocks)] == ["small", "large"]
 
 
@@ -41,7 +41,21 @@ def test_the_fewest_blocks_stay_in_floating_point(max_drop, floating):
 
 
 def test_a_smaller_budget_leaves_more_in_floating_point():
-    assert set(found(3.0).floating) < set(found(0.1).floating)
+    floating = [{name for name, choice in found(drop).recipe.vision.items() if choice == "fp32"} for drop in (3.0, 0.1)]
+    assert floating[0] < floating[1]
+
+
+def test_a_pinned_block_stays_in_floating_point():
+    result = found(100.0, pinned={("vision", "d")})
+    assert result.recipe.vision == {"a": "int8", "b": "int8", "c": "int8", "d": "fp32"}
+    with pytest.raises(ExportError, match="every block in fp32, so there is nothing to search"):
+        found(100.0, pinned={("vision", name) for name in HARMS})
+
+
+def test_force_takes_the_best_trial():
+    result = found(0.0502, force=True)
+    assert list(result.recipe.vision.values()).count("int8") == 1
+    assert result.drop.pessimistic > 0.0502
 
 
 def test_what_was_measured_is_not_measured_again():
