@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from sam3i_edge.cache import drop_damaged, vouch_for
 from sam3i_edge.errors import BundleError, RuntimeUnavailableError, unknown_name
 from sam3i_edge.runtimes import Port, SessionOptions, Tensor, check_inputs, missing
 from sam3i_edge.runtimes.memory import Memory
@@ -104,8 +105,15 @@ def _check_device(device: str) -> None:
     wanted = [name for name in listed.split(",") if name] if chooser == "AUTO" else [device]
     for name in wanted:
         # "GPU" is the first of "GPU.0" and "GPU.1".
-        if not any(name in (known, known.partition(".")[0]) for known in found):
-            raise RuntimeUnavailableError(unknown_name("device of OpenVINO here", name, ("AUTO", *found)))
+        if any(name in (known, known.partition(".")[0]) for known in found):
+            continue
+        if name.partition(".")[0] in ("GPU", "NPU"):
+            raise RuntimeUnavailableError(
+                f"OpenVINO finds no {name} here, only {', '.join(found)}. If there is one, install its driver (apt "
+                f"install intel-opencl-icd for graphics, Intel's NPU driver for an NPU). sam3i-edge doctor says "
+                f"what is there."
+            )
+        raise RuntimeUnavailableError(unknown_name("device of OpenVINO here", name, ("AUTO", *found)))
 
 
 def _compile(model: Any, graph: Path, options: SessionOptions) -> Any:
@@ -135,6 +143,7 @@ def _key(settings: Mapping[str, str]) -> str:
 
 
 def _compile_and_keep(model: Any, device: str, settings: Mapping[str, str], folder: Path) -> Any:
+    drop_damaged(folder, "*.blob")
     before = _blobs(folder)
     compiled = _core().compile_model(model, device, {**settings, "CACHE_DIR": str(folder)})
     # On a full disk OpenVINO goes on without a word, and leaves nothing behind.
@@ -143,6 +152,7 @@ def _compile_and_keep(model: Any, device: str, settings: Mapping[str, str], fold
             "OpenVINO could not keep what it compiled in %s; the disk may be full. The next load compiles it again.",
             folder,
         )
+    vouch_for(folder, "*.blob")
     return compiled
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from sam3i_edge import schema
 from sam3i_edge.compare import Difference
 from sam3i_edge.config import ModelConfig
-from sam3i_edge.errors import BundleError, ConfigError
+from sam3i_edge.errors import BundleError, ConfigError, unknown_name
 from sam3i_edge.graphs import GraphSpec, Limits, graph_specs
 from sam3i_edge.prompt import ROUTES
 from sam3i_edge.quantize.recipe import Recipe
@@ -162,6 +162,9 @@ def read_manifest(path: Path) -> Manifest:
         manifest = schema.parse(Manifest, content)
     except (schema.SchemaError, ConfigError) as error:
         raise BundleError(f"{file}: {error} Copy or export the bundle anew.") from error
+    if manifest.precision not in manifest.target.precisions:
+        problem = unknown_name("precision", manifest.precision, manifest.target.precisions)
+        raise BundleError(f"{file}: {problem} Export the bundle anew.")
     if manifest.graphs != graph_specs(manifest.model, manifest.limits):
         raise BundleError(f"{file}: its graphs do not fit its model and limits. Export the bundle anew.")
     if manifest.routes != ROUTES or manifest.preprocessing != PREPROCESSING:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import tempfile
 from pathlib import Path
 
 import platformdirs
+
+from sam3i_edge.bundle import sha256_of
 
 logger = logging.getLogger("sam3i_edge")
 
@@ -49,3 +52,29 @@ def write_whole(path: Path, content: bytes) -> None:
     except BaseException:
         Path(partial).unlink(missing_ok=True)
         raise
+
+
+def vouch_for(folder: Path, pattern: str) -> None:
+    """Write the SHA-256 of every file that has none yet beside it, in ``NAME.sha256``, as C++ does."""
+    for file in folder.glob(pattern):
+        beside = _sum_of(file)
+        if not beside.is_file():
+            with contextlib.suppress(OSError):  # then it is made anew the next time
+                write_whole(beside, sha256_of(file).encode())
+
+
+def drop_damaged(folder: Path, pattern: str) -> None:
+    """Remove every file that is not as it was vouched for: a runtime would run what a bad disk made of it."""
+    for file in folder.glob(pattern):
+        beside = _sum_of(file)
+        with contextlib.suppress(OSError):  # another process replaces it just now
+            wanted = beside.read_text(encoding="ascii").strip() if beside.is_file() else None
+            if wanted != sha256_of(file):
+                if wanted is not None:
+                    logger.warning("The cached %s is damaged; it is made anew.", file)
+                file.unlink()
+                beside.unlink(missing_ok=True)
+
+
+def _sum_of(file: Path) -> Path:
+    return file.with_name(f"{file.name}.sha256")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Callable, Sequence
 
@@ -47,16 +48,25 @@ COMMANDS = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line. Returns the exit status: 0 done, 1 refused or failed, 2 wrong usage, 130 interrupted."""
     logging.basicConfig(format="sam3i-edge: %(message)s", level=logging.WARNING)
-    parsed = _parser().parse_args(arguments)
+    parsed = _parser().parse_args(_joined(sys.argv[1:] if arguments is None else arguments))
     command: Callable[[argparse.Namespace], int] = parsed.command
     try:
         return command(parsed)
+    except BrokenPipeError:  # whoever read it, such as head, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (Sam3iEdgeError, OSError) as error:
         print(f"sam3i-edge: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("sam3i-edge: interrupted.", file=sys.stderr)
         return 130
+
+
+def _joined(arguments: Sequence[str]) -> list[str]:
+    """``--box=V`` for ``--box V``: argparse takes a box that begins with a minus for an option."""
+    words = iter(arguments)
+    return [f"{word}={next(words, '')}" if word in ("--box", "--negative-box") else word for word in words]
 
 
 def _parser() -> argparse.ArgumentParser:

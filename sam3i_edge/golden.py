@@ -73,6 +73,18 @@ def read_golden(path: Path) -> Golden:
         content = schema.parse(_PromptsFile, json.loads((path / GOLDEN_PROMPTS_FILE).read_text(encoding="utf-8")))
         with np.load(path / GOLDEN_TENSORS_FILE, allow_pickle=False) as tensors:
             expected = {name: tensors[f"expected/{name}"].astype(np.float32) for name in EXPECTED}
-            return Golden(check_image(tensors["image"]), content.prompts, expected)
-    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, Sam3iEdgeError) as error:
+            image = check_image(tensors["image"])
+        if not content.prompts:
+            raise ValueError("there are no prompts")
+        return Golden(image, content.prompts, expected)
+    except (
+        OSError,
+        EOFError,
+        ValueError,
+        KeyError,
+        TypeError,
+        RecursionError,
+        zipfile.BadZipFile,
+        Sam3iEdgeError,
+    ) as error:
         raise BundleError(f"The golden cases of {path} cannot be read: {error}. Export the bundle anew.") from error

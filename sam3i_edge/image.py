@@ -13,6 +13,9 @@ from sam3i_edge.errors import ImageError
 MAX_PIXELS = 1 << 28
 """268 megapixels. Every mask has the size of the image, so far larger images would exhaust memory."""
 
+SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff", b"BM", b"II*\0", b"MM\0*", b"RIFF")
+"""How files of the known formats begin."""
+
 
 def read_image(path: str | Path) -> np.ndarray:
     """Read an image file as (H, W, 3) uint8 RGB.
@@ -31,7 +34,13 @@ def read_image(path: str | Path) -> np.ndarray:
     try:
         image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error as error:
-        raise ImageError(f"The image {path} cannot be decoded: {error.err}.") from error
+        what = "has more than 2^30 pixels" if "MAX_IMAGE" in error.err else f"cannot be decoded ({error.err})"
+        raise ImageError(f"The image {path} {what}. Scale it down, or save it anew.") from error
+    if image is None and content.startswith(SIGNATURES):
+        raise ImageError(
+            f"The image {path} is damaged, cut short, or of a kind that is not read (32-bit values, say). Copy it "
+            f"anew, or save it with 8 bits."
+        )
     if image is None:
         raise ImageError(f"{path} is no image that can be read here. Use PNG, JPEG, BMP, TIFF or WebP.")
     return np.ascontiguousarray(image[..., ::-1])
@@ -46,7 +55,7 @@ def check_image(image: np.ndarray) -> np.ndarray:
     if not isinstance(image, np.ndarray):
         raise ImageError(
             f"The image is a {type(image).__name__}; expected a NumPy array (H, W, 3), uint8, RGB. "
-            f"For a file use sam3i_edge.read_image(path)."
+            f"For a file use sam3i_edge.read_image(path), for a picture of Pillow np.asarray(image.convert('RGB'))."
         )
     problem = _problem(image)
     if problem:

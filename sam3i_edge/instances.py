@@ -8,6 +8,8 @@ from typing import Any
 import cv2
 import numpy as np
 
+from sam3i_edge.errors import BundleError
+
 
 @dataclass(frozen=True, eq=False)
 class Instances:
@@ -77,8 +79,16 @@ def postprocess(
         height: of the image, in pixels.
         threshold: in 0..1.
         route: recorded in the result.
+
+    Raises:
+        BundleError: scores that are no numbers, which would look as if nothing were there.
     """
     scores = (sigmoid(logits) * sigmoid(presence)).astype(np.float32)
+    if not np.isfinite(scores).all():
+        raise BundleError(
+            "The graphs computed values that are not finite on this device. Do not use the bundle here; "
+            "sam3i-edge verify BUNDLE shows every output."
+        )
     order = np.argsort(-scores, kind="stable")
     order = order[scores[order] > threshold]
     full = np.zeros((len(order), height, width), bool)

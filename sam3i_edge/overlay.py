@@ -12,6 +12,8 @@ from sam3i_edge.errors import ImageError
 from sam3i_edge.instances import Instances
 
 GOLDEN_RATIO = 0.618034
+WRITABLE = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+"""Of the formats that OpenCV writes, those in colour."""
 
 
 def color(index: int) -> tuple[int, int, int]:
@@ -54,9 +56,9 @@ def check_writable(path: str | Path) -> Path:
         ImageError: its ending names no image format, or its folder does not exist.
     """
     path = Path(path)
-    if not path.suffix or not cv2.haveImageWriter(f"x{path.suffix}"):
+    if path.suffix.lower() not in WRITABLE:
         ending = path.suffix or "no ending"
-        raise ImageError(f"Cannot write {path}: {ending} is no image format; use .png or .jpg.")
+        raise ImageError(f"Cannot write {path}: {ending} is none of {', '.join(WRITABLE)}.")
     if not path.parent.is_dir():
         raise ImageError(f"Cannot write {path}: the folder {path.parent} does not exist.")
     return path
@@ -69,7 +71,13 @@ def write_image(path: str | Path, image: np.ndarray) -> None:
         ImageError: see ``check_writable``; or the file cannot be written.
     """
     path = check_writable(path)
-    _, content = cv2.imencode(path.suffix, np.ascontiguousarray(image[..., ::-1]))
+    try:
+        fits, content = cv2.imencode(path.suffix, np.ascontiguousarray(image[..., ::-1]))
+    except cv2.error:
+        fits = False
+    if not fits:
+        size = f"{image.shape[1]} x {image.shape[0]} pixels"
+        raise ImageError(f"Cannot write {path}: a {path.suffix} file cannot hold {size}; use .png.")
     partial = path.with_name(f".{path.name}.partial")
     try:
         partial.write_bytes(content.tobytes())

@@ -105,6 +105,7 @@ def test_graph_without_a_hash(copy):
         ({"format": "zip"}, "no manifest of a sam3i-edge-bundle"),
         ({"surprise": 1}, "Unknown key 'surprise'"),
         ({"precision": 3}, "precision is 3; expected str"),
+        ({"precision": "fp23"}, "Unknown precision 'fp23'.*Did you mean 'fp32'"),
         ({"limits": {"max_boxes": 1, "max_instances": 1}}, "limits.max_prompts is missing"),
         (
             {"limits": {"max_prompts": 0, "max_boxes": 1, "max_instances": 1}},
@@ -173,6 +174,8 @@ def test_graphs_swapped(copy):
         ("golden/tensors.npz", lambda content: content[: len(content) // 2]),
         ("golden/tensors.npz", lambda content: b""),
         ("golden/prompts.json", lambda content: b"{}"),
+        ("golden/prompts.json", lambda content: b'{"prompts": []}'),
+        ("golden/prompts.json", lambda content: b"[" * 100_000),
         ("golden/prompts.json", lambda content: content.replace(b"simple", b"simpel")),
     ],
 )

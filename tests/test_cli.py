@@ -24,6 +24,9 @@ def run(*arguments: object, **options) -> subprocess.CompletedProcess:
     return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, **options)
 
 
+PIPES = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+
+
 def failed(message: str, *arguments: object, **options) -> None:
     done = run(*arguments, **options)
     assert done.returncode == 1, done.stderr
@@ -110,6 +113,25 @@ def test_export_refuses_before_it_begins(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_outputs_are_refused_before_the_work(bundle, tmp_path):
+    """Before the bundle is opened, even: there is none."""
+    (tmp_path / "file").touch()
+    failed("it or its parent is a file", "benchmark", tmp_path / "none", "-o", tmp_path / "file")
+    for command in (["verify", tmp_path / "none"], ["evaluate", tmp_path / "none", "--data", tmp_path]):
+        failed("the folder .*no does not exist", *command, "--json", tmp_path / "no" / "x.json")
+        failed("it is a folder", *command, "--json", tmp_path)
+
+
+def test_a_box_may_begin_beyond_the_edge(bundle, photo):
+    assert run("segment", bundle, photo, "mug", "--box", "-5,-2,100,80").returncode == 0
+
+
+def test_whoever_reads_may_have_enough(bundle):
+    process = subprocess.Popen([sys.executable, "-m", "sam3i_edge", "inspect", bundle, "--json"], **PIPES)
+    process.stdout.close()
+    assert "Broken pipe" not in process.stderr.read()
+
+
 def test_segment_refuses(bundle, photo, tmp_path):
     failed("holds no manifest", "segment", tmp_path, photo, "mug")
     failed(r"none\.png: No such file", "segment", bundle, tmp_path / "none.png", "mug")
@@ -119,7 +141,7 @@ def test_segment_refuses(bundle, photo, tmp_path):
     failed("must be finite", "segment", bundle, photo, "mug", "--box", "1,2,nan,4")
     failed("320 wide and 240 high", "segment", bundle, photo, "mug", "--negative-box", "0,0,500,20")
     failed("between 0 and 1", "segment", bundle, photo, "mug", "--threshold", "7")
-    failed("is no image format", "segment", bundle, photo, "mug", "-o", tmp_path / "overlay.docx")
+    failed(r"\.docx is none of \.png", "segment", bundle, photo, "mug", "-o", tmp_path / "overlay.docx")
     failed("the folder .* does not exist", "segment", bundle, photo, "mug", "-o", tmp_path / "no" / "overlay.png")
 
 

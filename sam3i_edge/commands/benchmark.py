@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import re
 import shlex
-from pathlib import Path
 from typing import Any
 
 from sam3i_edge.benchmarks.items import Data
@@ -13,6 +12,7 @@ from sam3i_edge.benchmarks.measure import Plan, benchmark
 from sam3i_edge.benchmarks.render import write_all
 from sam3i_edge.benchmarks.subjects import BASELINES, subjects
 from sam3i_edge.benchmarks.tables import headline
+from sam3i_edge.commands.outputs import make_folder
 from sam3i_edge.commands.stopping import steps
 from sam3i_edge.errors import BenchmarkError
 
@@ -57,6 +57,7 @@ def _benchmark(arguments: argparse.Namespace) -> int:
         command=_command(arguments),
     )
     baselines = [name for name in arguments.baseline.split(",") if name]
+    output = make_folder(arguments.output)
     asked = subjects(arguments.bundles, baselines, arguments.checkpoint, arguments.device)
     report = benchmark(asked, plan, steps())
     for parts in headline(report):
@@ -65,7 +66,7 @@ def _benchmark(arguments: argparse.Namespace) -> int:
         print(f"note: {note}")
     for one in report.skipped:
         print(f"left out: {one.bundle}: {one.why}")
-    print("\n".join(map(str, write_all(Path(arguments.output), report))))
+    print("\n".join(map(str, write_all(output, report))))
     if report.partial:
         print("interrupted: the report holds what was measured until then, and says so.")
     return 130 if report.partial else 0

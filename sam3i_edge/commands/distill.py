@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sam3i_edge import shipped
+from sam3i_edge.commands.outputs import check_output
 from sam3i_edge.commands.stopping import steps
 from sam3i_edge.commands.training import add_data, load_data, overrides, stop_after_this_step
 from sam3i_edge.config import ModelConfig
@@ -126,6 +127,7 @@ def _int8(arguments: argparse.Namespace) -> Int8:
 def _plan(arguments: argparse.Namespace) -> int:
     from sam3i_edge.distill.budget import estimate, table, to_json
 
+    check_output(arguments.json)
     wanted = milliseconds(arguments.latency) if arguments.latency else None
     teacher = arguments.teacher or (None if arguments.config else shipped.CHECKPOINT)
     config = ModelConfig.of_checkpoint(teacher, arguments.config)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sam3i_edge.commands.outputs import check_output, write_json
 from sam3i_edge.config import CONFIG_FILE
 from sam3i_edge.data.samples import spread
 from sam3i_edge.errors import PromptError, RuntimeUnavailableError, unknown_name
@@ -57,6 +57,7 @@ def add(commands: Any) -> None:
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
+    check_output(arguments.json)
     try:
         return _claims(arguments) if arguments.claims else _score(arguments)
     except ModuleNotFoundError as error:
@@ -83,7 +84,7 @@ def _score(arguments: argparse.Namespace) -> int:
         scores = evaluate(segmenter, samples, routes, _bar("evaluating"))
         print(scores.table())
         more = _confidence(segmenter, samples) if arguments.confidence else {}
-        _write(arguments.json, scores.to_dict() | more | _origin(arguments, segmenter, loaded))
+        write_json(arguments.json, scores.to_dict() | more | _origin(arguments, segmenter, loaded))
         return 0
     agreement = Agreement(arguments.threshold)
     with open_segmenter(arguments.against, arguments) as reference:
@@ -92,7 +93,7 @@ def _score(arguments: argparse.Namespace) -> int:
     scores = evaluate(segmenter, samples, routes, _bar("evaluating"), agreement.compare)
     print(scores.table(), agreement.table(before, scores), sep="\n\n")
     against = {"against": {"path": arguments.against} | agreement.to_dict(before, scores)}
-    _write(arguments.json, scores.to_dict() | _origin(arguments, segmenter, loaded) | against)
+    write_json(arguments.json, scores.to_dict() | _origin(arguments, segmenter, loaded) | against)
     return 0
 
 
@@ -118,7 +119,7 @@ def _claims(arguments: argparse.Namespace) -> int:
     base = open_segmenter(arguments.base or arguments.model, arguments, is_base=True)
     claims = compare(adapted, base, samples, agent, arguments.agent, _bar)
     print(claims.table())
-    _write(arguments.json, claims.to_dict() | _origin(arguments, adapted, loaded))
+    write_json(arguments.json, claims.to_dict() | _origin(arguments, adapted, loaded))
     return 0
 
 
@@ -238,8 +239,3 @@ def _bar(step: str) -> Progress:
             bar.close()
 
     return show
-
-
-def _write(file: str | None, values: dict[str, Any]) -> None:
-    if file:
-        Path(file).write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -22,7 +22,7 @@ def add(commands: Any) -> None:
 def _inspect(arguments: argparse.Namespace) -> int:
     manifest = open_bundle(arguments.bundle).manifest
     if arguments.json:
-        print(json.dumps(schema.plain(manifest), indent=1, ensure_ascii=False))
+        print(json.dumps(schema.plain(manifest), indent=1))
         return 0
     print(f"target     {manifest.target.name} ({manifest.target.runtime}), {manifest.precision}")
     print(f"weights    {manifest.source.checkpoint} {manifest.source.sha256[:12]} {manifest.source.note}".rstrip())

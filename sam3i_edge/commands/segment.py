@@ -43,7 +43,7 @@ def _segment(arguments: argparse.Namespace) -> int:
     found = segmenter.segment(image, prompt)
     if arguments.json:
         header = {"image": arguments.image, "text": prompt.text, "threshold": arguments.threshold}
-        print(json.dumps(header | found.to_dict(), ensure_ascii=False))
+        print(json.dumps(header | found.to_dict()))
     else:
         print(f"{len(found)} found above {arguments.threshold} on the route {found.route}")
         for score, box, mask in zip(found.scores, found.boxes, found.masks, strict=True):

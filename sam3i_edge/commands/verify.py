@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
 from sam3i_edge import schema
 from sam3i_edge.commands.loading import add_device, load_segmenter
+from sam3i_edge.commands.outputs import check_output, write_json
 from sam3i_edge.golden import read_golden
 from sam3i_edge.verify import verify
 
@@ -23,6 +23,7 @@ def add(commands: Any) -> None:
 
 
 def _verify(arguments: argparse.Namespace) -> int:
+    check_output(arguments.json)
     segmenter = load_segmenter(arguments)
     verdict = verify(segmenter, read_golden(Path(arguments.bundle)))
     for check in verdict.checks:
@@ -33,8 +34,7 @@ def _verify(arguments: argparse.Namespace) -> int:
     on = f"on {verdict.device}, {verdict.precision}"
     print(f"passed {on}" if verdict.passed else f"FAILED {on}: {verdict.problem}")
     if arguments.json:
-        content = schema.plain(verdict) | {"passed": verdict.passed, "problem": verdict.problem}
-        Path(arguments.json).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        write_json(arguments.json, schema.plain(verdict) | {"passed": verdict.passed, "problem": verdict.problem})
     return 0 if verdict.passed else 1
 
 

@@ -1,0 +1,69 @@
+"""What an extra installs is enough for what it is for: all else is out of reach here."""
+
+import importlib.metadata
+import re
+import subprocess
+import sys
+
+import pytest
+from packaging.requirements import Requirement
+
+NAME = "sam3i-edge"
+
+BLOCK = """
+import importlib, sys
+from importlib.abc import MetaPathFinder
+
+class Blocked(MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in BLOCKED:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Blocked())
+for module in MODULES:
+    importlib.import_module(module)
+"""
+
+
+def normal(name):
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def installed_with(extra):
+    """The distributions that ``pip install sam3i-edge[extra]`` brings."""
+    found, todo = set(), [(NAME, (extra,))]
+    while todo:
+        name, extras = todo.pop()
+        if (normal(name), extras) in found:
+            continue
+        found.add((normal(name), extras))
+        for text in importlib.metadata.requires(name) or ():
+            wanted = Requirement(text)
+            if wanted.marker is None or any(wanted.marker.evaluate({"extra": one}) for one in (*extras, "")):
+                todo.append((wanted.name, tuple(sorted(wanted.extras))))
+    return {name for name, _ in found}
+
+
+@pytest.mark.parametrize(
+    ("extra", "modules"),
+    [
+        ("onnxruntime", ["sam3i_edge.cli", "sam3i_edge.runtimes.onnxruntime", "sam3i_edge.verify"]),
+        ("openvino", ["sam3i_edge.cli", "sam3i_edge.runtimes.openvino", "sam3i_edge.verify"]),
+        ("export", ["sam3i_edge.export", "sam3i_edge.gallery", "sam3i_edge.evaluate"]),
+        ("benchmark", ["sam3i_edge.benchmarks.measure", "sam3i_edge.evaluate"]),
+        ("data", ["sam3i_edge.data.tabletop"]),
+        ("train", ["sam3i_edge.train.loop", "sam3i_edge.evaluate.claims"]),
+        ("distill", ["sam3i_edge.distill.run", "sam3i_edge.distill.report"]),
+    ],
+)
+def test_an_extra_is_enough(extra, modules):
+    there = installed_with(extra)
+    blocked = {
+        module
+        for module, owners in importlib.metadata.packages_distributions().items()
+        if not any(normal(owner) in there for owner in owners)
+    } - {"sam3i_edge", *sys.stdlib_module_names}
+    assert "pytest" in blocked
+    code = f"BLOCKED, MODULES = {blocked!r}, {modules!r}\n{BLOCK}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
