@@ -1,6 +1,7 @@
 """The commands as a user types them, in a process of their own."""
 
 import json
+import os
 import re
 import resource
 import shutil
@@ -122,8 +123,10 @@ def test_outputs_are_refused_before_the_work(bundle, tmp_path):
         failed("it is a folder", *command, "--json", tmp_path)
 
 
-def test_a_box_may_begin_beyond_the_edge(bundle, photo):
-    assert run("segment", bundle, photo, "mug", "--box", "-5,-2,100,80").returncode == 0
+def test_build_says_whether_anything_is_kept(bundle, tmp_path):
+    for runtime, says in (("onnxruntime", True), ("openvino", False)):
+        done = run("build", bundle, "--runtime", runtime, env={**os.environ, "SAM3I_EDGE_CACHE": str(tmp_path)})
+        assert done.returncode == 0 and ("nothing is kept" in done.stderr) is says, done.stderr
 
 
 def test_whoever_reads_may_have_enough(bundle):
@@ -140,6 +143,7 @@ def test_segment_refuses(bundle, photo, tmp_path):
     failed("not of the form X0,Y0,X1,Y1", "segment", bundle, photo, "mug", "--box", "1,2,3")
     failed("must be finite", "segment", bundle, photo, "mug", "--box", "1,2,nan,4")
     failed("320 wide and 240 high", "segment", bundle, photo, "mug", "--negative-box", "0,0,500,20")
+    failed("320 wide and 240 high. Clip it", "segment", bundle, photo, "mug", "--box", "-5,-2,100,80")
     failed("between 0 and 1", "segment", bundle, photo, "mug", "--threshold", "7")
     failed(r"\.docx is none of \.png", "segment", bundle, photo, "mug", "-o", tmp_path / "overlay.docx")
     failed("the folder .* does not exist", "segment", bundle, photo, "mug", "-o", tmp_path / "no" / "overlay.png")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from sam3i_edge.cache import cache_folder
 from sam3i_edge.commands.loading import add_device, load_segmenter
 from sam3i_edge.commands.stopping import steps
+from sam3i_edge.runtimes import NATIVE
 
 
 def add(commands: Any) -> None:
@@ -25,5 +27,10 @@ def _build(arguments: argparse.Namespace) -> int:
     step = steps()
     step(f"compiling {arguments.bundle}")
     with load_segmenter(arguments) as segmenter:
-        step(f"ready on {segmenter.device}")
+        own = segmenter.manifest.target.runtime
+        asked = (arguments.runtime or own).partition(":")[0]
+        folder = cache_folder(own if asked == NATIVE else asked)
+        kept = folder is not None and any(folder.iterdir())
+        why = "" if kept else "; nothing is kept: this runtime prepares its graphs at every load, or the cache is off"
+        step(f"ready on {segmenter.device}{why}")
     return 0
