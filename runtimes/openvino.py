@@ -110,7 +110,7 @@ def _check_device(device: str) -> None:
         if name.partition(".")[0] in ("GPU", "NPU"):
             raise RuntimeUnavailableError(
                 f"OpenVINO finds no {name} here, only {', '.join(found)}. If there is one, install its driver (apt "
-                f"install intel-opencl-icd for graphics, Intel's NPU driver for an NPU). sam3i-edge doctor says "
+                f"install intel-opencl-icd for graphics, Intel's NPU driver for an NPU); sam3i-edge doctor says "
                 f"what is there."
             )
         raise RuntimeUnavailableError(unknown_name("device of OpenVINO here", name, ("AUTO", *found)))

@@ -55,11 +55,11 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 def vouch_for(folder: Path, pattern: str) -> None:
-    """Write the SHA-256 of every file that has none yet beside it, in ``NAME.sha256``, as C++ does."""
+    """Write the SHA-256 of every file that is newer than the one beside it, in ``NAME.sha256``, as C++ does."""
     for file in folder.glob(pattern):
         beside = _sum_of(file)
-        if not beside.is_file():
-            with contextlib.suppress(OSError):  # then it is made anew the next time
+        with contextlib.suppress(OSError):  # then it is made anew the next time
+            if not beside.is_file() or beside.stat().st_mtime_ns < file.stat().st_mtime_ns:
                 write_whole(beside, sha256_of(file).encode())
 
 

@@ -81,14 +81,14 @@ def postprocess(
         route: recorded in the result.
 
     Raises:
-        BundleError: scores that are no numbers, which would look as if nothing were there.
+        BundleError: the scores come from no finite numbers, which could look as if nothing were there.
     """
-    scores = (sigmoid(logits) * sigmoid(presence)).astype(np.float32)
-    if not np.isfinite(scores).all():
+    if not (np.isfinite(logits).all() and np.isfinite(presence).all()):
         raise BundleError(
             "The graphs computed values that are not finite on this device. Do not use the bundle here; "
             "sam3i-edge verify BUNDLE shows every output."
         )
+    scores = (sigmoid(logits) * sigmoid(presence)).astype(np.float32)
     order = np.argsort(-scores, kind="stable")
     order = order[scores[order] > threshold]
     full = np.zeros((len(order), height, width), bool)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from sam3i_edge import Box, Prompt, Segmenter
-from sam3i_edge.errors import ImageError, PromptError
+from sam3i_edge.errors import BundleError, ImageError, PromptError
 from tests.conftest import CASES, iou
 
 
@@ -110,6 +110,21 @@ def test_vision_runs_once_per_frame_and_not_for_a_bad_prompt(bundle):
     with pytest.raises(PromptError):
         segmenter.segment(CASES[0].image, Prompt("mug", boxes=[Box(0, 0, 999, 9)]))
     assert len(runs) == 1
+
+
+@pytest.mark.parametrize("name", ["logits", "presence"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_values_that_are_not_finite_are_no_answer(segmenter, monkeypatch, name, value):
+    """As half precision computes them where it overflows."""
+    ground = segmenter.ground
+
+    def broken(*arguments):
+        outputs = ground(*arguments)
+        return {**outputs, name: np.full_like(outputs[name], value)}
+
+    monkeypatch.setattr(segmenter, "ground", broken)
+    with pytest.raises(BundleError, match="values that are not finite on this device"):
+        segmenter.segment(CASES[0].image, "mug")
 
 
 def test_no_prompts_no_answers(segmenter):

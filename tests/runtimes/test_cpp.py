@@ -8,15 +8,18 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from sam3i_edge import Segmenter, read_image
 from sam3i_edge.export import Int8Options, export
 from sam3i_edge.golden import read_golden, write_golden
 from tests.conftest import PARITY
-from tests.runtimes.conftest import ROOT, run, section
+from tests.runtimes.conftest import PHOTO, ROOT, run, section
 from tests.test_verify import missing, perturb, rehash
 
 pytestmark = pytest.mark.slow
@@ -63,6 +66,8 @@ def test_errors_of_the_tool(checkout, built):
         (["bundle", "photo.jpg"], 2, "BUNDLE, IMAGE and TEXT are needed."),
         (["bundle", "photo.jpg", "mug", "--surprise"], 2, "Unknown option '--surprise'."),
         (["bundle", "none.jpg", "mug"], 1, "error: Cannot read the image none.jpg: No such file or directory."),
+        (["bundle", ".", "mug"], 1, "error: Cannot read the image .: Is a directory."),
+        (["bundle", "photo.jpg", "mug", "-o", "x.png"], 2, "error: -o writes PPM, and nothing else: 'x.png' does not"),
         (["none", "photo.jpg", "mug"], 1, "error: none does not exist."),
         (["bundle", "photo.jpg", "mug", "--route", "simpel"], 1, "Did you mean 'simple'?"),
         (["bundle", "photo.jpg", "mug", "--box", "1,2,3"], 1, "error: The box '1,2,3' is not of the form"),
@@ -70,6 +75,51 @@ def test_errors_of_the_tool(checkout, built):
         done = subprocess.run([tool, *arguments], cwd=checkout, capture_output=True, text=True, check=False)
         assert done.returncode == status
         assert message in done.stderr
+
+
+def pictures(folder: Path) -> list[Path]:
+    """What cameras and editors write, in kinds that are easily read in another way than OpenCV does."""
+    colours = np.random.default_rng(0).integers(0, 1 << 16, (37, 53, 4), np.uint16)
+    eight = (colours >> 8).astype(np.uint8)
+    for name, values in [("deep", colours[..., :3]), ("deep_grey", colours[..., 0]), ("deep_alpha", colours)]:
+        cv2.imwrite(str(folder / f"{name}.png"), values)
+    Image.fromarray(eight).save(folder / "alpha.png")
+    Image.fromarray(eight[..., 0] > 128).save(folder / "bits.png")
+    Image.fromarray(eight[..., :3]).quantize(16).save(folder / "palette.png", transparency=3)
+    photo = Image.open(PHOTO)
+    photo.save(folder / "progressive.jpg", progressive=True)
+    photo.convert("L").save(folder / "grey.jpg")
+    for orientation in range(1, 9):
+        exif = Image.Exif()
+        exif[ExifTags.Base.Orientation] = orientation
+        photo.crop((100, 100, 199, 164)).save(folder / f"held{orientation}.jpg", exif=exif)
+    Image.fromarray(eight[..., :3]).save(folder / "held8.png", exif=exif)
+    return sorted(folder.iterdir())
+
+
+def test_the_tool_reads_pictures_as_python_does(checkout, built, tmp_path):
+    """At threshold 1 nothing is found, and -o writes the picture as it was read."""
+    tool = built / "runtimes/cpp/sam3i-segment"
+    (tmp_path / "in").mkdir()
+    for path in pictures(tmp_path / "in"):
+        run([tool, "small", path, "mug", "--threshold", "1", "-o", tmp_path / "out.ppm"], checkout)
+        ours, theirs = np.asarray(Image.open(tmp_path / "out.ppm")), read_image(path)
+        assert ours.shape == theirs.shape, path.name
+        difference = np.abs(ours.astype(int) - theirs).max()
+        assert difference <= (4 if path.suffix == ".jpg" else 0), path.name  # another libjpeg rounds another way
+
+
+@pytest.mark.parametrize("name", ["photo.jpg", "progressive.jpg", "photo.png"])
+def test_the_tool_refuses_pictures_that_are_cut_short(checkout, built, tmp_path, name):
+    whole = tmp_path / name
+    Image.open(PHOTO).save(whole, progressive=name == "progressive.jpg")
+    content = whole.read_bytes()
+    tool = built / "runtimes/cpp/sam3i-segment"
+    for length in (len(content) // 2, len(content) - 8):
+        whole.write_bytes(content[:length])
+        done = subprocess.run([tool, "small", whole, "mug"], cwd=checkout, capture_output=True, text=True, check=False)
+        assert done.returncode == 1
+        assert f"error: The image {whole} cannot be decoded: it is damaged or cut short" in done.stderr
 
 
 def test_every_ctest(checkout, built):
@@ -131,15 +181,19 @@ def test_the_tool_finds_a_layer_that_is_off_by_one_percent(checkout, built, tmp_
 
 
 def test_both_keep_compiled_graphs_in_the_same_folder(checkout, built, tmp_path):
-    """Named by a hash of the settings: another name would compile everything twice."""
+    """Named by a hash of the settings: another name would compile everything twice. So would another kind of sum."""
     environment = os.environ | {"SAM3I_EDGE_CACHE": str(tmp_path)}
     tool = [built / "runtimes/cpp/sam3i-segment", "--verify", checkout / "small"]
     python = [sys.executable, "-m", "sam3i_edge", "verify", checkout / "small"]
     seen = []
     for command in (tool, python):
         subprocess.run(command, env=environment, check=True, capture_output=True)
-        seen.append(sorted(path.name for path in (tmp_path / "openvino").iterdir()))
-    assert len(seen[0]) == 1 and seen[0] == seen[1]
+        files = (tmp_path / "openvino").rglob("*.*")
+        seen.append({path.relative_to(tmp_path).as_posix(): path.stat().st_mtime_ns for path in files})
+    blobs = {name for name in seen[0] if name.endswith(".blob")}
+    assert len(blobs) == 3 and len({Path(name).parent for name in blobs}) == 1
+    assert seen[0].keys() == blobs | {f"{name}.sha256" for name in blobs}
+    assert seen[0] == seen[1]  # Python loaded what the tool wrote
 
 
 @pytest.mark.parametrize("place", [-1, 0])

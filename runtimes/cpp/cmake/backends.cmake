@@ -34,6 +34,9 @@ backend(onnxruntime ONNXRuntime ONNXRuntime::ONNXRuntime SAM3I_EDGE_WITH_ONNXRUN
         "-DONNXRUNTIME_ROOT=<an unpacked release archive, with include/ and lib/>")
 backend(tensorrt TensorRT TensorRT::TensorRT SAM3I_EDGE_WITH_TENSORRT
         "-DTENSORRT_ROOT=<an unpacked TensorRT 10 or 11>, and the CUDA toolkit (not yet run on hardware)")
+if(SAM3I_EDGE_WITH_OPENVINO IN_LIST BACKEND_DEFINITIONS)
+  list(APPEND BACKEND_SOURCES src/backends/blobs.cpp)
+endif()
 if(SAM3I_EDGE_WITH_TENSORRT IN_LIST BACKEND_DEFINITIONS)
   list(APPEND BACKEND_SOURCES src/backends/engine_cache.cpp)
 endif()

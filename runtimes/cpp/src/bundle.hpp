@@ -20,6 +20,7 @@ struct FileRecord {
 /// How the runtime of a device is to be set up.
 struct Target {
   std::string name, runtime, device;
+  std::vector<std::string> precisions;
   std::int64_t threads = 0;
   std::map<std::string, std::string> settings;
 };

@@ -77,7 +77,7 @@ const float* floats(const Tensors& tensors, const std::string& name, std::int64_
 }  // namespace
 
 Engine::Engine(const std::filesystem::path& path, const LoadOptions& options, const Opener& open)
-    : threshold_(check_threshold(options.threshold)), tokens_(kTextCacheSize), texts_(kTextCacheSize) {
+    : path_(path), threshold_(check_threshold(options.threshold)), tokens_(kTextCacheSize), texts_(kTextCacheSize) {
   if (options.threads) check_threads(*options.threads);  // before a large bundle is hashed
   const Bundle bundle = open_bundle(path);
   manifest_ = bundle.manifest;
@@ -246,6 +246,10 @@ std::vector<Instances> Engine::segment(const Features& features, const std::vect
                            floats(outputs, "masks", i),
                            static_cast<int>(manifest_.limits.max_instances),
                            static_cast<int>(4 * manifest_.model.grid_size())};
+      if (!is_finite(one)) {
+        throw BundleError(path_.string() + " computed values that are not finite on " + device() +
+                          ". Do not use it here; sam3i-edge verify shows every output.");
+      }
       const std::string& route = pairs[static_cast<std::size_t>(start + i)].second;
       found.push_back(postprocess(one, features.width, features.height, threshold, route, options, masks_));
     }

@@ -78,6 +78,7 @@ class Engine {
   std::shared_ptr<Session> session(const std::string& graph);
   void warn_if_full(const std::vector<Instances>& found) const;
 
+  std::filesystem::path path_;
   Manifest manifest_;
   Tokenizer tokenizer_;
   RouteClassifier classifier_;

@@ -70,6 +70,18 @@ std::string sha256_of_bytes(const std::string& content) {
   return digest.hex();
 }
 
+void write_whole(const std::filesystem::path& path, const std::string& content) {
+  const std::filesystem::path partial = path.string() + ".partial-" + std::to_string(::getpid());
+  std::ofstream file(partial, std::ios::binary);
+  file << content;
+  file.close();
+  std::error_code error;
+  if (file) std::filesystem::rename(partial, path, error);
+  if (file && !error) return;
+  std::filesystem::remove(partial, error);
+  throw std::runtime_error("the disk may be full");
+}
+
 std::optional<std::filesystem::path> cache_folder(const std::string& name) {
   const char* own = std::getenv(kVariable);
   if (own && !*own) return std::nullopt;

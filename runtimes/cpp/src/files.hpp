@@ -16,6 +16,9 @@ std::string sha256_of(const std::filesystem::path& path);
 /// The SHA-256 of `content`, in hex.
 std::string sha256_of_bytes(const std::string& content);
 
+/// Writes a file whole or not at all, also on a full disk or when two processes write it. Throws std::runtime_error.
+void write_whole(const std::filesystem::path& path, const std::string& content);
+
 /// A folder of that name in the user's cache, or in $SAM3I_EDGE_CACHE, made if need be: the Python side's.
 /// Nothing if that variable is empty, or with a warning if the folder cannot be written.
 std::optional<std::filesystem::path> cache_folder(const std::string& name);

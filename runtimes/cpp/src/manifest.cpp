@@ -22,12 +22,12 @@ void check_known(const std::string& kind, const std::string& value, const std::v
 Target read_target(const Json& value, const std::string& name) {
   Target target;
   std::string unused, int8;
-  std::vector<std::string> precisions, machine;
+  std::vector<std::string> machine;
   std::map<std::string, std::int64_t> sizes = {
       {"opset", 1}, {"ir_version", 1}, {"max_prompts", 1}, {"attention_mb", 1}};
-  std::vector<Field> fields = {{"name", into(target.name)},       {"description", into(unused)},
-                               {"runtime", into(target.runtime)}, {"device", into(target.device)},
-                               {"precisions", into(precisions)},  {"int8", into(int8)}};
+  std::vector<Field> fields = {
+      {"name", into(target.name)},     {"description", into(unused)},           {"runtime", into(target.runtime)},
+      {"device", into(target.device)}, {"precisions", into(target.precisions)}, {"int8", into(int8)}};
   for (const char* key : {"opset", "ir_version", "max_prompts", "attention_mb"})
     fields.push_back({key, into(sizes[key])});
   fields.insert(fields.end(), {{"why", into(unused)},
@@ -46,8 +46,8 @@ Target read_target(const Json& value, const std::string& name) {
                       "; it must be 0 (the runtime's choice) or more.");
   }
   check_known("int8", int8, {"symmetric", "affine"});
-  if (precisions.empty()) throw SchemaError("precisions is empty; give some of " + joined(kPrecisions) + ".");
-  for (const std::string& precision : precisions) check_known("precision", precision, kPrecisions);
+  if (target.precisions.empty()) throw SchemaError("precisions is empty; give some of " + joined(kPrecisions) + ".");
+  for (const std::string& precision : target.precisions) check_known("precision", precision, kPrecisions);
   return target;
 }
 
@@ -181,6 +181,11 @@ Manifest parse_manifest(const std::string& content, const std::filesystem::path&
     manifest = read_manifest(parsed, strict);
   } catch (const SchemaError& error) {
     throw BundleError(file.string() + ": " + error.what() + " Copy or export the bundle anew.");
+  }
+  const auto& may_be = manifest.target.precisions;
+  if (std::find(may_be.begin(), may_be.end(), manifest.precision) == may_be.end()) {
+    throw BundleError(file.string() + ": " + unknown_name("precision", manifest.precision, may_be) +
+                      " Export the bundle anew.");
   }
   if (manifest.graphs != graph_specs(manifest.model, manifest.limits)) {
     throw BundleError(file.string() + ": its graphs do not fit its model and limits. Export the bundle anew.");

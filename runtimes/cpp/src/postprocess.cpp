@@ -125,6 +125,11 @@ Masks draw_all(const Outputs& outputs, const std::vector<int>& order, int width,
 
 }  // namespace
 
+bool is_finite(const Outputs& outputs) {
+  return std::isfinite(outputs.presence[0]) &&
+         std::all_of(outputs.logits, outputs.logits + outputs.count, [](float logit) { return std::isfinite(logit); });
+}
+
 Instances postprocess(const Outputs& outputs, int width, int height, double threshold, const std::string& route,
                       const SegmentOptions& options, Memory& memory) {
   const float presence = sigmoid(outputs.presence[0]);

@@ -18,6 +18,9 @@ struct Outputs {
   int count, mask_side;
 };
 
+/// Whether every logit and the presence are numbers: a score of NaN is above no threshold, and would go without a word.
+bool is_finite(const Outputs& outputs);
+
 /// A score is sigmoid(logit) x sigmoid(presence); what scores above `threshold` stays, best first. A mask is its
 /// logits resized to the image, `width` x `height` pixels (bilinear), above 0.
 Instances postprocess(const Outputs& outputs, int width, int height, double threshold, const std::string& route,

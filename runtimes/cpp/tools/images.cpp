@@ -1,22 +1,21 @@
 #include "images.hpp"
 
 #include <cerrno>
+#include <cstddef>
+#include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <sstream>
+#include <utility>
 
 #include "sam3i_edge/errors.hpp"
 
-#ifdef SAM3I_EDGE_WITH_PNG
-#include <png.h>
-#endif
-#ifdef SAM3I_EDGE_WITH_JPEG
 extern "C" {
 #include "jpeg.h"
+#include "png_reader.h"
 }
-#include <cstdlib>
-#endif
 
 namespace tools {
 namespace {
@@ -26,8 +25,13 @@ using sam3i_edge::ImageError;
 constexpr long kMostSide = 1 << 16;
 
 std::string read_bytes(const std::string& path) {
+  std::error_code ignored;
+  const bool is_folder = std::filesystem::is_directory(path, ignored);  // it could be opened
   std::ifstream file(path, std::ios::binary);
-  if (!file) throw ImageError("Cannot read the image " + path + ": " + std::strerror(errno) + ".");
+  if (is_folder || !file) {
+    const int problem = is_folder ? EISDIR : errno;
+    throw ImageError("Cannot read the image " + path + ": " + std::strerror(problem) + ".");
+  }
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
@@ -54,36 +58,38 @@ Picture read_pnm(const std::string& bytes, const std::string& path) {
   return picture;
 }
 
-#ifdef SAM3I_EDGE_WITH_PNG
-Picture read_png(const std::string& bytes, const std::string& path) {
-  png_image image{};
-  image.version = PNG_IMAGE_VERSION;
-  if (!png_image_begin_read_from_memory(&image, bytes.data(), bytes.size())) {
-    throw ImageError("The image " + path + " cannot be decoded: " + image.message + ".");
+/// Turned and mirrored from EXIF's `orientation` to upright.
+Picture upright(Picture picture, int orientation) {
+  if (orientation == 1) return picture;
+  const bool is_turned = orientation >= 5;  // columns are rows
+  const bool from_right = orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8;
+  const bool from_below = orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
+  Picture made{{}, is_turned ? picture.height : picture.width, is_turned ? picture.width : picture.height};
+  made.rgb.reserve(picture.rgb.size());
+  for (int y = 0; y < made.height; ++y) {
+    for (int x = 0; x < made.width; ++x) {
+      const int column = is_turned ? y : x, row = is_turned ? x : y;
+      const std::ptrdiff_t at = std::ptrdiff_t{from_below ? picture.height - 1 - row : row} * picture.width +
+                                (from_right ? picture.width - 1 - column : column);
+      made.rgb.insert(made.rgb.end(), picture.rgb.begin() + 3 * at, picture.rgb.begin() + 3 * at + 3);
+    }
   }
-  image.format = PNG_FORMAT_RGB;
-  Picture picture{std::vector<std::uint8_t>(PNG_IMAGE_SIZE(image)), static_cast<int>(image.width),
-                  static_cast<int>(image.height)};
-  const png_color black{};  // behind what is transparent
-  if (!png_image_finish_read(&image, &black, picture.rgb.data(), 0, nullptr)) {
-    throw ImageError("The image " + path + " cannot be decoded: " + image.message + ".");
-  }
-  return picture;
+  return made;
 }
-#endif
 
-#ifdef SAM3I_EDGE_WITH_JPEG
-Picture read_jpeg(const std::string& bytes, const std::string& path) {
+/// What one of the decoders in C makes of `bytes`.
+template <std::size_t kMessage, typename Decode>
+Picture decoded(const std::string& bytes, const std::string& path, const Decode& decode) {
   Picture picture;
-  char message[SAM3I_JPEG_MESSAGE];
-  unsigned char* pixels = sam3i_decode_jpeg(bytes.data(), bytes.size(), &picture.width, &picture.height, message);
+  int orientation = 1;
+  char message[kMessage];
+  unsigned char* pixels = decode(bytes.data(), bytes.size(), &picture.width, &picture.height, &orientation, message);
   if (!pixels) throw ImageError("The image " + path + " cannot be decoded: " + message + ".");
   picture.rgb.assign(pixels, pixels + std::size_t{3} * static_cast<std::size_t>(picture.width) *
                                           static_cast<std::size_t>(picture.height));
   std::free(pixels);
-  return picture;
+  return upright(std::move(picture), orientation);
 }
-#endif
 
 }  // namespace
 
@@ -92,10 +98,10 @@ Picture read_picture(const std::string& path) {
   const auto begins_with = [&](const char* magic) { return bytes.compare(0, std::strlen(magic), magic) == 0; };
   if (begins_with("P6") || begins_with("P5")) return read_pnm(bytes, path);
 #ifdef SAM3I_EDGE_WITH_PNG
-  if (begins_with("\x89PNG")) return read_png(bytes, path);
+  if (begins_with("\x89PNG")) return decoded<SAM3I_PNG_MESSAGE>(bytes, path, sam3i_decode_png);
 #endif
 #ifdef SAM3I_EDGE_WITH_JPEG
-  if (begins_with("\xff\xd8\xff")) return read_jpeg(bytes, path);
+  if (begins_with("\xff\xd8\xff")) return decoded<SAM3I_JPEG_MESSAGE>(bytes, path, sam3i_decode_jpeg);
 #endif
   throw ImageError(path +
                    " is no image that this build reads: PPM and PGM always, PNG and JPEG where CMake found libpng and "

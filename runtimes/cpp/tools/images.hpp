@@ -16,7 +16,8 @@ struct Picture {
   sam3i_edge::ImageView view() const { return {rgb.data(), width, height}; }
 };
 
-/// EXIF orientation is not applied. Throws sam3i_edge::ImageError.
+/// As Python's read_image: alpha is dropped, of 16 bits the high byte stays, EXIF orientation is applied.
+/// Throws sam3i_edge::ImageError.
 Picture read_picture(const std::string& path);
 
 /// As PPM. Throws sam3i_edge::ImageError.

@@ -90,6 +90,10 @@ Arguments parse(const std::vector<std::string>& given) {
       parsed.names.push_back(given[i]);
     }
   }
+  const std::string& name = parsed.output;
+  if (!name.empty() && (name.size() < 4 || name.compare(name.size() - 4, 4, ".ppm") != 0)) {
+    throw UsageError("-o writes PPM, and nothing else: '" + name + "' does not end in .ppm.");
+  }
   if (parsed.verify && parsed.names.size() != 1) throw UsageError("--verify takes a BUNDLE, and nothing else.");
   if (!parsed.verify && parsed.names.size() != 3) throw UsageError("BUNDLE, IMAGE and TEXT are needed.");
   return parsed;

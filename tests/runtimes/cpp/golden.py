@@ -346,6 +346,8 @@ def damages() -> list[Callable[[Path], None]]:
         edit(surprise=1),
         edit(precision=3),
         edit(precision=True),
+        edit(precision="foo"),
+        edit_part("target", precisions=["fp16"]),
         edit(routes="simple"),
         edit(routes=[]),
         edit(graphs={}),

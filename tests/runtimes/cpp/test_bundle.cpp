@@ -62,6 +62,24 @@ TEST_F(Refusals, AnIntactBundleIsNotRefused) {
   for (const auto& [name, path] : bundles()) EXPECT_EQ(open_bundle(path).manifest.graphs.size(), 3u) << name;
 }
 
+TEST_F(Refusals, APrecisionThatIsNotTheTargets) {
+  for (const auto& [name, path] : bundles()) {
+    auto content = read_json(path / "manifest.json");
+    content["target"]["precisions"] = {"fp32", "int8"};
+    content["precision"] = "in8";
+    try {
+      parse_manifest(content.dump(), path / "manifest.json");
+      FAIL();
+    } catch (const BundleError& error) {
+      EXPECT_EQ(error.what(), (path / "manifest.json").string() +
+                                  ": Unknown precision 'in8'. Known: fp32, int8. Did you mean 'int8'? Export the "
+                                  "bundle anew.");
+    }
+    content["precision"] = "bf16";  // known, but not this target's
+    EXPECT_THROW(parse_manifest(content.dump(), "manifest.json"), BundleError);
+  }
+}
+
 TEST_F(Refusals, AnUnknownRuntime) {
   LoadOptions options;
   options.runtime = "openvno";

@@ -139,6 +139,18 @@ TEST(Postprocess, BestFirstEqualOnesInOrderAndNaNNever) {
   EXPECT_EQ(found.area(2), 9u * 6);
 }
 
+TEST(Postprocess, FiniteIsEveryLogitAndThePresence) {
+  const float inf = std::numeric_limits<float>::infinity(), nan = std::numeric_limits<float>::quiet_NaN();
+  const auto ask = [](std::vector<float> logits, float presence) {
+    return is_finite({logits.data(), &presence, nullptr, nullptr, static_cast<int>(logits.size()), 2});
+  };
+  EXPECT_TRUE(ask({-1e30f, 3}, 9));
+  EXPECT_FALSE(ask({1, nan}, 9));
+  EXPECT_FALSE(ask({-inf, 1}, 9));
+  EXPECT_FALSE(ask({1, 2}, nan));
+  EXPECT_FALSE(ask({1, 2}, inf));
+}
+
 TEST(Postprocess, BitsAreTheBytes) {
   const float logits[] = {3}, presence[] = {9}, boxes[4] = {0, 0, 1, 1}, masks[] = {-1, 2, 3, -4};
   Memory memory;

@@ -173,6 +173,81 @@ TEST_F(Segmenters, PromptsThatAreRefused) {
   }
 }
 
+TEST_F(Segmenters, BracesAreAListOfPrompts) {
+  const auto image = picture();
+  const auto view = golden::view_of(image);
+  const Segmenter segmenter = load(bundles().front().second, runtimes().front());
+  const Frame frame = segmenter.encode(view);
+  const std::string hammer = "hammer", mug = "mug";
+  const Prompt prompt{"hammer", "simple"};
+  const auto routes = [](const std::vector<Instances>& found) {
+    std::vector<std::string> names;
+    for (const Instances& one : found) names.push_back(one.route);
+    return names;
+  };
+  using Names = std::vector<std::string>;
+  EXPECT_EQ(frame.segment({}).size(), 0u);
+  EXPECT_EQ(frame.segment({"hammer"}).size(), 1u);
+  EXPECT_EQ(frame.segment({"hammer", "mug"}).size(), 2u);
+  EXPECT_EQ(frame.segment({hammer, mug}).size(), 2u);
+  EXPECT_EQ(frame.segment({{"hammer"}, {"mug"}}).size(), 2u);
+  EXPECT_EQ(routes(frame.segment({{"hammer", "simple"}, {"mug", "concept"}})), (Names{"simple", "concept"}));
+  EXPECT_EQ(routes(frame.segment({{"hammer", "simple"}})), Names{"simple"});
+  EXPECT_EQ(routes(frame.segment({prompt, prompt})), (Names{"simple", "simple"}));
+  EXPECT_EQ(frame.segment({"hammer", {"mug", "auto", {{5, 5, 9, 9}}}}, {MaskFormat::none}).size(), 2u);
+  EXPECT_EQ(segmenter.segment(view, {"hammer", "mug"}).size(), 2u);
+  EXPECT_EQ(routes(segmenter.segment(view, {{"hammer", "simple"}, {"mug", "concept"}})), (Names{"simple", "concept"}));
+  // Without braces around it, one prompt is one answer.
+  EXPECT_EQ(frame.segment(Prompt{"hammer", "simple"}).route, "simple");
+  EXPECT_EQ(frame.segment(hammer).scores, frame.segment("hammer").scores);
+}
+
+/// A session one value of whose outputs is no number: as a graph that overflowed, or a device that is broken.
+class Broken : public detail::Session {
+ public:
+  Broken(std::unique_ptr<Session> session, std::string name, float value)
+      : session_(std::move(session)), name_(std::move(name)), value_(value) {}
+  detail::Tensors run(const detail::Tensors& inputs) override {
+    auto outputs = session_->run(inputs);
+    const auto found = outputs.find(name_);
+    if (found != outputs.end()) *found->second.as<float>() = value_;
+    return outputs;
+  }
+  std::string device() const override { return session_->device(); }
+  const detail::Ports& inputs() const override { return session_->inputs(); }
+  const detail::Ports& outputs() const override { return session_->outputs(); }
+
+ private:
+  std::unique_ptr<Session> session_;
+  std::string name_;
+  float value_;
+};
+
+TEST_F(Segmenters, ValuesThatAreNotFiniteAreNoAnswer) {
+  const auto image = picture();
+  const auto path = bundles().front().second;
+  LoadOptions options;
+  options.runtime = runtimes().front();
+  const float inf = std::numeric_limits<float>::infinity();
+  const std::vector<std::pair<std::string, float>> cases = {
+      {"logits", std::nanf("")}, {"logits", inf}, {"presence", std::nanf("")}};
+  for (const auto& one : cases) {
+    const auto& name = one.first;  // a lambda of C++17 takes no structured binding
+    const float value = one.second;
+    detail::Engine engine(path, options, [&](const auto& runtime, const auto& graph, const auto& how) {
+      return std::make_unique<Broken>(detail::open_session(runtime, graph, how), name, value);
+    });
+    const auto features = engine.encode(golden::view_of(image));
+    try {
+      engine.segment(*features, {"mug"}, {});
+      ADD_FAILURE() << name << " " << value;
+    } catch (const BundleError& error) {
+      EXPECT_EQ(error.what(), path.string() + " computed values that are not finite on " + engine.device() +
+                                  ". Do not use it here; sam3i-edge verify shows every output.");
+    }
+  }
+}
+
 TEST_F(Segmenters, AGraphThatIsNotAsTheManifestSays) {
   const auto path = bundles().front().second;
   LoadOptions options;

@@ -1,6 +1,9 @@
 // Every runtime in this build takes what a graph takes, and refuses the rest in the same words.
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <chrono>
 #include <fstream>
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -8,8 +11,10 @@
 #endif
 
 #include "bundle.hpp"
+#include "files.hpp"
 #include "golden.hpp"
 #include "sam3i_edge/errors.hpp"
+#include "sam3i_edge/segmenter.hpp"
 #include "session.hpp"
 
 namespace sam3i_edge::detail {
@@ -100,9 +105,92 @@ TEST_F(Runtime, DevicesThatAreNotHere) {
   }
 }
 
-TEST_F(Runtime, PrecisionIsPinnedOrRefused) {
+bool has_openvino() {
   const auto built = built_runtimes();
-  if (std::find(built.begin(), built.end(), "openvino") == built.end()) GTEST_SKIP() << "OpenVINO is not in this build";
+  return std::find(built.begin(), built.end(), "openvino") != built.end();
+}
+
+TEST_F(Runtime, ADeviceThatOpenVinoDoesNotFind) {
+  if (!has_openvino()) GTEST_SKIP() << "OpenVINO is not in this build";
+  SessionOptions options = options_of("openvino");
+  const auto refusal = [&](const std::string& device) {
+    options.device = device;
+    try {
+      open_session("openvino", graph(), options);
+    } catch (const RuntimeUnavailableError& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  EXPECT_NE(refusal("GPX").find("Unknown device of OpenVINO here 'GPX'. Known: AUTO, CPU"), std::string::npos);
+  for (const std::string device : {"GPU.7", "NPU.7", "AUTO:GPU.7,CPU"}) {  // so many no machine has
+    const std::string name = device.substr(device.find("PU.") - 1, 5), told = refusal(device);
+    EXPECT_EQ(told.rfind("OpenVINO finds no " + name + " here, only CPU", 0), 0u) << told;
+    EXPECT_NE(told.find(". If there is one, install its driver (apt install intel-opencl-icd for graphics, Intel's NPU "
+                        "driver for an NPU); sam3i-edge doctor says what is there."),
+              std::string::npos)
+        << told;
+  }
+}
+
+/// The blobs of a cache, in the folders of all settings.
+std::vector<fs::path> blobs_below(const fs::path& folder) {
+  std::vector<fs::path> found;
+  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+    if (entry.path().extension() == ".blob") found.push_back(entry.path());
+  }
+  return found;
+}
+
+/// Another byte in the middle of a file of the same size, in a file of its own: OpenVINO may have mapped the old one.
+void damage(const fs::path& file) {
+  std::string content = read_file(file);
+  content[content.size() / 2] = static_cast<char>(~content[content.size() / 2]);
+  fs::remove(file);
+  write_whole(file, content);
+}
+
+TEST_F(Runtime, OpenVinosBlobsAreCheckedBeforeTheyAreLoaded) {
+  if (!has_openvino()) GTEST_SKIP() << "OpenVINO is not in this build";
+  SessionOptions options = options_of("openvino");
+  options.cache = fs::path(testing::TempDir()) / ("blobs-" + std::to_string(::getpid()));
+  fs::create_directories(*options.cache);
+  std::vector<std::string> warnings;
+  set_warning_handler([&](const std::string& text) { warnings.push_back(text); });
+  const auto answer = [&] {
+    const Tensor text = open_session("openvino", graph(), options)->run(zeros(2)).at("text");
+    return std::vector<float>(text.as<float>(), text.as<float>() + text.bytes() / 4);
+  };
+  const auto expected = answer();
+  ASSERT_EQ(blobs_below(*options.cache).size(), 1u);
+  const fs::path blob = blobs_below(*options.cache).front(), sum = blob.string() + ".sha256";
+  EXPECT_EQ(read_file(sum), sha256_of(blob));
+  EXPECT_TRUE(warnings.empty());
+
+  damage(blob);
+  EXPECT_EQ(answer(), expected);
+  EXPECT_EQ(warnings,
+            std::vector<std::string>{"OpenVINO's cached " + blob.filename().string() + " is damaged; compiling anew."});
+  EXPECT_EQ(read_file(sum), sha256_of(blob));
+  warnings.clear();
+
+  write_whole(sum, read_file(sum) + "\n");  // as sha256sum's readers expect it
+  fs::last_write_time(blob, fs::last_write_time(blob) - std::chrono::hours(1));
+  const auto written = fs::last_write_time(blob);
+  EXPECT_EQ(answer(), expected);
+  EXPECT_EQ(fs::last_write_time(blob), written);  // it was loaded
+
+  damage(blob);
+  fs::remove(sum);  // one that nobody vouched for, as of an older version of this library
+  EXPECT_EQ(answer(), expected);
+  EXPECT_EQ(read_file(sum), sha256_of(blob));
+  EXPECT_TRUE(warnings.empty());
+  set_warning_handler({});
+  fs::remove_all(*options.cache);
+}
+
+TEST_F(Runtime, PrecisionIsPinnedOrRefused) {
+  if (!has_openvino()) GTEST_SKIP() << "OpenVINO is not in this build";
   SessionOptions options = options_of("openvino");
   options.precision = "fp16";
 #ifdef __x86_64__

@@ -12,7 +12,8 @@ struct Box {
   double x0 = 0, y0 = 0, x1 = 0, y1 = 0;
 };
 
-/// One question to the image. It is checked where it is asked: `segment` throws PromptError.
+/// One question to the image: "hammer", or Prompt{"hammer", "simple"} where the route is known. It is checked where it
+/// is asked: `segment` throws PromptError.
 struct Prompt {
   Prompt(std::string what, std::string by_route = "auto", std::vector<Box> examples = {},  // NOLINT: a text is a prompt
          std::vector<Box> counterexamples = {})

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <string>
@@ -52,8 +53,13 @@ class SAM3I_EDGE_API Frame {
   /// where there are more than the bundle's `max_prompts`. The answer has one entry for each, in their order.
   ///
   /// Throws PromptError (a text is empty or no UTF-8, a route unknown, a box empty or outside the image, or there are
-  /// too many boxes), BundleError (a graph fails), RuntimeUnavailableError (closed).
+  /// too many boxes), BundleError (a graph fails, or scores are no finite numbers), RuntimeUnavailableError (closed).
   std::vector<Instances> segment(const std::vector<Prompt>& prompts, const SegmentOptions& options = {}) const;
+  /// Braces always hold a list: {"hammer", "mug"} are two prompts, {"hammer"} is a list of one. A single prompt with a
+  /// route is Prompt{"hammer", "simple"}.
+  std::vector<Instances> segment(std::initializer_list<Prompt> prompts, const SegmentOptions& options = {}) const {
+    return segment(std::vector<Prompt>(prompts), options);
+  }
 
   int width() const;   ///< of the image, in pixels
   int height() const;  ///< of the image, in pixels
@@ -94,6 +100,10 @@ class SAM3I_EDGE_API Segmenter {
   /// `encode(image).segment(prompts)` in one step; a bad prompt is refused before the image is encoded.
   std::vector<Instances> segment(const ImageView& image, const std::vector<Prompt>& prompts,
                                  const SegmentOptions& options = {}) const;
+  std::vector<Instances> segment(const ImageView& image, std::initializer_list<Prompt> prompts,
+                                 const SegmentOptions& options = {}) const {
+    return segment(image, std::vector<Prompt>(prompts), options);
+  }
   Instances segment(const ImageView& image, const Prompt& prompt, const SegmentOptions& options = {}) const;
 
   /// The route that will run: the prompt's own, or what the bundle's classifier makes of its text for "auto".

@@ -1,8 +1,5 @@
 #include "engine_cache.hpp"
 
-#include <unistd.h>
-
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
@@ -10,24 +7,8 @@
 #include "../warning.hpp"
 
 namespace sam3i_edge::detail {
-namespace {
 
 namespace fs = std::filesystem;
-
-/// Writes a file whole or not at all, also on a full disk or when two processes write it.
-void write_whole(const fs::path& path, const std::string& content) {
-  const fs::path partial = path.string() + ".partial-" + std::to_string(::getpid());
-  std::ofstream file(partial, std::ios::binary);
-  file << content;
-  file.close();
-  std::error_code error;
-  if (file) fs::rename(partial, path, error);
-  if (file && !error) return;
-  fs::remove(partial, error);
-  throw std::runtime_error("the disk may be full");
-}
-
-}  // namespace
 
 std::string EngineKey::to_json() const {
   const nlohmann::json content = {{"graph_sha256", graph_sha256}, {"tensorrt", tensorrt}, {"gpu", gpu},

@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <mutex>
 #include <openvino/openvino.hpp>
-#include <set>
 #include <utility>
 
 #include "../bundle.hpp"
@@ -11,6 +10,7 @@
 #include "../session.hpp"
 #include "../sha256.hpp"
 #include "../warning.hpp"
+#include "blobs.hpp"
 #include "sam3i_edge/errors.hpp"
 
 namespace sam3i_edge::detail {
@@ -156,7 +156,14 @@ void check_device(const std::string& device) {
     const bool is_here = std::any_of(found.begin(), found.end(), [&](const std::string& other) {
       return name == other || name == other.substr(0, other.find('.'));
     });
-    if (!is_here) throw RuntimeUnavailableError(unknown_name("device of OpenVINO here", name, known));
+    if (is_here) continue;
+    const std::string kind = name.substr(0, name.find('.'));
+    if (kind == "GPU" || kind == "NPU") {  // no slip of the pen
+      throw RuntimeUnavailableError("OpenVINO finds no " + name + " here, only " + joined(found) +
+                                    ". If there is one, install its driver (apt install intel-opencl-icd for graphics, "
+                                    "Intel's NPU driver for an NPU); sam3i-edge doctor says what is there.");
+    }
+    throw RuntimeUnavailableError(unknown_name("device of OpenVINO here", name, known));
   }
 }
 
@@ -177,20 +184,8 @@ std::shared_ptr<ov::Model> read(const fs::path& graph, const SessionOptions& opt
   }
 }
 
-/// What OpenVINO keeps in a folder, and when it was written.
-std::set<std::pair<std::string, fs::file_time_type>> blobs(const fs::path& folder) {
-  std::set<std::pair<std::string, fs::file_time_type>> found;
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(folder, error)) {
-    if (entry.path().extension() != ".blob") continue;
-    const auto time = entry.last_write_time(error);
-    if (!error) found.emplace(entry.path().filename().string(), time);  // or another process replaces it just now
-  }
-  return found;
-}
-
-/// A folder for each set of settings, as on the Python side: OpenVINO's own key leaves the precision out, and gives fp32's
-/// blob to bf16.
+/// A folder for each set of settings, as on the Python side: OpenVINO's own key leaves the precision out, and gives
+/// fp32's blob to bf16.
 std::string key(const ov::AnyMap& settings) {
   Sha256 hash;
   for (const auto& [name, value] : settings) {
@@ -202,14 +197,17 @@ std::string key(const ov::AnyMap& settings) {
 
 ov::CompiledModel compile_and_keep(const std::shared_ptr<ov::Model>& model, const std::string& device,
                                    ov::AnyMap settings, const fs::path& folder) {
-  const auto before = blobs(folder);
+  if (!drop_damaged(folder)) return core().compile_model(model, device, settings);
+  const Blobs before = blobs_in(folder);
   settings["CACHE_DIR"] = folder.string();
   ov::CompiledModel compiled = core().compile_model(model, device, settings);
+  if (compiled.get_property(ov::loaded_from_cache)) return compiled;
   // On a full disk OpenVINO goes on without a word, and leaves nothing behind.
-  if (!compiled.get_property(ov::loaded_from_cache) && blobs(folder) == before) {
+  if (blobs_in(folder) == before) {
     warn("OpenVINO could not keep what it compiled in " + folder.string() +
          "; the disk may be full. The next load compiles it again.");
   }
+  vouch_for(folder, before);
   return compiled;
 }
 
