@@ -23,7 +23,7 @@ from sam3i_edge.model import load
 from sam3i_edge.model.vision import normalize
 from sam3i_edge.tokenizer import PADDING_ID
 from sam3i_edge.train import loop
-from sam3i_edge.train.loop import save_model
+from sam3i_edge.train.loop import STATE, save_model
 from tests.distill.conftest import CONFIG, make_teacher
 
 SHORT = [
@@ -79,7 +79,8 @@ def test_stages_called_one_by_one_build_on_each_other(student, shapes, teacher_f
     apart = load_file(output / "student.safetensors")
     together = load_file(student / "text/last.safetensors")
     assert all(torch.allclose(apart[name], value, atol=1e-3) for name, value in together.items())  # float16 cache
-    (output / "vision/state-4").rename(output / "vision/state-3")
+    (state,) = (output / "vision").glob("state-*")
+    state.rename(state.with_name(STATE.format(3)))
     assert main(arguments(shapes, teacher_file, output, "--stages", "whole", "--resume")) == 1
     assert "was interrupted. Name it in --stages, too" in capsys.readouterr().err
     shutil.rmtree(output / "vision")
