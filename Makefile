@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST_ARGS ?= -m "not slow"
 # Tests of one file stay together (tests/conftest.py), for the bundles that they share; each process wants some 2 GB.
+# One OpenMP thread each: with more of them than cores, PyTorch's threads mostly wait for one another.
 PARALLEL := --numprocesses logical --maxprocesses 4 --dist loadfile
 
 .PHONY: demo test lint clean
@@ -14,7 +15,7 @@ demo: $(VENV)/installed
 	$(BIN)/sam3i-edge verify demo/bundle
 
 test: $(VENV)/installed
-	$(BIN)/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
 
 lint: $(VENV)/installed
 	$(BIN)/ruff format --check .
