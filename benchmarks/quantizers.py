@@ -34,6 +34,7 @@ CANDIDATES = {
     "openvino int8": ("openvino", "symmetric", "f32"),
     "openvino int8-bf16": ("openvino", "symmetric", "bf16"),
     "openvino nncf": ("openvino", "nncf", "f32"),
+    "openvino nncf-bf16": ("openvino", "nncf", "bf16"),
     "onnxruntime fp32": ("onnxruntime", "fp32", ""),
     "onnxruntime int8": ("onnxruntime", "affine", "MatMulAddFusion"),
     "onnxruntime quantize_static": ("onnxruntime", "static", ""),
