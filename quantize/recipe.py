@@ -90,7 +90,7 @@ class Recipe:
         names = list(blocks)
         table = dict.fromkeys(names, "int8") | {n: "fp32" for n in names if any(fnmatchcase(n, d) for d in DELICATE)}
         for pattern, choice in sorted(self.of(graph).items(), key=lambda line: line[0] in table):
-            matched = [name for name in names if name == pattern or fnmatchcase(name, pattern)]
+            matched = [name for name in names if _fits(name, pattern)]
             if not matched:
                 raise ConfigError(f"recipe: {unknown_name(f'block of the {graph} graph', pattern, names)}")
             table |= dict.fromkeys(matched, choice)
@@ -100,7 +100,7 @@ class Recipe:
         """The blocks of a graph that a line of its own has in fp32. Raises ConfigError as ``filled`` does."""
         lines = [pattern for pattern, choice in self.of(graph).items() if choice == "fp32"]
         table = self.filled(graph, blocks)
-        return {n for n, c in table.items() if c == "fp32" and any(n == p or fnmatchcase(n, p) for p in lines)}
+        return {n for n, c in table.items() if c == "fp32" and any(_fits(n, p) for p in lines)}
 
     def with_blocks(self, tables: Mapping[str, Mapping[str, str]]) -> Recipe:
         """This recipe with the given tables, by graph."""
@@ -128,6 +128,10 @@ def read_recipe(path: str | Path) -> Recipe:
         raise ConfigError(f"Cannot read the recipe {path}: {error.strerror}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, schema.SchemaError, ConfigError) as error:
         raise ConfigError(f"{path}: {error}") from error
+
+
+def _fits(block: str, line: str) -> bool:
+    return block == line or fnmatchcase(block, line)
 
 
 def _refuse_bare_names(content: Mapping[str, Any]) -> None:

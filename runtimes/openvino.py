@@ -146,8 +146,10 @@ def _compile_and_keep(model: Any, device: str, settings: Mapping[str, str], fold
     drop_damaged(folder, "*.blob")
     before = _blobs(folder)
     compiled = _core().compile_model(model, device, {**settings, "CACHE_DIR": str(folder)})
+    if compiled.get_property("LOADED_FROM_CACHE"):
+        return compiled
     # On a full disk OpenVINO goes on without a word, and leaves nothing behind.
-    if not compiled.get_property("LOADED_FROM_CACHE") and not _blobs(folder) - before:
+    if not _blobs(folder) - before:
         logger.warning(
             "OpenVINO could not keep what it compiled in %s; the disk may be full. The next load compiles it again.",
             folder,

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import tempfile
+from functools import cache
 from pathlib import Path
 
 import platformdirs
@@ -60,7 +61,7 @@ def vouch_for(folder: Path, pattern: str) -> None:
         beside = _sum_of(file)
         with contextlib.suppress(OSError):  # then it is made anew the next time
             if not beside.is_file() or beside.stat().st_mtime_ns < file.stat().st_mtime_ns:
-                write_whole(beside, sha256_of(file).encode())
+                write_whole(beside, _sha256(file).encode())
 
 
 def drop_damaged(folder: Path, pattern: str) -> None:
@@ -69,11 +70,22 @@ def drop_damaged(folder: Path, pattern: str) -> None:
         beside = _sum_of(file)
         with contextlib.suppress(OSError):  # another process replaces it just now
             wanted = beside.read_text(encoding="ascii").strip() if beside.is_file() else None
-            if wanted != sha256_of(file):
+            if wanted != _sha256(file):
                 if wanted is not None:
                     logger.warning("The cached %s is damaged; it is made anew.", file)
                 file.unlink()
                 beside.unlink(missing_ok=True)
+
+
+def _sha256(file: Path) -> str:
+    found = file.stat()
+    return _sha256_at(file, found.st_mtime_ns, found.st_size)
+
+
+@cache
+def _sha256_at(file: Path, mtime_ns: int, size: int) -> str:
+    """Of a file as it is since then: the graphs of a bundle share a folder, and each would hash those of all."""
+    return sha256_of(file)
 
 
 def _sum_of(file: Path) -> Path:

@@ -33,8 +33,7 @@ def _verify(arguments: argparse.Namespace) -> int:
         print(f"{answer.prompt!r} ({answer.route})\n{'':25} {changes}  {_word(answer.passed)}")
     on = f"on {verdict.device}, {verdict.precision}"
     print(f"passed {on}" if verdict.passed else f"FAILED {on}: {verdict.problem}")
-    if arguments.json:
-        write_json(arguments.json, schema.plain(verdict) | {"passed": verdict.passed, "problem": verdict.problem})
+    write_json(arguments.json, schema.plain(verdict) | {"passed": verdict.passed, "problem": verdict.problem})
     return 0 if verdict.passed else 1
 
 
