@@ -103,6 +103,7 @@ def _distill(arguments: argparse.Namespace) -> int:
         stop=lambda: bool(stop),
         say=lambda message: print(message, file=sys.stderr, flush=True),
     )
+    PartialState().destroy_process_group()  # its threads could abort a process that ends before them
     if taught is None:
         print("sam3i-edge: stopped; go on with --resume.", file=sys.stderr)
         return 130

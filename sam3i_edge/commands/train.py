@@ -73,6 +73,7 @@ def _train(arguments: argparse.Namespace) -> int:
         resume=arguments.resume,
         stop=lambda: bool(stop),
     )
+    PartialState().destroy_process_group()  # its threads could abort a process that ends before them
     if stop:
         print(f"sam3i-edge: stopped after step {progress.step}; go on with --resume.", file=sys.stderr)
         return 130

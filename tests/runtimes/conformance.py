@@ -30,7 +30,7 @@ from sam3i_edge import Segmenter
 runtime, bundle, image, statm = sys.argv[1:]
 image = np.load(image)
 with Segmenter.load(bundle, runtime=runtime, threshold=0.0) as segmenter:
-    for number in range(2000):
+    for number in range(2500):
         segmenter.segment(image, f"cup {number % 7}")
         if number % 500 == 499:
             print(int(open(statm).read().split()[1]) * 4096 / 1e6)
@@ -46,6 +46,8 @@ class Conformance:
     runtime: str
     missing_device: str
     """A device that the runtime knows and no test machine has."""
+    prepare = ""
+    """What another process must run before it can load this runtime."""
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -155,11 +157,14 @@ class Conformance:
     def test_memory_does_not_grow(self, bundle, tmp_path):
         """In a process of its own: in this one, other tests' arrays come and go."""
         np.save(tmp_path / "image.npy", CASES[0].image)
-        command = [sys.executable, "-c", SOAK, self.runtime, str(bundle), str(tmp_path / "image.npy"), str(STATM)]
-        ran = subprocess.run(command, capture_output=True, text=True, check=True)
+        arguments = [self.runtime, str(bundle), str(tmp_path / "image.npy"), str(STATM)]
+        command = [sys.executable, "-c", self.prepare + SOAK, *arguments]
+        ran = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert ran.returncode == 0, ran.stderr
         sizes = [float(size) for size in ran.stdout.split()]
-        assert len(sizes) == 4
-        assert sizes[-1] - sizes[0] < 10, f"resident MB after every 500 frames: {sizes}"
+        assert len(sizes) == 5
+        # A runtime's own pools may still fill during the first thousand frames; a leak goes on.
+        assert sizes[-1] - sizes[1] < 10, f"resident MB after every 500 frames: {sizes}"
 
     def hammer(self, segmenters, calls):
         """One thread for each, which may be the same ones; all must say what the first says alone."""

@@ -16,16 +16,21 @@ from tests.runtimes.standin import Cuda, TensorRt
 NAME = "sam3i_edge.runtimes.tensorrt"
 
 
+def install(patch: pytest.MonkeyPatch) -> TensorRt:
+    """Put the stand-in where TensorRT would be."""
+    gpu = Cuda()
+    stand_in = TensorRt(gpu)
+    patch.setattr(cuda, "cudart", gpu)
+    patch.setitem(sys.modules, "tensorrt", stand_in)
+    patch.delitem(sys.modules, NAME, raising=False)
+    importlib.import_module(NAME)
+    return stand_in
+
+
 @pytest.fixture(scope="module", autouse=True)
 def standin():
     with pytest.MonkeyPatch.context() as patch:
-        gpu = Cuda()
-        stand_in = TensorRt(gpu)
-        patch.setattr(cuda, "cudart", gpu)
-        patch.setitem(sys.modules, "tensorrt", stand_in)
-        patch.delitem(sys.modules, NAME, raising=False)
-        importlib.import_module(NAME)
-        yield stand_in
+        yield install(patch)
     sys.modules.pop(NAME, None)
     vars(runtimes).pop("tensorrt", None)
 
@@ -43,6 +48,7 @@ def open_text(bundle, cache=None, **options):
 class TestTensorRt(Conformance):
     runtime = "tensorrt"
     missing_device = "cuda:1"
+    prepare = "import pytest, tests.runtimes.test_tensorrt as test; test.install(pytest.MonkeyPatch())"
 
     def test_features_stay_on_the_gpu(self, segmenter, standin):
         before = dict(standin.cuda.copied)

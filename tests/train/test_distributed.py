@@ -40,15 +40,17 @@ def gradients(data: str, stage: str) -> dict[str, torch.Tensor]:
     learner = accelerator.prepare(Learner(model))
     loss, _ = learner(batch)
     accelerator.backward(loss)
+    accelerator.end_training()
     return {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
 
 
 def gathered(rank: int) -> torch.Tensor:
     """What two processes with 3 and 2 rows gather, and below it the gradient of this process's rows."""
-    Accelerator(cpu=True)
+    accelerator = Accelerator(cpu=True)
     rows = (torch.arange(6 - 2 * rank).reshape(-1, 2) + 10.0 * rank).requires_grad_()
     found = gather(rows)
     (found * torch.arange(5.0)[:, None]).sum().backward()
+    accelerator.end_training()  # or the group's threads may abort a process that ends before them
     return torch.cat([found.detach(), rows.grad])
 
 
