@@ -56,7 +56,7 @@ def subjects(
 def foreign(manifest: Manifest) -> str:
     """Why a bundle is for another kind of machine than this; empty if it is not."""
     target = manifest.target
-    if target.machine and platform.machine() not in target.machine:
+    if not target.fits_processor:
         return f"it is for {' or '.join(target.machine)} (target {target.name}); this processor is {platform.machine()}"
     return ""
 

@@ -13,17 +13,21 @@ from torch import nn
 
 from sam3i_edge.config import ModelConfig
 from sam3i_edge.data.samples import Sample
+from sam3i_edge.errors import RuntimeUnavailableError
 from sam3i_edge.evaluate.cgf1 import CgF1
 from sam3i_edge.evaluate.eager import segmenter_of_modules
 from sam3i_edge.evaluate.masks import encode, overlap
 from sam3i_edge.evaluate.run import own_route, read_sample
 from sam3i_edge.graphs import GraphSpec
 from sam3i_edge.prompt import ROUTES
+from sam3i_edge.quantize.aim import Aim
 from sam3i_edge.quantize.calibration import some_queries
 from sam3i_edge.quantize.inputs import GraphInputs
-from sam3i_edge.quantize.recipe import GRAPHS, Recipe
-from sam3i_edge.quantize.search import Drop, Found, Key, load_progress, ordered, save_progress, search
-from sam3i_edge.quantize.sensitivity import Simulation, sensitivities, simulate
+from sam3i_edge.quantize.latency import saved_ms
+from sam3i_edge.quantize.layers import LayerCall
+from sam3i_edge.quantize.recipe import FLOATING, GRAPHS, Recipe
+from sam3i_edge.quantize.search import Drop, Found, Progress, load_progress, ordered, save_progress, search
+from sam3i_edge.quantize.sensitivity import Key, Sensitivity, Simulation, sensitivities, simulate
 from sam3i_edge.quantize.simulate import SimulatedGraph
 from sam3i_edge.segmenter import Segmenter
 from sam3i_edge.tokenizer import Tokenizer
@@ -33,6 +37,11 @@ SENSITIVITY_PICTURES = 4
 TEXTS_PER_ROUTE = 4
 """Of each picture, when a trial is scored."""
 SEED = 0
+MILLISECONDS, WORK = "ms", "MACs"
+_ABOUT_GAINS = {
+    MILLISECONDS: "milliseconds, layer by layer, timed here in the target's runtime",
+    WORK: "work, since the target was not here",
+}
 
 
 @dataclass(frozen=True)
@@ -62,53 +71,109 @@ def find_recipe(
     config: ModelConfig,
     specs: Mapping[str, GraphSpec],
     recipe: Recipe,
-    scheme: str,
+    aim: Aim,
     inputs: GraphInputs,
     budget: Budget,
     progress: Callable[[str], None],
-) -> Found:
-    """The recipe with the most int8 that keeps ``budget``; ``modules`` are the float graphs, smoothed.
+) -> tuple[Recipe, str]:
+    """The recipe with the most int8 that keeps ``budget``, and how it was found; ``modules`` are the smoothed graphs.
 
-    What a line of ``recipe`` has in fp32 stays so.
+    What a line of ``recipe`` has in floating point stays so.
 
     Raises:
         ConfigError: ``recipe`` names a block that there is not.
         ExportError: there is none.
     """
-    kept = load_progress(budget.kept)
     progress("calibrating every block")
-    simulation = simulate(modules, specs, recipe, scheme, inputs.of)
-    blocks = {graph: [block for of, block in simulation.macs if of == graph] for graph in GRAPHS}
-    pinned = {(graph, block) for graph in GRAPHS for block in recipe.pinned(graph, blocks[graph])}
-    progress(f"trying {len(simulation.macs)} blocks alone")
+    simulation = simulate(modules, specs, recipe, aim.scheme, inputs.of)
+    tables = _without_int8(recipe, simulation, aim)
+    kept = load_progress(budget.kept)
+    gains = _gains(simulation, aim, kept, budget, progress)
+    noise = _noise(simulation, inputs, kept, budget, progress)
+    order = [key for key in ordered(noise, gains) if not _is_pinned(recipe, simulation, key)]
+    found = _search(order, simulation, config, inputs.tokenizer, kept, budget, progress)
+    for graph, block in found.int8:
+        tables[graph][block] = "int8"
+    note = f"searched: at most {budget.max_drop} points on {len(budget.samples)} other images; {found.drop}\n"
+    return recipe.with_blocks(tables), note + f"what int8 saves: {_ABOUT_GAINS[kept.unit]}"
 
-    def keep_noise(key: Key, noise: float) -> None:
+
+def _without_int8(recipe: Recipe, simulation: Simulation, aim: Aim) -> dict[str, dict[str, str]]:
+    """By graph and block, what it computes in if the search does not make it int8."""
+    tables: dict[str, dict[str, str]] = {}
+    for graph in GRAPHS:
+        filled = recipe.filled(graph, simulation.blocks(graph), aim.floating)
+        tables[graph] = {block: choice if choice in FLOATING else aim.floating for block, choice in filled.items()}
+    return tables
+
+
+def _is_pinned(recipe: Recipe, simulation: Simulation, key: Key) -> bool:
+    graph, block = key
+    return block in recipe.pinned(graph, simulation.blocks(graph))
+
+
+def _gains(
+    simulation: Simulation, aim: Aim, kept: Progress, budget: Budget, progress: Callable[[str], None]
+) -> dict[Key, float]:
+    """What int8 saves in each block, per image or prompt: milliseconds, or work where the target is not here."""
+    if not kept.gains:
+        calls = [call for of_block in simulation.calls.values() for call in of_block]
+        try:
+            progress(f"timing {len(set(calls))} layers in floating point and in int8")
+            worth: Mapping[LayerCall, float] = saved_ms(calls, aim.target, aim.precision, progress)
+            kept.unit = MILLISECONDS
+        except RuntimeUnavailableError as error:
+            progress(f"{aim.target.name} is not here, so that work stands for time ({error})")
+            worth = {call: call.macs for call in calls}
+            kept.unit = WORK
+        for (graph, block), of_block in simulation.calls.items():
+            total = sum(worth[call] for call in of_block) / simulation.together[graph]
+            kept.gains[_name((graph, block))] = total
+        save_progress(budget.kept, kept)
+    return {key: kept.gains[_name(key)] for key in simulation.calls}
+
+
+def _noise(
+    simulation: Simulation, inputs: GraphInputs, kept: Progress, budget: Budget, progress: Callable[[str], None]
+) -> list[Sensitivity]:
+    progress(f"trying {len(simulation.calls)} blocks alone")
+
+    def keep(key: Key, noise: float) -> None:
         kept.noise[_name(key)] = noise
         save_progress(budget.kept, kept)
 
-    found = sensitivities(
+    return sensitivities(
         simulation,
         inputs.cases(SENSITIVITY_PICTURES),
-        known={key: kept.noise[_name(key)] for key in simulation.macs if _name(key) in kept.noise},
+        known={key: kept.noise[_name(key)] for key in simulation.calls if _name(key) in kept.noise},
         progress=_every(20, progress),
-        keep=keep_noise,
+        keep=keep,
     )
+
+
+def _search(
+    order: Sequence[Key],
+    simulation: Simulation,
+    config: ModelConfig,
+    tokenizer: Tokenizer,
+    kept: Progress,
+    budget: Budget,
+    progress: Callable[[str], None],
+) -> Found:
     samples = [_thinned(sample) for sample in budget.samples]
     progress(f"scoring the float model on {len(samples)} images")
-    reference = score(_segmenter(simulation, config, inputs.tokenizer, ()), samples)
+    reference = score(_segmenter(simulation, config, tokenizer, ()), samples)
 
-    def keep_drop(count: int, drop: Drop) -> None:
+    def keep(count: int, drop: Drop) -> None:
         kept.drops[str(count)] = drop
         save_progress(budget.kept, kept)
 
     return search(
-        ordered(found),
-        recipe,
+        order,
         budget.max_drop,
-        trial=lambda int8: drop_of(reference, score(_segmenter(simulation, config, inputs.tokenizer, int8), samples)),
-        pinned=pinned,
+        trial=lambda int8: drop_of(reference, score(_segmenter(simulation, config, tokenizer, int8), samples)),
         force=budget.force,
-        keep=keep_drop,
+        keep=keep,
         known={int(count): drop for count, drop in kept.drops.items()},
         progress=progress,
     )

@@ -66,7 +66,7 @@ class KeptRows(nn.Module):
 
 
 EMBEDDINGS = {"int8": Int8Embedding, "int4": Int4Embedding}
-"""By the names of ``recipe.CHOICES``."""
+"""By the names of ``recipe.TABLES``."""
 
 
 def quantize_embedding(model: Sam3i, choice: str) -> None:

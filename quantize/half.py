@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import operator
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,6 +56,8 @@ VIEWS = frozenset(
     }
 )
 """They pass values on as they are."""
+INTEGERS = "quantized_decomposed"
+"""The namespace of what leads to integers and back; the types of its scales are changed later, in ``lowering``."""
 CHECKS = frozenset({_ATEN._assert_tensor_metadata.default})
 """They would insist on the types that are about to change."""
 
@@ -93,6 +95,12 @@ def measure(graph: GraphModule, data: Iterable[Inputs]) -> list[Unit]:
     return list(measuring.units.values())
 
 
+def blocks_of(graph: GraphModule, blocks: Collection[str], reason: str) -> dict[str, str]:
+    """All units of some blocks of a traced graph, as ``islands``."""
+    units = {unit_of(node) for node in graph.graph.nodes if node.op == "call_function"}
+    return {unit: reason for unit in sorted(units) if unit.rpartition("/")[0] in blocks}
+
+
 def islands(units: Iterable[Unit], least_sqnr_db: float = LEAST_SQNR_DB) -> dict[str, str]:
     """The units that must stay in FP32, with the reasons.
 
@@ -118,7 +126,7 @@ def to_toml(tables: Mapping[str, Mapping[str, str]], note: str) -> str:
 
 
 def to_half(graph: GraphModule, kept: Mapping[str, str]) -> GraphModule:
-    """Retype a traced float graph in place: FP16 but for the units ``kept``. Inputs and outputs stay as they are."""
+    """Retype a traced graph in place: FP16 but for integers and the units ``kept``. Its interface stays as it is."""
     for node in list(graph.graph.nodes):
         if node.target in CHECKS:
             graph.graph.erase_node(node)
@@ -194,7 +202,8 @@ class _Retyping:
         parts = values if isinstance(values, tuple | list) else (values,)
         is_float = all(isinstance(part, Tensor) and part.dtype == torch.float32 for part in parts)
         made_of_floats = any(self._is_float32(source) for source in node.all_input_nodes)  # or it would not be retyped
-        return is_float and made_of_floats and node.target not in FLOAT_ONLY and unit_of(node) not in self._kept
+        float_only = node.target in FLOAT_ONLY or getattr(node.target, "namespace", "") == INTEGERS
+        return is_float and made_of_floats and not float_only and unit_of(node) not in self._kept
 
     def _as(self, node: Node, wanted: torch.dtype) -> Node:
         """``node``, or a cast of it, if it is of the other floating-point type."""
@@ -209,6 +218,8 @@ class _Retyping:
 
     def _is_float32(self, node: Node) -> bool:
         """Whether it gave one float32 tensor before its retyping."""
+        if getattr(node.target, "namespace", "") == INTEGERS:  # PT2E puts them in without their values
+            return "dequantize" in str(node.target)
         value = node.meta.get("val")
         if node.op == "get_attr" and value is None:
             value = operator.attrgetter(str(node.target))(self._graph)

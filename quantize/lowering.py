@@ -27,12 +27,48 @@ def lowering(runtime: str) -> Callable[[onnx_ir.Model], None]:
     """All that is done to a quantized graph for a runtime. TensorRT wants its convolutions' weights as constants."""
 
     def lower(model: onnx_ir.Model) -> None:
+        scale_in_half(model)
         fold_weight_transposes(model)
         if runtime != "tensorrt":
             store_in_int4(model)
             store_in_half(model)
 
     return lower
+
+
+def scale_in_half(model: onnx_ir.Model) -> None:
+    """Between FP16 and integers without FP32: a typed graph's casts around QuantizeLinear and DequantizeLinear go.
+
+    The type of the scale is that of the floating-point side.
+    """
+    for node in list(model.graph):
+        if node.op_type == "DequantizeLinear":
+            casts = [use.node for use in node.outputs[0].uses()]
+            if casts and all(_casts_to(cast, onnx_ir.DataType.FLOAT16) for cast in casts):
+                node.replace_input_with(1, _half_scale(model, node))
+                node.outputs[0].dtype = onnx_ir.DataType.FLOAT16
+                for cast in casts:
+                    onnx_ir.convenience.replace_all_uses_with(cast.outputs[0], node.outputs[0])
+        elif node.op_type == "QuantizeLinear":
+            cast = node.inputs[0].producer() if node.inputs[0] is not None else None
+            source = cast.inputs[0] if cast is not None and _casts_to(cast, onnx_ir.DataType.FLOAT) else None
+            if source is not None and source.dtype == onnx_ir.DataType.FLOAT16:
+                node.replace_input_with(0, source)
+                node.replace_input_with(1, _half_scale(model, node))
+    passes.RemoveUnusedNodesPass()(model)
+
+
+def _casts_to(node: onnx_ir.Node, wanted: onnx_ir.DataType) -> bool:
+    return node.op_type == "Cast" and node.attributes["to"].as_int() == wanted
+
+
+def _half_scale(model: onnx_ir.Model, node: onnx_ir.Node) -> onnx_ir.Value:
+    scale = node.inputs[1]
+    assert scale is not None and scale.const_value is not None
+    name = f"{scale.name}_half"
+    if name not in model.graph.initializers:
+        _stored(model, name, scale.const_value.numpy().astype(np.float16))
+    return model.graph.initializers[name]
 
 
 def fold_weight_transposes(model: onnx_ir.Model) -> None:

@@ -14,6 +14,8 @@ with quiet():  # torchao names the CUDA kernels that it cannot load
 
 LEAST_SCALE = 2.0**-20
 """A channel that is always zero must not end in a division by zero."""
+LEAST_HALF_SCALE = 2.0**-14
+"""The smallest that FP16 holds with all of its bits."""
 
 
 class PercentileObserver(HistogramObserver):  # type: ignore[misc]

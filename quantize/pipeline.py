@@ -12,13 +12,13 @@ from torch import nn
 from sam3i_edge.export.modules import graph_modules
 from sam3i_edge.graphs import GraphSpec, Limits, default_limits, graph_specs
 from sam3i_edge.model import Sam3i
+from sam3i_edge.quantize.aim import Aim
 from sam3i_edge.quantize.auto import Budget, find_recipe
 from sam3i_edge.quantize.calibration import CalibrationData
 from sam3i_edge.quantize.embedding import quantize_embedding
 from sam3i_edge.quantize.inputs import GraphInputs
 from sam3i_edge.quantize.int4 import int4_weights, round_weights
 from sam3i_edge.quantize.ptq import quantize_graph, weights_by_choice
-from sam3i_edge.quantize.quantizer import SCHEMES
 from sam3i_edge.quantize.recipe import GRAPHS, Recipe
 from sam3i_edge.quantize.smoothing import smooth
 from sam3i_edge.tokenizer import Tokenizer
@@ -50,12 +50,12 @@ def quantize_model(
     limits: Limits,
     tokenizer: Tokenizer,
     recipe: Recipe,
-    scheme: str,
+    aim: Aim,
     data: CalibrationData,
     budget: Budget | None = None,
     progress: Progress = lambda message: None,
 ) -> QuantizedModel:
-    """Quantize a model, for a runtime that wants activations by ``scheme`` (``targets.INT8_SCHEMES``).
+    """Quantize a model for a target.
 
     ``model`` is smoothed in place, which changes nothing in floating point; its token table becomes integers, and the
     weights of int4 blocks are rounded. The data is read once per step and graph, never held. With a ``budget`` the
@@ -74,14 +74,13 @@ def quantize_model(
     round_weights(modules, specs, recipe)
     note = f"calibrated on {data.name}, {len(data)} images"
     if budget:
-        found = find_recipe(modules, model.config, specs, recipe, scheme, inputs, budget, progress)
-        recipe = found.recipe
-        note += f"\nsearched: at most {budget.max_drop} points on {len(budget.samples)} other images; {found.drop}"
+        recipe, how = find_recipe(modules, model.config, specs, recipe, aim, inputs, budget, progress)
+        note += f"\n{how}"
     quantized = {}
     for name in GRAPHS:
         progress(f"quantizing the {name} graph on {len(data)} images")
         quantized[name] = quantize_graph(
-            modules[name], specs[name], name, recipe, SCHEMES[scheme], partial(inputs.of, name)
+            modules[name], specs[name], name, recipe, aim.scheme, partial(inputs.of, name), aim.floating
         )
     return QuantizedModel(
         {name: result.module for name, result in quantized.items()},

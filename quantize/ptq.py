@@ -15,6 +15,7 @@ from sam3i_edge.export.convert import free_shapes, quiet
 from sam3i_edge.export.modules import example
 from sam3i_edge.graphs import GraphSpec
 from sam3i_edge.quantize.inputs import Inputs
+from sam3i_edge.quantize.layers import LayerCall
 from sam3i_edge.quantize.quantizer import (
     LINEAR,
     BlockQuantizer,
@@ -37,8 +38,7 @@ class Layer:
 
     block: str
     sqnr_db: float
-    macs: int
-    """Multiply-accumulates of one call."""
+    call: LayerCall
 
 
 @dataclass(frozen=True)
@@ -121,16 +121,24 @@ def calibrate(
 
 
 def quantize_graph(
-    module: nn.Module, spec: GraphSpec, name: str, recipe: Recipe, scheme: Scheme, data: Data
+    module: nn.Module,
+    spec: GraphSpec,
+    name: str,
+    recipe: Recipe,
+    scheme: Scheme,
+    data: Data,
+    floating: str = "fp32",
 ) -> Quantized:
     """Quantize the graph ``name`` (``vision``, ``text`` or ``grounding``) by a recipe; see ``calibrate``.
+
+    ``floating`` is what ``Recipe.filled`` takes.
 
     Raises:
         ConfigError: the recipe names a block that the graph does not have.
     """
     from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e
 
-    found = calibrate(module, spec, lambda names: recipe.filled(name, names), recipe.observer, scheme, data)
+    found = calibrate(module, spec, lambda names: recipe.filled(name, names, floating), recipe.observer, scheme, data)
     with quiet(), torch.no_grad():
         errors = LayerErrors(found.traced, fake_quantizers(found.prepared))
         for inputs in data():
@@ -146,8 +154,7 @@ class LayerErrors(Simulated):
 
     def __init__(self, graph: GraphModule, quantizers: FakeQuantizers) -> None:
         super().__init__(graph, quantizers)
-        self._nodes: dict[str, Node] = {}
-        self._macs: dict[str, int] = {}
+        self._calls: dict[str, LayerCall] = {}
         self._sums: dict[str, Tensor] = {}
         self._counts: dict[str, int] = {}
         self._power: dict[str, tuple[float, float]] = {}
@@ -156,8 +163,8 @@ class LayerErrors(Simulated):
         result = super().run_node(n)
         if n.name in self.blocks:
             args, kwargs = self.fetch_args_kwargs_from_env(n)
-            if n.name not in self._nodes:
-                self._nodes[n.name], self._macs[n.name] = n, macs(args[1], result)
+            if n.name not in self._calls:
+                self._calls[n.name] = LayerCall.of(n, args)
             self._count(n, self.in_int8(n, args, kwargs) - result, result)
         return result
 
@@ -175,12 +182,7 @@ class LayerErrors(Simulated):
 
     def layers(self) -> tuple[Layer, ...]:
         """What became of each layer."""
-        return tuple(Layer(self.blocks[name], decibels(*self._power[name]), self._macs[name]) for name in self._power)
-
-
-def macs(weight: Tensor, result: Tensor) -> int:
-    """Multiply-accumulates of a layer: every output value sums over one output channel's weights."""
-    return result.numel() * weight[0].numel()
+        return tuple(Layer(self.blocks[name], decibels(*self._power[name]), self._calls[name]) for name in self._power)
 
 
 def decibels(signal: float, noise: float) -> float:

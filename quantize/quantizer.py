@@ -40,6 +40,8 @@ class Scheme:
     qscheme: torch.qscheme
     conv_outputs: bool
     """Whether an integer convolution must put out integers, too, to be one."""
+    least_scale: float = LEAST_SCALE
+    """Of activations and weights."""
 
 
 SCHEMES = {
@@ -101,10 +103,10 @@ class BlockQuantizer(Quantizer):  # type: ignore[misc]
         """Quantize what ``table`` (``Recipe.filled``) gives int8; ``observer`` is one of ``recipe.OBSERVERS``."""
         super().__init__()
         self._table = table
-        self._conv_outputs = scheme.conv_outputs
+        self._conv_outputs, self._least_scale = scheme.conv_outputs, scheme.least_scale
         self._activation = QuantizationSpec(
             scheme.activation,
-            ACTIVATION_OBSERVERS[observer].with_args(eps=LEAST_SCALE),
+            ACTIVATION_OBSERVERS[observer].with_args(eps=scheme.least_scale),
             scheme.lowest,
             scheme.highest,
             scheme.qscheme,
@@ -116,7 +118,7 @@ class BlockQuantizer(Quantizer):  # type: ignore[misc]
             if self._table[block_of(node)] == "int8":
                 weight = QuantizationSpec(
                     torch.int8,
-                    PerChannelMinMaxObserver.with_args(eps=LEAST_SCALE),
+                    PerChannelMinMaxObserver.with_args(eps=self._least_scale),
                     -127,
                     127,
                     torch.per_channel_symmetric,

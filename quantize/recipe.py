@@ -24,7 +24,9 @@ else:
 RECIPE_FILE = "recipe.toml"
 GRAPHS = ("vision", "text", "grounding")
 OBSERVERS = ("min-max", "percentile", "mse")
-CHOICES = ("int8", "int4", "fp32")
+CHOICES = ("int8", "int4", "fp16", "fp32")
+FLOATING = ("fp16", "fp32")
+TABLES = ("int8", "int4", "fp32")
 
 DELICATE = (
     "trunk.patch_embed",  # its input is the picture itself
@@ -35,7 +37,7 @@ DELICATE = (
     "transformer.decoder.ref_point_head",
     "transformer.decoder.boxRPB_embed_?",
 )
-"""Blocks that the default recipe leaves in fp32; a search may find others, or none."""
+"""Blocks that the default recipe leaves in floating point; a search may find others, or none."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class Recipe:
 
     ``int8`` computes with integers. ``int4`` stores the weights of linear layers in 4 bits and computes in floating
     point: it saves room, not time. Its convolutions, and layers whose inputs make no whole groups, stay as they are.
+    ``fp16`` is for graphs whose types say so (see ``half``): there ``fp32`` takes a block out of half precision.
     """
 
     observer: str = "mse"
@@ -63,8 +66,8 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.observer not in OBSERVERS:
             raise ConfigError(unknown_name("observer", self.observer, OBSERVERS))
-        if self.embedding not in CHOICES:
-            raise ConfigError(unknown_name("embedding", self.embedding, CHOICES))
+        if self.embedding not in TABLES:
+            raise ConfigError(unknown_name("embedding", self.embedding, TABLES))
         if not 0 <= self.smooth <= 1:
             raise ConfigError(f"smooth is {self.smooth}; it must lie between 0 and 1.")
         for graph in GRAPHS:
@@ -81,14 +84,16 @@ class Recipe:
         """Whether anything is to be in ``choice``, by a line of its own."""
         return choice == self.embedding or any(choice in self.of(graph).values() for graph in GRAPHS)
 
-    def filled(self, graph: str, blocks: Iterable[str]) -> dict[str, str]:
+    def filled(self, graph: str, blocks: Iterable[str], floating: str = "fp32") -> dict[str, str]:
         """What every block of a graph computes in: its own line, else the last pattern that fits, else the default.
+
+        ``floating`` is the default of delicate blocks: ``fp16`` in graphs that have it, or ``fp32``.
 
         Raises:
             ConfigError: a line names no block of the graph.
         """
         names = list(blocks)
-        table = dict.fromkeys(names, "int8") | {n: "fp32" for n in names if any(fnmatchcase(n, d) for d in DELICATE)}
+        table = dict.fromkeys(names, "int8") | {n: floating for n in names if any(fnmatchcase(n, d) for d in DELICATE)}
         for pattern, choice in sorted(self.of(graph).items(), key=lambda line: line[0] in table):
             matched = [name for name in names if _fits(name, pattern)]
             if not matched:
@@ -97,10 +102,10 @@ class Recipe:
         return table
 
     def pinned(self, graph: str, blocks: Iterable[str]) -> set[str]:
-        """The blocks of a graph that a line of its own has in fp32. Raises ConfigError as ``filled`` does."""
-        lines = [pattern for pattern, choice in self.of(graph).items() if choice == "fp32"]
+        """The blocks of a graph that a line has in floating point. Raises ConfigError as ``filled`` does."""
+        lines = [pattern for pattern, choice in self.of(graph).items() if choice in FLOATING]
         table = self.filled(graph, blocks)
-        return {n for n, c in table.items() if c == "fp32" and any(_fits(n, p) for p in lines)}
+        return {n for n, c in table.items() if c in FLOATING and any(_fits(n, p) for p in lines)}
 
     def with_blocks(self, tables: Mapping[str, Mapping[str, str]]) -> Recipe:
         """This recipe with the given tables, by graph."""

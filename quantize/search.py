@@ -1,28 +1,24 @@
 """``--precision auto``: the most blocks in int8 that keep the accuracy within a budget.
 
-Blocks are ordered by harm over gain: the noise that each alone puts into the answers, over the multiply-accumulates
-that it makes integer. Then the fewest of the worst stay in floating point: their number is found by halving, every
-trial scored on pictures that calibration has not seen.
+Blocks are ordered by harm over gain: the noise that each alone puts into the answers, over the time that int8 saves
+there. Those that save none stay in floating point, and then the fewest of the worst: their number is found by halving,
+every trial scored on pictures that calibration has not seen.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from sam3i_edge import schema
 from sam3i_edge.cache import write_whole
 from sam3i_edge.errors import ExportError
-from sam3i_edge.quantize.recipe import GRAPHS, Recipe
-from sam3i_edge.quantize.sensitivity import Sensitivity
+from sam3i_edge.quantize.sensitivity import Key, Sensitivity
 
 logger = logging.getLogger("sam3i_edge")
-
-Key = tuple[str, str]
-"""A graph and a block of it."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +46,10 @@ class Progress:
 
     noise: dict[str, float] = field(default_factory=dict)
     """by "graph/block\""""
+    gains: dict[str, float] = field(default_factory=dict)
+    """what int8 saves there, by the same"""
+    unit: str = ""
+    """of the gains"""
     drops: dict[str, Drop] = field(default_factory=dict)
     """by the number of blocks left in floating point"""
 
@@ -58,21 +58,21 @@ class Progress:
 class Found:
     """What the search came to."""
 
-    recipe: Recipe
+    int8: frozenset[Key]
     drop: Drop
 
 
-def ordered(sensitivities: Sequence[Sensitivity]) -> list[Sensitivity]:
-    """Those that harm most for what they gain, first."""
-    return sorted(sensitivities, key=lambda s: (-s.noise / max(s.macs, 1), s.graph, s.block))
+def ordered(sensitivities: Sequence[Sensitivity], gains: Mapping[Key, float]) -> list[Key]:
+    """The blocks that gain something, those that harm most for it first."""
+    gaining = [s for s in sensitivities if gains[s.graph, s.block] > 0]
+    worst = sorted(gaining, key=lambda s: (-s.noise / gains[s.graph, s.block], s.graph, s.block))
+    return [(s.graph, s.block) for s in worst]
 
 
 def search(
-    order: Sequence[Sensitivity],
-    recipe: Recipe,
+    order: Sequence[Key],
     max_drop: float,
     trial: Callable[[Sequence[Key]], Drop],
-    pinned: Collection[Key] = (),
     force: bool = False,
     keep: Callable[[int, Drop], None] = lambda count, drop: None,
     known: dict[int, Drop] | None = None,
@@ -82,10 +82,8 @@ def search(
 
     Args:
         order: from ``ordered``.
-        recipe: its settings; its tables are replaced.
         max_drop: the budget, in points; the drop and its standard error together must keep it.
         trial: scores the model with these blocks in int8.
-        pinned: blocks that stay in floating point whatever they harm.
         force: take the best trial where none keeps the budget.
         keep: told of every trial, by the number of blocks in floating point.
         known: trials made before.
@@ -94,37 +92,35 @@ def search(
     Raises:
         ExportError: not even one block fits into the budget; the message says what the best was.
     """
-    keys = [(s.graph, s.block) for s in order if (s.graph, s.block) not in pinned]
-    if not keys:
-        raise ExportError("The recipe has every block in fp32, so there is nothing to search. Take some lines out.")
+    if not order:
+        raise ExportError(
+            "No block may be in int8: the recipe has it in floating point, or int8 saves no time there. Take some "
+            "lines out of the recipe, or export without int8."
+        )
     drops = dict(known or {})
 
     def drop_of(count: int) -> Drop:
         if count not in drops:
-            drops[count] = trial(keys[count:])
+            drops[count] = trial(order[count:])
             keep(count, drops[count])
-            progress(f"{len(keys) - count} of {len(keys)} blocks in int8: {drops[count]}")
+            progress(f"{len(order) - count} of {len(order)} blocks in int8: {drops[count]}")
         return drops[count]
 
-    low, high = 0, len(keys)  # of blocks in floating point: low may be too few, high is enough
+    low, high = 0, len(order)  # of blocks in floating point: low may be too few, high is enough
     while low < high:
         middle = (low + high) // 2
         if drop_of(middle).pessimistic <= max_drop:
             high = middle
         else:
             low = middle + 1
-    if high == len(keys):
+    if high == len(order):
         high = min(drops, key=lambda count: drops[count].pessimistic)
         if not force:
             raise ExportError(
                 f"No assignment keeps the drop within {max_drop} points: the best was {drops[high]}. Give a larger "
                 f"--max-drop, or more pictures: the standard error counts. --force takes the best."
             )
-    integer = set(keys[high:])
-    tables = {graph: {} for graph in GRAPHS}  # type: dict[str, dict[str, str]]
-    for s in order:
-        tables[s.graph][s.block] = "int8" if (s.graph, s.block) in integer else "fp32"
-    return Found(recipe.with_blocks(tables), drops[high])
+    return Found(frozenset(order[high:]), drops[high])
 
 
 def load_progress(file: Path | None) -> Progress:

@@ -12,12 +12,15 @@ import torch
 from sam3i_edge.graphs import GraphSpec
 from sam3i_edge.instances import sigmoid
 from sam3i_edge.quantize.inputs import Inputs
+from sam3i_edge.quantize.layers import LayerCall
 from sam3i_edge.quantize.ptq import LayerErrors, calibrate
-from sam3i_edge.quantize.quantizer import SCHEMES
+from sam3i_edge.quantize.quantizer import Scheme
 from sam3i_edge.quantize.recipe import GRAPHS, Recipe
 from sam3i_edge.quantize.simulate import Simulated, fake_quantizers
 from sam3i_edge.verify import align
 
+Key = tuple[str, str]
+"""A graph and a block of it."""
 Case = tuple[tuple[Inputs, Inputs], Inputs]
 """What the vision and the text graph are given, and the grounding graph after them."""
 FEATURES, TEXT = slice(0, 3), 3
@@ -32,8 +35,6 @@ class Sensitivity:
     block: str
     noise: float
     """Noise over signal, in the masks and in the scores, summed. Small ones of several blocks add up."""
-    macs: int
-    """Multiply-accumulates that become integer, per image or per prompt."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +42,16 @@ class Simulation:
     """The three graphs with every block's int8 at hand, and nothing quantized yet."""
 
     graphs: dict[str, Simulated]
-    macs: dict[tuple[str, str], int]
-    """By graph and block, per image or per prompt."""
+    calls: dict[Key, list[LayerCall]]
+    """By graph and block, the layers of one call."""
+    together: dict[str, int]
+    """By graph, how many images, texts or prompts such a call has."""
 
-    def use(self, int8: Iterable[tuple[str, str]]) -> None:
+    def blocks(self, graph: str) -> list[str]:
+        """The names of a graph's blocks."""
+        return [block for of_graph, block in self.calls if of_graph == graph]
+
+    def use(self, int8: Iterable[Key]) -> None:
         """Let these blocks, and no others, compute in int8."""
         chosen = set(int8)
         for name, graph in self.graphs.items():
@@ -55,19 +62,20 @@ def simulate(
     modules: Mapping[str, torch.nn.Module],
     specs: Mapping[str, GraphSpec],
     recipe: Recipe,
-    scheme: str,
+    scheme: Scheme,
     inputs: Callable[[str], Iterable[Inputs]],
 ) -> Simulation:
     """Calibrate all blocks of all graphs once; ``inputs`` gives a graph's on the calibration data."""
     graphs: dict[str, Simulated] = {}
-    macs: dict[tuple[str, str], int] = {}
+    calls: dict[Key, list[LayerCall]] = {}
+    together: dict[str, int] = {}
     for name in GRAPHS:
         found = calibrate(
             modules[name],
             specs[name],
             lambda blocks: dict.fromkeys(blocks, "int8"),
             recipe.observer,
-            SCHEMES[scheme],
+            scheme,
             partial(inputs, name),
         )
         quantizers = fake_quantizers(found.prepared)
@@ -75,12 +83,11 @@ def simulate(
         call = next(iter(inputs(name)))
         with torch.no_grad():
             errors.run(*call)
-        together = {"vision": 1, "text": len(call[0]), "grounding": len(call[-1])}[name]
+        together[name] = {"vision": 1, "text": len(call[0]), "grounding": len(call[-1])}[name]
         for layer in errors.layers():
-            key = (name, layer.block)
-            macs[key] = macs.get(key, 0) + layer.macs // together
+            calls.setdefault((name, layer.block), []).append(layer.call)
         graphs[name] = Simulated(found.traced, quantizers)
-    return Simulation(graphs, macs)
+    return Simulation(graphs, calls, together)
 
 
 @torch.no_grad()
@@ -88,8 +95,8 @@ def sensitivities(
     simulation: Simulation,
     cases: Iterable[Case],
     progress: Callable[[int, int], None] = lambda done, total: None,
-    known: Mapping[tuple[str, str], float] | None = None,
-    keep: Callable[[tuple[str, str], float], None] = lambda key, noise: None,
+    known: Mapping[Key, float] | None = None,
+    keep: Callable[[Key, float], None] = lambda key, noise: None,
 ) -> list[Sensitivity]:
     """Try every block alone.
 
@@ -103,7 +110,7 @@ def sensitivities(
     simulation.use(())
     held = [(before, grounding, _answer(simulation, grounding)) for before, grounding in cases]
     found = []
-    for number, key in enumerate(simulation.macs, 1):
+    for number, key in enumerate(simulation.calls, 1):
         graph, block = key
         noise = (known or {}).get(key)
         if noise is None:
@@ -111,8 +118,8 @@ def sensitivities(
             answers = _answers(simulation, graph, [case[:2] for case in held])
             noise = float(np.mean([_noise(answer, case[2]) for answer, case in zip(answers, held, strict=True)]))
             keep(key, noise)
-        found.append(Sensitivity(graph, block, noise, simulation.macs[key]))
-        progress(number, len(simulation.macs))
+        found.append(Sensitivity(graph, block, noise))
+        progress(number, len(simulation.calls))
     simulation.use(())
     return found
 

@@ -101,7 +101,7 @@ def _runtime(name: str) -> RuntimeReport:
 
 
 def _target(target: Target, runtimes: dict[str, RuntimeReport], drivers: dict[str, str]) -> TargetReport:
-    if target.machine and platform.machine() not in target.machine:
+    if not target.fits_processor:
         wanted = " or ".join(target.machine)
         return TargetReport(target.name, target.hardware, f"it is for {wanted}; this processor is {platform.machine()}")
     problems = _missing(target, runtimes[target.runtime], drivers)

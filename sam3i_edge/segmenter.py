@@ -112,7 +112,8 @@ class Segmenter:
         options = session_options(opened.manifest, name, device)
         sessions = {graph: open_session(name, opened.graph_path(graph), options) for graph in opened.manifest.graphs}
         manifest = opened.manifest
-        precision = "fp16" if is_typed_half(manifest.target, manifest.precision) else options.precision
+        typed_half = is_typed_half(manifest.target, manifest.precision)
+        precision = manifest.precision if typed_half else options.precision
         segmenter = cls(manifest, tokenizer, sessions, threshold, classifier, precision)
         if verify:
             from sam3i_edge.verify import verify_once  # it is made of what this module defines

@@ -6,11 +6,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from torch import nn
+from torch.fx import GraphModule
 
 from sam3i_edge.graphs import GraphSpec, Limits
 from sam3i_edge.quantize import half
 from sam3i_edge.quantize.calibration import CalibrationData
 from sam3i_edge.quantize.inputs import GraphInputs
+from sam3i_edge.quantize.pipeline import QuantizedModel
 from sam3i_edge.quantize.ptq import trace
 from sam3i_edge.tokenizer import Tokenizer
 
@@ -26,8 +28,13 @@ def halved(
     image_size: int,
     data: CalibrationData,
     progress: Callable[[str], None],
+    quantized: QuantizedModel | None = None,
 ) -> dict[str, nn.Module]:
-    """The graphs in FP16, with the islands that the calibration data shows; they are written into the bundle."""
+    """The graphs in FP16, with the islands that the calibration data shows; they are written into the bundle.
+
+    ``modules`` are the float graphs, by which it is measured. Of ``quantized`` ones what is not integer becomes FP16,
+    but for the blocks that the recipe has in fp32.
+    """
     inputs = GraphInputs(modules, data, tokenizer, limits, image_size)
     made: dict[str, nn.Module] = {}
     tables = {}
@@ -36,6 +43,12 @@ def halved(
         graph = trace(module, specs[name])
         units = half.measure(graph, inputs.of(name))
         tables[name] = half.islands(units)
+        if quantized:
+            single = {block for block, choice in quantized.recipe.of(name).items() if choice == "fp32"}
+            tables[name] |= half.blocks_of(graph, single, "the recipe has its block in fp32")
+            module = quantized.modules[name]
+            assert isinstance(module, GraphModule)
+            graph = module
         progress(f"{len(tables[name])} of {len(units)} operators by block stay in FP32 in the {name} graph")
         made[name] = half.to_half(graph, tables[name])
     note = f"Measured on {data.name}, {len(data)} images (SHA-256 {data.sha256()[:12]})."

@@ -6,9 +6,8 @@ import dataclasses
 import gc
 import importlib.metadata
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-
-from torch import nn
 
 from sam3i_edge import shipped
 from sam3i_edge.bundle import (
@@ -40,10 +39,11 @@ from sam3i_edge.golden import read_golden, write_golden
 from sam3i_edge.graphs import GraphSpec, Limits, default_limits, graph_specs
 from sam3i_edge.model import ModelConfig, Sam3i, load
 from sam3i_edge.prompt import ROUTES
+from sam3i_edge.quantize.aim import Aim
 from sam3i_edge.quantize.calibration import CalibrationData, load_calibration
 from sam3i_edge.quantize.lowering import lowering
-from sam3i_edge.quantize.pipeline import check_blocks, quantize_model
-from sam3i_edge.quantize.recipe import RECIPE_FILE, Recipe
+from sam3i_edge.quantize.pipeline import QuantizedModel, check_blocks, quantize_model
+from sam3i_edge.quantize.recipe import RECIPE_FILE
 from sam3i_edge.route import ROUTE_FILE, RouteClassifier
 from sam3i_edge.segmenter import Segmenter
 from sam3i_edge.targets import Target, check_precision, get_target, is_int8, is_typed_half
@@ -59,6 +59,21 @@ AUTO = "auto"
 TOOLS = ("sam3i-edge", "torch", "onnx", "onnxscript", "onnxruntime", "numpy", "pillow", "ftfy", "open_clip_torch")
 
 Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What an export was asked for, read and checked before any work is done."""
+
+    target: Target
+    precision: str
+    tool_versions: dict[str, str]
+    plan: Plan | None
+    """How to quantize, if at all."""
+    half_data: CalibrationData | None
+    """What typed FP16 graphs are measured on, if they are to be made."""
+    merges: set[Merge] | None
+    """Of a smaller vocabulary."""
 
 
 def export(
@@ -114,18 +129,19 @@ def export(
     merges = merges_of(texts, clip_tokenizer(sizes.text.context_length)) if texts else None
     options = int8 or Int8Options()
     half_data = None
-    if is_typed_half(chosen, chosen_precision):
+    if chosen_precision == "fp16" and is_typed_half(chosen, chosen_precision):
         half_data, options = load_calibration(options.calibration), dataclasses.replace(options, calibration=None)
     plan = make_plan(chosen_precision, chosen, options, search=precision == AUTO)
+    if plan and is_typed_half(chosen, chosen_precision):
+        half_data = plan.data
+    job = _Job(chosen, chosen_precision, versions, plan, half_data, merges)
     classifier = RouteClassifier.of_checkpoint(checkpoint)
     with staged(Path(output)) as stage:
         classifier.save(stage / ROUTE_FILE)
         model, source = _load_model(checkpoint, sizes, progress)
         if texts:
             source = dataclasses.replace(source, note="; ".join(filter(None, [source.note, _kept_note(len(texts))])))
-        manifest = _write_bundle(
-            stage, model, source, chosen, chosen_precision, versions, plan, half_data, merges, progress
-        )
+        manifest = _write_bundle(stage, model, source, job, progress)
         # The runtime is about to load the same weights once more; the exporter left cycles that hold the model's.
         del model
         gc.collect()
@@ -180,52 +196,45 @@ def _load_model(checkpoint: Path, sizes: ModelConfig, progress: Progress) -> tup
     return model, Source(checkpoint.name, sha256_of(checkpoint), note)
 
 
-def _write_bundle(
-    stage: Path,
-    model: Sam3i,
-    source: Source,
-    target: Target,
-    precision: str,
-    tool_versions: dict[str, str],
-    plan: Plan | None,
-    half_data: CalibrationData | None,
-    merges: set[Merge] | None,
-    progress: Progress,
-) -> Manifest:
-    config, limits = model.config, default_limits(model.config, target.max_prompts, target.attention_mb)
-    if plan:
-        check_blocks(model, plan.recipe)
-    (stage / TOKENIZER_FILE).write_text(build_tokenizer_json(config.text.context_length, merges), encoding="utf-8")
-    modules = graph_modules(model, limits)
+def _write_bundle(stage: Path, model: Sam3i, source: Source, job: _Job, progress: Progress) -> Manifest:
+    config, target = model.config, job.target
+    limits = default_limits(config, target.max_prompts, target.attention_mb)
+    graphs = graph_specs(config, limits)
+    if job.plan:
+        check_blocks(model, job.plan.recipe)
+    (stage / TOKENIZER_FILE).write_text(build_tokenizer_json(config.text.context_length, job.merges), encoding="utf-8")
     progress("running the float model on the golden cases")
     tokenizer = Tokenizer.from_file(stage / TOKENIZER_FILE)
-    write_golden(stage, make_golden(modules, config, limits, tokenizer))
+    write_golden(stage, make_golden(graph_modules(model, limits), config, limits, tokenizer))
 
-    (stage / "graphs").mkdir()
-    graphs = graph_specs(config, limits)
-    before = _float_scores(plan, model, progress)
-    if merges is not None:  # what the smaller tokenizer asks for is there as before
-        rows = keep_rows(model, merges)
+    before = _float_scores(job.plan, model, progress)
+    if job.merges is not None:  # what the smaller tokenizer asks for is there as before
+        rows = keep_rows(model, job.merges)
         progress(f"kept {rows} of {VOCABULARY_SIZE} token rows")
-    quantization = None
-    if plan:
-        modules, recipe = _quantize(stage, model, graphs, limits, tokenizer, source, target, plan, progress)
-        quantization = record(plan, recipe, before)
-    if half_data:
-        modules = halved(stage, modules, graphs, limits, tokenizer, config.image_size, half_data, progress)
+    modules = graph_modules(model, limits)
+    made, quantization = None, None
+    if job.plan:
+        made = _quantize(stage, model, graphs, limits, tokenizer, source, job, progress)
+        quantization = record(job.plan, made.recipe, before)
+    lower = lowering(target.runtime) if made else None
+    if job.half_data:
+        modules = halved(stage, modules, graphs, limits, tokenizer, config.image_size, job.half_data, progress, made)
+    elif made:
+        modules = made.modules
+    (stage / "graphs").mkdir()
     for name, module in modules.items():
         progress(f"exporting the {name} graph")
-        convert(module, graphs[name], target, stage, lowering(target.runtime) if plan else None)
+        convert(module, graphs[name], target, stage, lower)
     if target.runtime == "tensorrt":
         _prepare_for_tensorrt(stage, graphs, limits, target)
     manifest = Manifest(
         format=FORMAT,
         format_version=FORMAT_VERSION,
-        tool_versions=tool_versions,
+        tool_versions=job.tool_versions,
         source=source,
         model=config,
         target=target,
-        precision=precision,
+        precision=job.precision,
         routes=ROUTES,
         preprocessing=PREPROCESSING,
         limits=limits,
@@ -253,15 +262,16 @@ def _quantize(
     limits: Limits,
     tokenizer: Tokenizer,
     source: Source,
-    target: Target,
-    plan: Plan,
+    job: _Job,
     progress: Progress,
-) -> tuple[dict[str, nn.Module], Recipe]:
+) -> QuantizedModel:
     """The graphs with integers, and what each block computes in; the recipe goes into the bundle."""
-    budget = plan.budget(source, sha256_of(stage / TOKENIZER_FILE), target.int8)
-    made = quantize_model(model, graphs, limits, tokenizer, plan.recipe, target.int8, plan.data, budget, progress)
+    plan, aim = job.plan, Aim(job.target, job.precision)
+    assert plan
+    budget = plan.budget(source, sha256_of(stage / TOKENIZER_FILE), aim)
+    made = quantize_model(model, graphs, limits, tokenizer, plan.recipe, aim, plan.data, budget, progress)
     (stage / RECIPE_FILE).write_text(made.recipe.to_toml(made.note), encoding="utf-8")
-    return made.modules, made.recipe
+    return made
 
 
 def _prepare_for_tensorrt(stage: Path, graphs: Mapping[str, GraphSpec], limits: Limits, target: Target) -> None:

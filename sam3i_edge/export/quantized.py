@@ -16,11 +16,12 @@ from sam3i_edge.data.hmpl import annotation_files, load_samples
 from sam3i_edge.data.samples import Sample, spread
 from sam3i_edge.errors import DataError, ExportError
 from sam3i_edge.evaluate import evaluate
+from sam3i_edge.quantize.aim import Aim
 from sam3i_edge.quantize.auto import Budget
 from sam3i_edge.quantize.calibration import CalibrationData, load_calibration
 from sam3i_edge.quantize.recipe import GRAPHS, Recipe, read_recipe
 from sam3i_edge.segmenter import Segmenter
-from sam3i_edge.targets import Target, is_int8
+from sam3i_edge.targets import Target, is_int8, is_typed_half
 
 SCORED_SPLIT = "val"
 DEFAULT_MAX_DROP = 1.0
@@ -63,11 +64,11 @@ class Plan:
     searched_on: tuple[Sample, ...] = ()
     """What trials of a search are scored on; empty: the recipe is as it is."""
 
-    def budget(self, source: Source, tokenizer_sha256: str, scheme: str) -> Budget | None:
+    def budget(self, source: Source, tokenizer_sha256: str, aim: Aim) -> Budget | None:
         """For the search, if there is to be one; what it measures is kept by all that it depends on."""
         if not self.searched_on or self.max_drop is None:
             return None
-        made_of = [source.sha256, tokenizer_sha256, scheme, repr(self.recipe), self.data.sha256()]
+        made_of = [source.sha256, tokenizer_sha256, repr(aim), repr(self.recipe), self.data.sha256()]
         for sample in self.searched_on:
             made_of += [sha256_of(sample.path), repr(sample)]
         name = hashlib.sha256(json.dumps([*made_of, sam3i_edge.__version__]).encode()).hexdigest()
@@ -97,7 +98,7 @@ def make_plan(precision: str, target: Target, options: Int8Options, search: bool
     # TensorRT takes an int8 tensor only between a quantize and a dequantize, so its token table stays as it is.
     default = Recipe(embedding="fp32" if target.runtime == "tensorrt" else "int8")
     recipe = read_recipe(options.recipe) if options.recipe else default
-    check_recipe(recipe, target, options.recipe)
+    check_recipe(recipe, target, options.recipe, precision)
     if search and any("int4" in recipe.of(graph).values() for graph in GRAPHS):
         raise ExportError(
             f"{options.recipe} has blocks in int4, and a search chooses between int8 and fp32 for every block. Take "
@@ -112,8 +113,17 @@ def make_plan(precision: str, target: Target, options: Int8Options, search: bool
     return _with_samples(plan, options, search)
 
 
-def check_recipe(recipe: Recipe, target: Target, name: object) -> None:
-    """Raises ExportError if ``target`` cannot have a recipe, which messages call ``name``."""
+def check_recipe(recipe: Recipe, target: Target, name: object, precision: str | None = None) -> None:
+    """Raises ExportError if ``target`` cannot have a recipe, which messages call ``name``.
+
+    Without a ``precision`` it is enough that the target has one for the recipe.
+    """
+    asked = (precision,) if precision else target.precisions
+    if recipe.has("fp16") and not any(is_typed_half(target, one) for one in asked):
+        raise ExportError(
+            f"{name} has blocks in fp16, which is for graphs whose own types say so: --precision int8-fp16 of a "
+            f"TensorRT target. Elsewhere write fp32: it means what the precision has beside int8."
+        )
     if target.runtime != "tensorrt":
         return
     if recipe.has("int4"):

@@ -40,12 +40,12 @@ CONSTANT_INPUTS = {
     "Slice": (3, 4),
     "Squeeze": (1,),
     "Unsqueeze": (1,),
-    "Conv": (1,),
+    "Conv": (1, 2),
     "ConvTranspose": (1,),
     "QuantizeLinear": (1, 2),
     "DequantizeLinear": (1, 2),
 }
-"""Inputs, by position, that must be known when the engine is built."""
+"""Inputs, by position, that must be known when the engine is built; a convolution's weight may be dequantized there."""
 
 
 def lint(path: Path) -> list[str]:
@@ -98,7 +98,7 @@ def _check_node(node: onnx_ir.Node) -> Iterator[str]:
         yield f"{where}: the operator is not taken"
         return
     for i in CONSTANT_INPUTS.get(node.op_type, ()):
-        if i < len(node.inputs) and node.inputs[i] is not None and _constant(node, i) is None:
+        if i < len(node.inputs) and node.inputs[i] is not None and not _is_known(node, i):
             yield f"{where}: its input {i} must be a constant"
     if node.op_type == "TopK":
         count = _constant(node, 1)
@@ -116,6 +116,14 @@ def _check_node(node: onnx_ir.Node) -> Iterator[str]:
         values = _constant(node, 0)
         if values is not None and np.abs(values).max(initial=0) > MAX_FP16:
             yield f"{where}: a constant of {np.abs(values).max():.3g} does not fit FP16"
+
+
+def _is_known(node: onnx_ir.Node, i: int) -> bool:
+    value = node.inputs[i]
+    maker = value.producer() if value is not None else None
+    if node.op_type == "Conv" and maker is not None and maker.op_type == "DequantizeLinear":
+        return _constant(maker, 0) is not None
+    return _constant(node, i) is not None
 
 
 def _is_zero_point(node: onnx_ir.Node, value: onnx_ir.Value) -> bool:

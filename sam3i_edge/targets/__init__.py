@@ -6,6 +6,7 @@ A new device is a new file; ``sam3i-edge targets NAME`` prints one to begin with
 from __future__ import annotations
 
 import json
+import platform
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +25,8 @@ TARGETS = tuple(sorted(path.stem for path in FOLDER.glob("*.toml")))
 """The names of those that come with the package."""
 
 PRECISIONS = ("fp32", "bf16", "fp16", "int8", "int8-bf16", "int8-fp16")
-"""What a graph computes in. ``int8-bf16``: in int8 where the recipe says so, all else in bf16; ``int8``: in fp32."""
+"""What a graph computes in. ``int8-bf16``: in int8 where the recipe says so, all else in bf16; ``int8``: in fp32. Where
+half precision stands in the graphs' own types, ``int8-fp16`` leaves to the recipe what stays in fp32."""
 INT8_SCHEMES = ("symmetric", "affine")
 
 
@@ -61,6 +63,11 @@ class Target:
     settings: dict[str, str] = field(default_factory=dict)
     """Passed to the runtime as they are, under its own names."""
 
+    @property
+    def fits_processor(self) -> bool:
+        """Whether it is for this machine's processor."""
+        return not self.machine or platform.machine() in self.machine
+
     def __post_init__(self) -> None:
         for name in ("opset", "ir_version", "max_prompts", "attention_mb"):
             if getattr(self, name) <= 0:
@@ -88,7 +95,7 @@ def float_type(precision: str) -> str:
 
 def is_typed_half(target: Target, precision: str) -> bool:
     """Whether half precision stands in the graphs' own types. Other runtimes are told to compute in it."""
-    return precision == "fp16" and target.runtime == "tensorrt"
+    return float_type(precision) == "fp16" and target.runtime == "tensorrt"
 
 
 def get_target(name_or_file: str | Path) -> Target:

@@ -22,12 +22,12 @@ def data(shapes, tmp_path):
     return folder
 
 
-def run(tmp_path, data, name, max_drop):
+def run(tmp_path, data, name, max_drop, **changed):
     (tmp_path / "config.json").write_text(json.dumps(TINY.to_dict()))
     save_model(tiny_model().eval(), tmp_path / "tiny.safetensors")
     said = []
     options = Int8Options(data, scored_images=2, max_drop=max_drop)
-    arguments = {"target": "intel-cpu", "precision": "auto", "int8": options, "progress": said.append}
+    arguments = {"target": "intel-cpu", "precision": "auto", "int8": options, "progress": said.append} | changed
     return export(tmp_path / "tiny.safetensors", None, tmp_path / name, **arguments), said
 
 
@@ -35,14 +35,17 @@ def test_a_search_and_its_second_run(data, tmp_path, cache, caplog):
     manifest, said = run(tmp_path, data, "first", 100.0)  # everything may be int8: the weights are random
     made_by = manifest.quantization
     tables = {graph: made_by.recipe.of(graph) for graph in GRAPHS}
-    assert all(set(table.values()) == {"int8"} for table in tables.values())
     assert made_by.scored_images == 2 and made_by.scores.keys() == made_by.float_scores.keys()
     recipe = tmp_path / "first/recipe.toml"
     assert "searched: at most 100.0 points on 2 other images" in recipe.read_text()
+    assert "what int8 saves: milliseconds" in recipe.read_text()
     assert read_recipe(recipe) == made_by.recipe
     (kept,) = (cache / "searches").iterdir()
     before = kept.read_bytes()
-    assert len(json.loads(before)["noise"]) == sum(map(len, tables.values()))
+    measured = json.loads(before)
+    assert measured["noise"].keys() == measured["gains"].keys()
+    int8 = {f"{graph}/{block}" for graph in GRAPHS for block, choice in tables[graph].items() if choice == "int8"}
+    assert int8 == {name for name, saved in measured["gains"].items() if saved > 0}
     with caplog.at_level(logging.WARNING):
         again, said = run(tmp_path, data, "second", 100.0)
     assert again.quantization == made_by
@@ -58,3 +61,13 @@ def test_a_budget_that_cannot_be_kept(data, tmp_path, monkeypatch):
     with pytest.raises(ExportError, match=r"No assignment keeps the drop within 1.0 points: the best was \+5\.00"):
         run(tmp_path, data, "bundle", 1.0)
     assert not (tmp_path / "bundle").exists()
+
+
+def test_without_its_device_work_stands_for_time(data, tmp_path, cache):
+    manifest, said = run(tmp_path, data, "bundle", 100.0, target="jetson")
+    assert manifest.precision == "int8-fp16"
+    assert any(line.startswith("jetson is not here, so that work stands for time") for line in said)
+    (kept,) = (cache / "searches").iterdir()
+    assert json.loads(kept.read_text())["unit"] == "MACs"
+    for graph in GRAPHS:  # the budget allows everything in int8, and all of it has work
+        assert set(manifest.quantization.recipe.of(graph).values()) == {"int8"}

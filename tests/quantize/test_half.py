@@ -10,16 +10,25 @@ import torch
 from torch import Tensor, nn
 
 from sam3i_edge.cli import main
+from sam3i_edge.errors import ExportError
+from sam3i_edge.export import Int8Options, export
+from sam3i_edge.export.quantized import make_plan
 from sam3i_edge.export.tensorrt_lint import lint
 from sam3i_edge.graphs import GraphSpec, TensorSpec
 from sam3i_edge.quantize.half import islands, measure, to_half
 from sam3i_edge.quantize.ptq import trace
+from sam3i_edge.quantize.recipe import read_recipe
+from sam3i_edge.targets import get_target
+from tests.conftest import PARITY
 
 try:
     import tomllib
 except ModuleNotFoundError:
     import tomli as tomllib
 
+CHECKPOINT, CONFIG = PARITY / "checkpoint.pt", PARITY / "config.json"
+SINGLE = "trunk.blocks.0.mlp"
+"""A block of it that a recipe has in fp32."""
 SPEC = GraphSpec(
     "graph.onnx", (TensorSpec("x", "float32", ("prompts", 4, 8)),), (TensorSpec("y", "float32", ("prompts", 4, 8)),)
 )
@@ -145,3 +154,53 @@ def test_a_drop_is_promised_for_int8_alone(tmp_path, capsys):
     command = ["export", "--target", "nvidia", "--precision", "fp16", "--max-drop", "1", "-o", str(tmp_path / "b")]
     assert main(command) == 1
     assert "max_drop is for int8, and the precision is fp16" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def int8_bundle(tmp_path_factory):
+    """The recorded small model in int8, all else in FP16 but for one block that its recipe keeps out."""
+    folder = tmp_path_factory.mktemp("int8-half")
+    (folder / "recipe.toml").write_text(f'embedding = "fp32"\n[vision]\n"{SINGLE}" = "fp32"')
+    options = Int8Options(recipe=folder / "recipe.toml", scored_images=0)
+    bundle = folder / "bundle"
+    export(CHECKPOINT, CONFIG, bundle, target="nvidia", precision="int8-fp16", int8=options)
+    return bundle
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["vision", "text", "grounding"])
+def test_beside_int8_all_else_is_in_half_precision(name, int8_bundle):
+    """Between integers and FP16 there is no FP32: the scales are FP16."""
+    model = onnx.shape_inference.infer_shapes(onnx.load(int8_bundle / "graphs" / f"{name}.onnx"))
+    types = {v.name: v.type.tensor_type.elem_type for v in (*model.graph.value_info, *model.graph.output)}
+    types |= {weight.name: weight.data_type for weight in model.graph.initializer}
+    kept = tomllib.loads((int8_bundle / "fp16.toml").read_text())[name]
+    scales = [types[n.input[1]] for n in model.graph.node if n.op_type in ("QuantizeLinear", "DequantizeLinear")]
+    assert len(scales) > 20 and scales.count(onnx.TensorProto.FLOAT16) > 0.8 * len(scales)
+    products = [types[n.output[0]] for n in model.graph.node if n.op_type in ("MatMul", "Gemm", "Conv")]
+    single = products.count(onnx.TensorProto.FLOAT)
+    assert single <= 2 * sum(place.rpartition("/")[2] in ("linear", "matmul", "conv2d") for place in kept)
+    assert products.count(onnx.TensorProto.FLOAT16) == len(products) - single > 10
+
+
+@pytest.mark.slow
+def test_a_recipe_keeps_a_block_out_of_half_precision(int8_bundle):
+    kept = tomllib.loads((int8_bundle / "fp16.toml").read_text())["vision"]
+    assert kept[f"{SINGLE}/linear"] == "the recipe has its block in fp32"
+    recipe = read_recipe(int8_bundle / "recipe.toml")
+    assert recipe.vision[SINGLE] == "fp32" and recipe.vision["trunk.patch_embed"] == "fp16"
+
+
+@pytest.mark.slow
+def test_it_is_verified_as_int8_beside_half_precision(int8_bundle, capsys):
+    assert main(["verify", str(int8_bundle), "--runtime", "onnxruntime"]) == 0
+    assert capsys.readouterr().out.rstrip().endswith("int8-fp16")
+
+
+def test_half_precision_in_a_recipe_is_for_typed_graphs(tmp_path):
+    (tmp_path / "recipe.toml").write_text('embedding = "fp32"\n[vision]\n"trunk.*" = "fp16"')
+    options = Int8Options(recipe=tmp_path / "recipe.toml")
+    for target, precision in (("nvidia", "int8"), ("intel-gpu", "int8-fp16"), ("intel-cpu", "int8")):
+        with pytest.raises(ExportError, match="blocks in fp16, which is for graphs whose own types say so"):
+            make_plan(precision, get_target(target), options, search=False)
+    assert make_plan("int8-fp16", get_target("nvidia"), options, search=False)

@@ -96,7 +96,7 @@ def test_bias_correction_takes_the_mean_error_away(scheme):
             errors[corrected] = (found.module(x) - module(x)).mean((0, 1)).abs().max()
     assert errors[True] < errors[False] / 20
     (layer,) = found.layers
-    assert (layer.block, layer.macs) == ("body", 200 * 64 * 32)
+    assert (layer.block, layer.call.macs) == ("body", 200 * 64 * 32)
     assert layer.sqnr_db > 30
 
 

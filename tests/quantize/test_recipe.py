@@ -12,15 +12,24 @@ def test_the_default_leaves_delicate_blocks_in_floating_point():
     assert Recipe().filled("vision", BLOCKS) == dict.fromkeys(BLOCKS, "int8") | {"trunk.patch_embed": "fp32"}
 
 
+def test_where_half_precision_has_types_of_its_own_delicate_blocks_have_it():
+    table = Recipe(vision={"trunk.blocks.0.mlp": "fp32"}).filled("vision", BLOCKS, "fp16")
+    assert table["trunk.patch_embed"] == "fp16" and table["trunk.blocks.0.mlp"] == "fp32"
+
+
 def test_patterns_count_less_than_lines_of_a_blocks_own():
     recipe = Recipe(vision={"trunk.blocks.0.attn": "int8", "trunk.*": "fp32"})
     table = recipe.filled("vision", BLOCKS)
     assert [name for name, choice in table.items() if choice == "int8"] == ["trunk.blocks.0.attn"]
 
 
-def test_pinned_are_those_that_a_line_has_in_fp32():
-    recipe = Recipe(vision={"trunk.blocks.0.*": "fp32", "trunk.blocks.0.mlp": "int8"})
-    assert recipe.pinned("vision", BLOCKS) == {"trunk.blocks.0.attn"}  # by default the patch embedding is, too
+def test_pinned_are_those_that_a_line_has_in_floating_point():
+    lines = {"trunk.blocks.0.*": "fp32", "trunk.blocks.0.mlp": "int8", "trunk.blocks.1.attn": "fp16"}
+    recipe = Recipe(vision=lines)
+    assert recipe.pinned("vision", BLOCKS) == {
+        "trunk.blocks.0.attn",
+        "trunk.blocks.1.attn",
+    }  # by default the patch embedding is, too
     with pytest.raises(ConfigError, match="Unknown block"):
         Recipe(vision={"nonsense": "fp32"}).pinned("vision", BLOCKS)
 
@@ -44,7 +53,7 @@ def test_an_unknown_block_names_the_closest():
     [
         ('observer = "mxe"', "Unknown observer 'mxe'.*Did you mean 'mse'"),
         ("smooth = 2.0", "smooth is 2.0; it must lie between 0 and 1"),
-        ('[vision]\n"a" = "int2"', "vision.a: Unknown precision 'int2'. Known: int8, int4, fp32"),
+        ('[vision]\n"a" = "int2"', "vision.a: Unknown precision 'int2'. Known: int8, int4, fp16, fp32"),
         ('embeding = "int8"', "Unknown key 'embeding'"),
         ("[vision", "recipe.toml"),
     ],

@@ -85,8 +85,8 @@ Engine::Engine(const std::filesystem::path& path, const LoadOptions& options, co
   classifier_ = RouteClassifier::load(path / "route.json");
   const std::string runtime = options.runtime.empty() ? manifest_.target.runtime : options.runtime;
   const SessionOptions how = session_options(manifest_, runtime, options);
-  const bool typed_half = manifest_.precision == "fp16" && manifest_.target.runtime == "tensorrt";
-  precision_ = typed_half ? "fp16" : how.precision;  // there it stands in the graphs' own types
+  const bool typed_half = float_type(manifest_.precision) == "fp16" && manifest_.target.runtime == "tensorrt";
+  precision_ = typed_half ? manifest_.precision : how.precision;  // there it stands in the graphs' own types
   for (const auto& [name, graph] : manifest_.graphs) {
     const auto file = bundle.graph_path(name);
     const auto& session = sessions_[name] = open(runtime, file, how);

@@ -67,7 +67,7 @@ void read_recipe(const Json& value, const std::string& name) {
   if (!(smooth >= 0 && smooth <= 1)) throw SchemaError("smooth is " + shown(smooth) + "; it must lie between 0 and 1.");
   for (const auto& [graph, blocks] : graphs) {
     for (const auto& [block, choice] : blocks)
-      check_known(graph + "." + block + " precision", choice, {"int8", "int4", "fp32"});
+      check_known(graph + "." + block + " precision", choice, {"int8", "int4", "fp16", "fp32"});
   }
 }
 

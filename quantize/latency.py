@@ -1,0 +1,91 @@
+"""What int8 saves: each layer by itself, timed in floating point and in int8, in the runtime of its target."""
+
+from __future__ import annotations
+
+import platform
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from sam3i_edge.benchmarks.rounds import play
+from sam3i_edge.errors import RuntimeUnavailableError
+from sam3i_edge.export.convert import convert
+from sam3i_edge.graphs import GraphSpec, TensorSpec
+from sam3i_edge.quantize.layers import LayerCall
+from sam3i_edge.quantize.lowering import lowering
+from sam3i_edge.quantize.ptq import quantize_graph
+from sam3i_edge.quantize.quantizer import SCHEMES
+from sam3i_edge.quantize.recipe import Recipe
+from sam3i_edge.runtimes import Session, SessionOptions, open_session
+from sam3i_edge.targets import Target, float_type
+
+ROUNDS = 5
+TURN_S = 0.03
+"""Each side runs for so long in a round, at least once."""
+SETTLE_S = 0.02
+"""Threads of the other side's session spin before they sleep."""
+
+
+def saved_ms(
+    calls: Iterable[LayerCall], target: Target, precision: str, progress: Callable[[str], None] = lambda _: None
+) -> dict[LayerCall, float]:
+    """Milliseconds by which each call is faster in int8 than in what ``precision`` has beside it; negative: slower.
+
+    Raises:
+        RuntimeUnavailableError: the target is not here.
+    """
+    found: dict[LayerCall, float] = {}
+    different = list(dict.fromkeys(calls))
+    if not target.fits_processor:
+        raise RuntimeUnavailableError(f"{target.name} is for another processor than {platform.machine()}.")
+    with tempfile.TemporaryDirectory() as folder:
+        for number, call in enumerate(different, 1):
+            found[call] = _saved_ms(call, target, precision, Path(folder))
+            if number % 10 == 0 or number == len(different):
+                progress(f"timed {number} of {len(different)} layers")
+    return found
+
+
+def _saved_ms(call: LayerCall, target: Target, precision: str, folder: Path) -> float:
+    torch.manual_seed(0)
+    layer, x = nn.Sequential(call.layer()).eval(), torch.randn(call.input)
+    ports = (TensorSpec("x", "float32", call.input),), (TensorSpec("y", "float32", call.output),)
+    float_spec, int8_spec = GraphSpec("float.onnx", *ports), GraphSpec("int8.onnx", *ports)
+    convert(layer, float_spec, target, folder)
+    recipe = Recipe(observer="min-max")
+    scheme = SCHEMES[target.int8]
+    quantized = quantize_graph(layer, int8_spec, "vision", recipe, scheme, lambda: [(x,)])
+    convert(quantized.module, int8_spec, target, folder, lowering(target.runtime))
+    sessions = {
+        "float": _open(folder / "float.onnx", target, float_type(precision)),
+        "int8": _open(folder / "int8.onnx", target, precision),
+    }
+    taken = _by_turns(sessions, {"x": x.numpy()})
+    return 1000 * (taken["float"] - taken["int8"])
+
+
+def _open(file: Path, target: Target, precision: str) -> Session:
+    options = SessionOptions(target.device, precision, target.threads, settings=target.settings)
+    return open_session(target.runtime, file, options)
+
+
+def _by_turns(sessions: Mapping[str, Session], inputs: Mapping[str, Any]) -> dict[str, float]:
+    """Median seconds of each session's call."""
+    samples: dict[str, list[float]] = {name: [] for name in sessions}
+
+    def turn(name: str, number: int) -> None:
+        time.sleep(SETTLE_S)
+        sessions[name].run(inputs)
+        end = time.perf_counter() + TURN_S
+        while (start := time.perf_counter()) < end or len(samples[name]) <= number:
+            sessions[name].run(inputs)
+            samples[name].append(time.perf_counter() - start)
+
+    play(list(sessions), turn, lambda played: played >= ROUNDS, settle=False)
+    return {name: statistics.median(seconds) for name, seconds in samples.items()}

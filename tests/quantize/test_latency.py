@@ -1,0 +1,62 @@
+"""What int8 saves is timed for each size of layer, in the target's runtime."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from sam3i_edge.errors import RuntimeUnavailableError
+from sam3i_edge.graphs import GraphSpec, TensorSpec
+from sam3i_edge.quantize.latency import saved_ms
+from sam3i_edge.quantize.layers import LayerCall
+from sam3i_edge.quantize.ptq import trace
+from sam3i_edge.quantize.quantizer import quantizable_nodes
+from sam3i_edge.targets import get_target
+
+LINEAR = LayerCall((2, 10, 64), (32, 64))
+CONV = LayerCall((1, 16, 9, 9), (8, 16, 3, 3), ((2, 2), (1, 1), (1, 1), 1))
+
+
+class Network(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.linear = nn.Conv2d(16, 8, 3, stride=2, padding=1), nn.Linear(25, 32)
+
+    def forward(self, x):
+        return self.linear(self.conv(x).flatten(2))
+
+
+def test_sizes_are_read_from_a_traced_graph():
+    ports = (TensorSpec("x", "float32", (1, 16, 9, 9)),), (TensorSpec("y", "float32", (1, 8, 32)),)
+    graph = trace(Network(), GraphSpec("graph.onnx", *ports))
+    found = []
+
+    class Calls(torch.fx.Interpreter):
+        def run_node(self, n):
+            if n in nodes:
+                found.append(LayerCall.of(n, self.fetch_args_kwargs_from_env(n)[0]))
+            return super().run_node(n)
+
+    nodes = set(quantizable_nodes(graph))
+    Calls(graph).run(torch.zeros(1, 16, 9, 9))
+    assert found == [CONV, LayerCall((1, 8, 25), (32, 25))]
+
+
+def test_work_and_outputs():
+    assert LINEAR.output == (2, 10, 32) and LINEAR.macs == 2 * 10 * 32 * 64
+    assert CONV.output == (1, 8, 5, 5) and CONV.macs == 8 * 5 * 5 * 16 * 9
+
+
+@pytest.mark.parametrize("target", ["intel-cpu", "x86-cpu"])
+def test_every_size_is_timed_once(target):
+    said = []
+    found = saved_ms([LINEAR, CONV, LINEAR], get_target(target), "int8", said.append)
+    assert list(found) == [LINEAR, CONV] and all(math.isfinite(saved) for saved in found.values())
+    assert said == ["timed 2 of 2 layers"]
+
+
+@pytest.mark.parametrize("target", ["nvidia", "arm-cpu"])
+def test_a_target_that_is_not_here(target):
+    with pytest.raises(RuntimeUnavailableError):
+        saved_ms([LINEAR], get_target(target), "int8")
