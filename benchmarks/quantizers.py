@@ -33,10 +33,13 @@ CANDIDATES = {
     "openvino bf16": ("openvino", "fp32", "bf16"),
     "openvino int8": ("openvino", "symmetric", "f32"),
     "openvino int8-bf16": ("openvino", "symmetric", "bf16"),
+    "openvino int8 with products": ("openvino", "symmetric-products", "f32"),
+    "openvino int8-bf16 with products": ("openvino", "symmetric-products", "bf16"),
     "openvino nncf": ("openvino", "nncf", "f32"),
     "openvino nncf-bf16": ("openvino", "nncf", "bf16"),
     "onnxruntime fp32": ("onnxruntime", "fp32", ""),
     "onnxruntime int8": ("onnxruntime", "affine", "MatMulAddFusion"),
+    "onnxruntime int8 with products": ("onnxruntime", "affine-products", "MatMulAddFusion"),
     "onnxruntime quantize_static": ("onnxruntime", "static", ""),
 }
 """A runtime, a graph, and OpenVINO's precision hint or the optimization that ONNX Runtime leaves out."""
@@ -72,12 +75,13 @@ def make_graphs(folder: Path, depth: int) -> None:
     write("fp32", lambda: module)
     image = torch.from_numpy(picture())
 
-    def quantized(scheme: str) -> Any:
-        recipe = Recipe(observer="min-max")
+    def quantized(scheme: str, products: str) -> Any:
+        recipe = Recipe(observer="min-max", vision={"*.products": products})
         return quantize_graph(module, spec, "vision", recipe, SCHEMES[scheme], lambda: [(image,)]).module
 
     for scheme in ("symmetric", "affine"):
-        write(scheme, partial(quantized, scheme), fold_weight_transposes)
+        write(scheme, partial(quantized, scheme, "fp32"), fold_weight_transposes)
+        write(f"{scheme}-products", partial(quantized, scheme, "int8"), fold_weight_transposes)
     if not (folder / "static.onnx").is_file():
         _quantize_static(folder)
     if not (folder / "nncf.xml").is_file():

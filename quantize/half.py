@@ -20,7 +20,7 @@ from torch.fx.node import map_arg
 from sam3i_edge.compare import MAX_SQNR_DB
 from sam3i_edge.quantize.inputs import Inputs
 from sam3i_edge.quantize.ptq import decibels
-from sam3i_edge.quantize.quantizer import block_of
+from sam3i_edge.quantize.quantizer import block_of, recipe_block
 
 _ATEN = torch.ops.aten
 
@@ -97,8 +97,8 @@ def measure(graph: GraphModule, data: Iterable[Inputs]) -> list[Unit]:
 
 def blocks_of(graph: GraphModule, blocks: Collection[str], reason: str) -> dict[str, str]:
     """All units of some blocks of a traced graph, as ``islands``."""
-    units = {unit_of(node) for node in graph.graph.nodes if node.op == "call_function"}
-    return {unit: reason for unit in sorted(units) if unit.rpartition("/")[0] in blocks}
+    nodes = [node for node in graph.graph.nodes if node.op == "call_function" and "nn_module_stack" in node.meta]
+    return {unit_of(node): reason for node in nodes if recipe_block(node) in blocks}
 
 
 def islands(units: Iterable[Unit], least_sqnr_db: float = LEAST_SQNR_DB) -> dict[str, str]:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from sam3i_edge.benchmarks.rounds import play
 from sam3i_edge.errors import RuntimeUnavailableError
@@ -54,19 +53,21 @@ def saved_ms(
 
 def _saved_ms(call: LayerCall, target: Target, precision: str, folder: Path) -> float:
     torch.manual_seed(0)
-    layer, x = nn.Sequential(call.layer()).eval(), torch.randn(call.input)
-    ports = (TensorSpec("x", "float32", call.input),), (TensorSpec("y", "float32", call.output),)
+    layer = call.block().eval()
+    given = {name: torch.randn(shape) for name, shape in call.inputs.items()}
+    inputs = tuple(TensorSpec(name, "float32", shape) for name, shape in call.inputs.items())
+    ports = inputs, (TensorSpec("y", "float32", call.output),)
     float_spec, int8_spec = GraphSpec("float.onnx", *ports), GraphSpec("int8.onnx", *ports)
     convert(layer, float_spec, target, folder)
-    recipe = Recipe(observer="min-max")
+    recipe = Recipe(observer="min-max", vision={"*": "int8"})
     scheme = SCHEMES[target.int8]
-    quantized = quantize_graph(layer, int8_spec, "vision", recipe, scheme, lambda: [(x,)])
+    quantized = quantize_graph(layer, int8_spec, "vision", recipe, scheme, lambda: [tuple(given.values())])
     convert(quantized.module, int8_spec, target, folder, lowering(target.runtime))
     sessions = {
         "float": _open(folder / "float.onnx", target, float_type(precision)),
         "int8": _open(folder / "int8.onnx", target, precision),
     }
-    taken = _by_turns(sessions, {"x": x.numpy()})
+    taken = _by_turns(sessions, {name: value.numpy() for name, value in given.items()})
     return 1000 * (taken["float"] - taken["int8"])
 
 

@@ -1,4 +1,4 @@
-"""The sizes in one call of a linear layer or convolution: what it costs depends on nothing else."""
+"""The sizes in one call of a linear layer, convolution or attention: what it costs depends on nothing else."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.fx import Node
 
+from sam3i_edge.model.layers import attend
 from sam3i_edge.quantize.quantizer import CONV
 
 CONV_DEFAULTS: tuple[Any, ...] = ([1, 1], [0, 0], [1, 1], 1)
@@ -20,9 +21,11 @@ class LayerCall:
     """The shapes of an input and a weight, and how a convolution moves."""
 
     input: tuple[int, ...]
+    """Of an attention: its queries' (N, heads, Q, size)."""
     weight: tuple[int, ...]
+    """Of an attention: its keys', turned (N, heads, size, L)."""
     convolution: tuple[Any, ...] = ()
-    """Stride, padding, dilation and groups; empty: a linear layer."""
+    """Stride, padding, dilation and groups; empty: a linear layer or an attention."""
 
     @classmethod
     def of(cls, node: Node, args: tuple[Any, ...]) -> LayerCall:
@@ -35,21 +38,44 @@ class LayerCall:
         return cls(*sizes, (tuple(stride), tuple(padding), tuple(dilation), groups))
 
     @property
+    def is_attention(self) -> bool:
+        """Whether it is the products of an attention, with the softmax between them."""
+        return len(self.weight) == len(self.input) == 4 and not self.convolution
+
+    @property
+    def inputs(self) -> dict[str, tuple[int, ...]]:
+        """The shapes of what goes in, by name."""
+        if not self.is_attention:
+            return {"x": self.input}
+        keys = (*self.weight[:2], self.weight[3], self.weight[2])
+        return {"q": self.input, "k": keys, "v": keys}
+
+    @property
     def output(self) -> tuple[int, ...]:
         """The shape of what comes out."""
         with torch.device("meta"):
-            return tuple(self.layer()(torch.empty(self.input)).shape)
+            return tuple(self.block()(*(torch.empty(shape) for shape in self.inputs.values())).shape)
 
     @property
     def macs(self) -> int:
         """Multiply-accumulates: every output value sums over one output channel's weights."""
+        if self.is_attention:
+            return 2 * torch.Size(self.input).numel() * self.weight[3]
         return torch.Size(self.output).numel() * torch.Size(self.weight[1:]).numel()
 
-    def layer(self) -> nn.Module:
-        """One of these sizes, with random weights."""
+    def block(self) -> nn.Module:
+        """A module with nothing but one of these sizes, with random weights."""
+        if self.is_attention:
+            return _Attention()
         outputs, inputs, *kernel = self.weight
         if not self.convolution:
-            return nn.Linear(inputs, outputs)
+            return nn.Sequential(nn.Linear(inputs, outputs))
         stride, padding, dilation, groups = self.convolution
         height, width = kernel
-        return nn.Conv2d(inputs * groups, outputs, (height, width), stride, padding, dilation, groups)
+        moves = (stride, padding, dilation, groups)
+        return nn.Sequential(nn.Conv2d(inputs * groups, outputs, (height, width), *moves))
+
+
+class _Attention(nn.Module):
+    def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        return attend(q, k, v)

@@ -18,10 +18,12 @@ from sam3i_edge.quantize.inputs import Inputs
 from sam3i_edge.quantize.layers import LayerCall
 from sam3i_edge.quantize.quantizer import (
     LINEAR,
+    WEIGHTED,
     BlockQuantizer,
     Scheme,
-    block_of,
+    makes_scores,
     quantizable_nodes,
+    recipe_block,
     weight_name,
     weighted_nodes,
 )
@@ -34,11 +36,12 @@ Data = Callable[[], Iterable[Inputs]]
 
 @dataclass(frozen=True)
 class Layer:
-    """What quantization does to one linear layer or convolution, with the float model's own input."""
+    """What quantization does to one linear layer, convolution or product, with the float model's own input."""
 
     block: str
     sqnr_db: float
-    call: LayerCall
+    call: LayerCall | None
+    """None: the second product of an attention, which the first one's call speaks for."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,7 @@ def trace(module: nn.Module, spec: GraphSpec) -> GraphModule:
 
 def blocks(graph: GraphModule) -> list[str]:
     """The blocks of a traced graph, in order."""
-    return list(dict.fromkeys(block_of(node) for node in quantizable_nodes(graph)))
+    return list(dict.fromkeys(recipe_block(node) for node in quantizable_nodes(graph)))
 
 
 def weights_by_choice(
@@ -82,11 +85,12 @@ def weights_by_choice(
     """
     found: dict[str, dict[str, nn.Parameter]] = {choice: {} for choice in CHOICES}
     for graph, module in modules.items():
-        nodes = list(quantizable_nodes(trace(module, specs[graph])))
-        table = recipe.filled(graph, dict.fromkeys(block_of(node) for node in nodes))
-        for node in nodes:
-            name = weight_name(node)
-            found[table[block_of(node)]][name] = module.get_parameter(name)
+        traced = trace(module, specs[graph])
+        table = recipe.filled(graph, blocks(traced))
+        for node in quantizable_nodes(traced):
+            if node.target in WEIGHTED:
+                name = weight_name(node)
+                found[table[recipe_block(node)]][name] = module.get_parameter(name)
     return found
 
 
@@ -163,16 +167,17 @@ class LayerErrors(Simulated):
         result = super().run_node(n)
         if n.name in self.blocks:
             args, kwargs = self.fetch_args_kwargs_from_env(n)
-            if n.name not in self._calls:
+            if n.name not in self._calls and (n.target in WEIGHTED or makes_scores(n)):
                 self._calls[n.name] = LayerCall.of(n, args)
             self._count(n, self.in_int8(n, args, kwargs) - result, result)
         return result
 
     def _count(self, node: Node, error: Tensor, result: Tensor) -> None:
-        by_channel = error.flatten(0, -2).T if node.target is LINEAR else error.transpose(0, 1)
-        name, by_channel = node.name, by_channel.flatten(1)
-        self._sums[name] = self._sums.get(name, torch.zeros(len(by_channel))) + by_channel.sum(1)
-        self._counts[name] = self._counts.get(name, 0) + by_channel.shape[1]
+        name = node.name
+        if node.target in WEIGHTED:
+            by_channel = (error.flatten(0, -2).T if node.target is LINEAR else error.transpose(0, 1)).flatten(1)
+            self._sums[name] = self._sums.get(name, torch.zeros(len(by_channel))) + by_channel.sum(1)
+            self._counts[name] = self._counts.get(name, 0) + by_channel.shape[1]
         signal, noise = self._power.get(name, (0.0, 0.0))
         self._power[name] = signal + float(result.square().sum()), noise + float(error.square().sum())
 
@@ -182,7 +187,8 @@ class LayerErrors(Simulated):
 
     def layers(self) -> tuple[Layer, ...]:
         """What became of each layer."""
-        return tuple(Layer(self.blocks[name], decibels(*self._power[name]), self._calls[name]) for name in self._power)
+        calls = self._calls
+        return tuple(Layer(self.blocks[name], decibels(*power), calls.get(name)) for name, power in self._power.items())
 
 
 def decibels(signal: float, noise: float) -> float:

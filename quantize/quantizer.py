@@ -17,11 +17,14 @@ with quiet():
     from torchao.quantization.pt2e.quantizer import QuantizationAnnotation, QuantizationSpec, Quantizer
 
 _ATEN = torch.ops.aten
-LINEAR, CONV = _ATEN.linear.default, _ATEN.conv2d.default
-QUANTIZED: tuple[Any, ...] = (LINEAR, CONV)
-"""The operators that are quantized; the first side of their weight has a scale for each output channel. Never softmax,
-LayerNorm or the products of attention. Nor transposed convolutions: ONNX Runtime has no integer kernel for them, and
-OpenVINO took it for one of three."""
+_SOFTMAX = _ATEN.softmax.int
+LINEAR, CONV, PRODUCT = _ATEN.linear.default, _ATEN.conv2d.default, _ATEN.matmul.default
+WEIGHTED: tuple[Any, ...] = (LINEAR, CONV)
+"""The operators with weights that are quantized; the first side has a scale for each output channel. Besides, where a
+recipe says so, the two products of attention; never softmax or LayerNorm. Nor transposed convolutions: ONNX Runtime has
+no integer kernel for them, and OpenVINO took it for one of three."""
+PRODUCTS = ".products"
+"""Behind an attention's name: the block of its two products."""
 
 LEAST_WIDTH = 16
 """Thinner layers (of box coordinates) are left alone: eight bits are too few for a place, and there is no work."""
@@ -73,12 +76,31 @@ def _type_name(kind: object) -> str:
 
 def weighted_nodes(graph: GraphModule) -> Iterator[Node]:
     """The linear layers and convolutions of an exported graph, in order."""
-    return (node for node in graph.graph.nodes if node.target in QUANTIZED)
+    return (node for node in graph.graph.nodes if node.target in WEIGHTED)
 
 
 def quantizable_nodes(graph: GraphModule) -> Iterator[Node]:
-    """Those of a traced graph that have work in them."""
-    return (node for node in weighted_nodes(graph) if _has_work(node))
+    """Those of a traced graph that have work in them, and the products of its attentions."""
+    nodes: list[Node] = list(graph.graph.nodes)
+    return (node for node in nodes if (node.target in WEIGHTED and _has_work(node)) or _is_of_attention(node))
+
+
+def recipe_block(node: Node) -> str:
+    """The block by which a recipe speaks of a layer or a product."""
+    return block_of(node) + PRODUCTS if node.target is PRODUCT else block_of(node)
+
+
+def makes_scores(node: Node) -> bool:
+    """Whether a node is the product of queries and keys: a softmax follows, maybe with a bias added before."""
+    return node.target is PRODUCT and any(
+        user.target is _SOFTMAX or (user.target is _ATEN.add.Tensor and any(u.target is _SOFTMAX for u in user.users))
+        for user in node.users
+    )
+
+
+def _is_of_attention(node: Node) -> bool:
+    weighing = node.target is PRODUCT and isinstance(node.args[0], Node) and node.args[0].target is _SOFTMAX
+    return weighing or makes_scores(node)
 
 
 def weight_name(node: Node) -> str:
@@ -103,7 +125,7 @@ class BlockQuantizer(Quantizer):  # type: ignore[misc]
         """Quantize what ``table`` (``Recipe.filled``) gives int8; ``observer`` is one of ``recipe.OBSERVERS``."""
         super().__init__()
         self._table = table
-        self._conv_outputs, self._least_scale = scheme.conv_outputs, scheme.least_scale
+        self._conv_outputs = scheme.conv_outputs
         self._activation = QuantizationSpec(
             scheme.activation,
             ACTIVATION_OBSERVERS[observer].with_args(eps=scheme.least_scale),
@@ -111,20 +133,21 @@ class BlockQuantizer(Quantizer):  # type: ignore[misc]
             scheme.highest,
             scheme.qscheme,
         )
+        self._weight = QuantizationSpec(
+            torch.int8,
+            PerChannelMinMaxObserver.with_args(eps=scheme.least_scale),
+            -127,
+            127,
+            torch.per_channel_symmetric,
+            ch_axis=0,
+        )
 
     def annotate(self, model: GraphModule) -> GraphModule:
         """As torchao calls it."""
         for node in quantizable_nodes(model):
-            if self._table[block_of(node)] == "int8":
-                weight = QuantizationSpec(
-                    torch.int8,
-                    PerChannelMinMaxObserver.with_args(eps=self._least_scale),
-                    -127,
-                    127,
-                    torch.per_channel_symmetric,
-                    ch_axis=0,
-                )
-                inputs = {node.args[0]: self._activation, node.args[1]: weight}
+            if self._table[recipe_block(node)] == "int8":
+                second = self._activation if node.target is PRODUCT else self._weight
+                inputs = {node.args[0]: self._activation, node.args[1]: second}
                 output = self._activation if node.target is CONV and self._conv_outputs else None
                 node.meta["quantization_annotation"] = QuantizationAnnotation(inputs, output, _annotated=True)
         return model

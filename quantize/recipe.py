@@ -1,6 +1,7 @@
 """The recipe of a quantized model: what each block computes in. A table that a person can read, edit and run again.
 
-A block is a module that owns linear layers or convolutions: one attention, one MLP, one stage of the pyramid.
+A block is a module that owns linear layers or convolutions: one attention, one MLP, one stage of the pyramid. The two
+products of an attention are a block of their own, ``….products``.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ DELICATE = (
     "transformer.decoder.presence_token_head",
     "transformer.decoder.ref_point_head",
     "transformer.decoder.boxRPB_embed_?",
+    "*.products",  # of attention
 )
 """Blocks that the default recipe leaves in floating point; a search may find others, or none."""
 

@@ -85,7 +85,7 @@ def simulate(
             errors.run(*call)
         together[name] = {"vision": 1, "text": len(call[0]), "grounding": len(call[-1])}[name]
         for layer in errors.layers():
-            calls.setdefault((name, layer.block), []).append(layer.call)
+            calls.setdefault((name, layer.block), []).extend([layer.call] if layer.call else [])
         graphs[name] = Simulated(found.traced, quantizers)
     return Simulation(graphs, calls, together)
 

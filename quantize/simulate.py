@@ -9,13 +9,13 @@ import torch
 from torch import Tensor, nn
 from torch.fx import GraphModule, Interpreter, Node
 
-from sam3i_edge.quantize.quantizer import block_of, weighted_nodes
+from sam3i_edge.quantize.quantizer import PRODUCT, WEIGHTED, recipe_block
 
 FakeQuantizer = Callable[[Tensor], Tensor]
 """Rounds to what an int8 tensor could hold, and stays in floating point."""
 
 FakeQuantizers = Mapping[str, tuple[FakeQuantizer, FakeQuantizer]]
-"""For each layer's node, by name: of its input, and of its weight."""
+"""For each layer's node, by name: of its input, and of its weight; of a product's two inputs."""
 
 
 class Simulated(Interpreter):
@@ -24,7 +24,7 @@ class Simulated(Interpreter):
     def __init__(self, graph: GraphModule, quantizers: FakeQuantizers, int8: Collection[str] = ()) -> None:
         super().__init__(graph)
         self.int8 = int8
-        self.blocks = {node.name: block_of(node) for node in weighted_nodes(graph) if node.name in quantizers}
+        self.blocks = {node.name: recipe_block(node) for node in graph.graph.nodes if node.name in quantizers}
         self._quantizers = quantizers
         self._weights: dict[str, Tensor] = {}
 
@@ -36,11 +36,12 @@ class Simulated(Interpreter):
 
     def in_int8(self, node: Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
         """What a layer gives for these arguments when its input and its weight are rounded."""
-        of_input, of_weight = self._quantizers[node.name]
-        if node.name not in self._weights:
-            self._weights[node.name] = of_weight(args[1])
+        of_input, of_second = self._quantizers[node.name]
+        second = of_second(args[1]) if node.target is PRODUCT else self._weights.get(node.name)
+        if second is None:
+            second = self._weights[node.name] = of_second(args[1])
         assert callable(node.target)
-        result: Tensor = node.target(of_input(args[0]), self._weights[node.name], *args[2:], **kwargs)
+        result: Tensor = node.target(of_input(args[0]), second, *args[2:], **kwargs)
         return result
 
 
@@ -60,7 +61,7 @@ def fake_quantizers(prepared: GraphModule) -> dict[str, tuple[FakeQuantizer, Fak
     """What the observers of a calibrated PT2E graph came to, for every layer that has them."""
     modules = dict(prepared.named_modules())
     found = {}
-    for node in weighted_nodes(prepared):
+    for node in (node for node in prepared.graph.nodes if node.target in (*WEIGHTED, PRODUCT)):
         pair = [modules.get(str(source.target)) for source in node.args[:2] if isinstance(source, Node)]
         if all(hasattr(observer, "calculate_qparams") for observer in pair):
             found[node.name] = (_fake_quantizer(pair[0]), _fake_quantizer(pair[1]))

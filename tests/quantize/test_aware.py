@@ -15,7 +15,7 @@ from sam3i_edge.quantize.aware import FakeIntegers
 from sam3i_edge.quantize.calibration import load_calibration
 from sam3i_edge.quantize.inputs import GraphInputs
 from sam3i_edge.quantize.ptq import decibels, quantize_graph, trace
-from sam3i_edge.quantize.quantizer import SCHEMES, block_of, quantizable_nodes
+from sam3i_edge.quantize.quantizer import SCHEMES, quantizable_nodes, recipe_block
 from sam3i_edge.quantize.recipe import Recipe
 from tests.distill.conftest import make_teacher
 
@@ -57,8 +57,8 @@ def test_it_has_the_layers_that_quantization_has(model):
     expected = 0
     for graph, module in modules.items():
         nodes = list(quantizable_nodes(trace(module, specs[graph])))
-        table = RECIPE.filled(graph, dict.fromkeys(block_of(node) for node in nodes))
-        weights = {str(node.args[1]) for node in nodes if table[block_of(node)] == "int8"}
+        table = RECIPE.filled(graph, dict.fromkeys(recipe_block(node) for node in nodes))
+        weights = {str(node.args[1]) for node in nodes if table[recipe_block(node)] == "int8"}
         expected += len(weights)
     assert len(FakeIntegers(model, RECIPE, SCHEMES["symmetric"]).seen) == expected
 

@@ -15,6 +15,7 @@ from sam3i_edge.quantize.quantizer import quantizable_nodes
 from sam3i_edge.targets import get_target
 
 LINEAR = LayerCall((2, 10, 64), (32, 64))
+ATTENTION = LayerCall((1, 2, 20, 16), (1, 2, 16, 30))
 CONV = LayerCall((1, 16, 9, 9), (8, 16, 3, 3), ((2, 2), (1, 1), (1, 1), 1))
 
 
@@ -45,15 +46,16 @@ def test_sizes_are_read_from_a_traced_graph():
 
 def test_work_and_outputs():
     assert LINEAR.output == (2, 10, 32) and LINEAR.macs == 2 * 10 * 32 * 64
+    assert ATTENTION.output == (1, 2, 20, 16) and ATTENTION.macs == 2 * 2 * 20 * 30 * 16
     assert CONV.output == (1, 8, 5, 5) and CONV.macs == 8 * 5 * 5 * 16 * 9
 
 
 @pytest.mark.parametrize("target", ["intel-cpu", "x86-cpu"])
 def test_every_size_is_timed_once(target):
     said = []
-    found = saved_ms([LINEAR, CONV, LINEAR], get_target(target), "int8", said.append)
-    assert list(found) == [LINEAR, CONV] and all(math.isfinite(saved) for saved in found.values())
-    assert said == ["timed 2 of 2 layers"]
+    found = saved_ms([LINEAR, CONV, LINEAR, ATTENTION], get_target(target), "int8", said.append)
+    assert list(found) == [LINEAR, CONV, ATTENTION] and all(math.isfinite(saved) for saved in found.values())
+    assert said == ["timed 3 of 3 layers"]
 
 
 @pytest.mark.parametrize("target", ["nvidia", "arm-cpu"])
