@@ -75,10 +75,10 @@ def find_recipe(
     inputs: GraphInputs,
     budget: Budget,
     progress: Callable[[str], None],
-) -> tuple[Recipe, str]:
-    """The recipe with the most int8 that keeps ``budget``, and how it was found; ``modules`` are the smoothed graphs.
+) -> tuple[Recipe, str, dict[Key, str]]:
+    """The recipe with the most int8 that keeps ``budget``, how it was found, and what was measured of each block.
 
-    What a line of ``recipe`` has in floating point stays so.
+    ``modules`` are the smoothed graphs. What a line of ``recipe`` has in floating point stays so.
 
     Raises:
         ConfigError: ``recipe`` names a block that there is not.
@@ -95,7 +95,11 @@ def find_recipe(
     for graph, block in found.int8:
         tables[graph][block] = "int8"
     note = f"searched: at most {budget.max_drop} points on {len(budget.samples)} other images; {found.drop}\n"
-    return recipe.with_blocks(tables), note + f"what int8 saves: {_ABOUT_GAINS[kept.unit]}"
+    note += f"behind each block, its noise alone in int8, and what int8 saves there: {_ABOUT_GAINS[kept.unit]}"
+    remarks = {
+        (s.graph, s.block): f"noise {s.noise:.1e}, saves {gains[s.graph, s.block]:.3g} {kept.unit}" for s in noise
+    }
+    return recipe.with_blocks(tables), note, remarks
 
 
 def _without_int8(recipe: Recipe, simulation: Simulation, aim: Aim) -> dict[str, dict[str, str]]:

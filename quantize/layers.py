@@ -54,7 +54,7 @@ class LayerCall:
     def output(self) -> tuple[int, ...]:
         """The shape of what comes out."""
         with torch.device("meta"):
-            return tuple(self.block()(*(torch.empty(shape) for shape in self.inputs.values())).shape)
+            return tuple(self._layer()(*(torch.empty(shape) for shape in self.inputs.values())).shape)
 
     @property
     def macs(self) -> int:
@@ -63,17 +63,17 @@ class LayerCall:
             return 2 * torch.Size(self.input).numel() * self.weight[3]
         return torch.Size(self.output).numel() * torch.Size(self.weight[1:]).numel()
 
-    def block(self) -> nn.Module:
-        """A module with nothing but one of these sizes, with random weights."""
+    def _layer(self) -> nn.Module:
+        """One of these sizes."""
         if self.is_attention:
             return _Attention()
         outputs, inputs, *kernel = self.weight
         if not self.convolution:
-            return nn.Sequential(nn.Linear(inputs, outputs))
+            return nn.Linear(inputs, outputs)
         stride, padding, dilation, groups = self.convolution
         height, width = kernel
         moves = (stride, padding, dilation, groups)
-        return nn.Sequential(nn.Conv2d(inputs * groups, outputs, (height, width), *moves))
+        return nn.Conv2d(inputs * groups, outputs, (height, width), *moves)
 
 
 class _Attention(nn.Module):

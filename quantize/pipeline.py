@@ -20,6 +20,7 @@ from sam3i_edge.quantize.inputs import GraphInputs
 from sam3i_edge.quantize.int4 import int4_weights, round_weights
 from sam3i_edge.quantize.ptq import quantize_graph, weights_by_choice
 from sam3i_edge.quantize.recipe import GRAPHS, Recipe
+from sam3i_edge.quantize.sensitivity import Key
 from sam3i_edge.quantize.smoothing import smooth
 from sam3i_edge.tokenizer import Tokenizer
 
@@ -34,6 +35,8 @@ class QuantizedModel:
     recipe: Recipe
     note: str
     """How the recipe came about."""
+    remarks: dict[Key, str]
+    """By graph and block, what a search found there."""
 
 
 def check_blocks(model: Sam3i, recipe: Recipe) -> None:
@@ -73,8 +76,9 @@ def quantize_model(
     quantize_embedding(model, recipe.embedding)
     round_weights(modules, specs, recipe)
     note = f"calibrated on {data.name}, {len(data)} images"
+    remarks: dict[Key, str] = {}
     if budget:
-        recipe, how = find_recipe(modules, model.config, specs, recipe, aim, inputs, budget, progress)
+        recipe, how, remarks = find_recipe(modules, model.config, specs, recipe, aim, inputs, budget, progress)
         note += f"\n{how}"
     quantized = {}
     for name in GRAPHS:
@@ -86,4 +90,5 @@ def quantize_model(
         {name: result.module for name, result in quantized.items()},
         recipe.with_blocks({name: result.table for name, result in quantized.items()}),
         note,
+        remarks,
     )

@@ -114,14 +114,17 @@ class Recipe:
         values: dict[str, Any] = {graph: dict(table) for graph, table in tables.items()}
         return replace(self, **values)
 
-    def to_toml(self, note: str = "") -> str:
-        """As a file to read, edit and run again; ``note`` becomes a comment at its top."""
+    def to_toml(self, note: str = "", remarks: Mapping[tuple[str, str], str] | None = None) -> str:
+        """As a file to read, edit and run again; ``note`` becomes a comment at its top, ``remarks`` behind blocks."""
         lines = [f"# {line}" for line in note.splitlines()]
         lines += ["# Use it with: sam3i-edge export --precision int8 --recipe FILE"]
         values = schema.plain(self)
         lines += [f"{key} = {json.dumps(value)}" for key, value in values.items() if key not in GRAPHS]
         for graph in GRAPHS:
-            lines += ["", f"[{graph}]", *(f"{json.dumps(name)} = {json.dumps(v)}" for name, v in values[graph].items())]
+            lines += ["", f"[{graph}]"]
+            for name, value in values[graph].items():
+                remark = (remarks or {}).get((graph, name))
+                lines.append(f"{json.dumps(name)} = {json.dumps(value)}" + (f"  # {remark}" if remark else ""))
         return "\n".join(lines) + "\n"
 
 

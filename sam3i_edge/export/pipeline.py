@@ -270,7 +270,7 @@ def _quantize(
     assert plan
     budget = plan.budget(source, sha256_of(stage / TOKENIZER_FILE), aim)
     made = quantize_model(model, graphs, limits, tokenizer, plan.recipe, aim, plan.data, budget, progress)
-    (stage / RECIPE_FILE).write_text(made.recipe.to_toml(made.note), encoding="utf-8")
+    (stage / RECIPE_FILE).write_text(made.recipe.to_toml(made.note, made.remarks), encoding="utf-8")
     return made
 
 

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import shutil
 
 import pytest
@@ -22,6 +23,13 @@ def data(shapes, tmp_path):
     return folder
 
 
+@pytest.fixture(autouse=True)
+def searches(tmp_path, monkeypatch):
+    """Where what a search measured is kept."""
+    monkeypatch.setenv("SAM3I_EDGE_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache/searches"
+
+
 def run(tmp_path, data, name, max_drop, **changed):
     (tmp_path / "config.json").write_text(json.dumps(TINY.to_dict()))
     save_model(tiny_model().eval(), tmp_path / "tiny.safetensors")
@@ -31,16 +39,17 @@ def run(tmp_path, data, name, max_drop, **changed):
     return export(tmp_path / "tiny.safetensors", None, tmp_path / name, **arguments), said
 
 
-def test_a_search_and_its_second_run(data, tmp_path, cache, caplog):
+def test_a_search_and_its_second_run(data, tmp_path, searches, caplog):
     manifest, said = run(tmp_path, data, "first", 100.0)  # everything may be int8: the weights are random
     made_by = manifest.quantization
     tables = {graph: made_by.recipe.of(graph) for graph in GRAPHS}
     assert made_by.scored_images == 2 and made_by.scores.keys() == made_by.float_scores.keys()
     recipe = tmp_path / "first/recipe.toml"
     assert "searched: at most 100.0 points on 2 other images" in recipe.read_text()
-    assert "what int8 saves: milliseconds" in recipe.read_text()
+    assert "what int8 saves there: milliseconds" in recipe.read_text()
+    assert re.search(r'"trunk.blocks.0.mlp" = "\w+"  # noise \S+e-\d+, saves \S+ ms', recipe.read_text())
     assert read_recipe(recipe) == made_by.recipe
-    (kept,) = (cache / "searches").iterdir()
+    (kept,) = searches.iterdir()
     before = kept.read_bytes()
     measured = json.loads(before)
     assert measured["noise"].keys() == measured["gains"].keys()
@@ -63,11 +72,11 @@ def test_a_budget_that_cannot_be_kept(data, tmp_path, monkeypatch):
     assert not (tmp_path / "bundle").exists()
 
 
-def test_without_its_device_work_stands_for_time(data, tmp_path, cache):
+def test_without_its_device_work_stands_for_time(data, tmp_path, searches):
     manifest, said = run(tmp_path, data, "bundle", 100.0, target="jetson")
     assert manifest.precision == "int8-fp16"
     assert any(line.startswith("jetson is not here, so that work stands for time") for line in said)
-    (kept,) = (cache / "searches").iterdir()
+    (kept,) = searches.iterdir()
     assert json.loads(kept.read_text())["unit"] == "MACs"
     for graph in GRAPHS:  # the budget allows everything in int8, and all of it has work
         assert set(manifest.quantization.recipe.of(graph).values()) == {"int8"}

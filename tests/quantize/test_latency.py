@@ -2,6 +2,9 @@
 
 import math
 
+import onnx
+import onnxruntime
+import openvino
 import pytest
 import torch
 from torch import nn
@@ -9,9 +12,10 @@ from torch import nn
 from sam3i_edge.errors import RuntimeUnavailableError
 from sam3i_edge.graphs import GraphSpec, TensorSpec
 from sam3i_edge.quantize.latency import saved_ms
+from sam3i_edge.quantize.layer_graphs import layer_graph
 from sam3i_edge.quantize.layers import LayerCall
 from sam3i_edge.quantize.ptq import trace
-from sam3i_edge.quantize.quantizer import quantizable_nodes
+from sam3i_edge.quantize.quantizer import SCHEMES, quantizable_nodes
 from sam3i_edge.targets import get_target
 
 LINEAR = LayerCall((2, 10, 64), (32, 64))
@@ -62,3 +66,31 @@ def test_every_size_is_timed_once(target):
 def test_a_target_that_is_not_here(target):
     with pytest.raises(RuntimeUnavailableError):
         saved_ms([LINEAR], get_target(target), "int8")
+
+
+@pytest.mark.parametrize("call", [LINEAR, CONV, ATTENTION])
+@pytest.mark.parametrize("target", ["intel-cpu", "x86-cpu"])
+def test_what_is_timed_computes_in_integers_and_in_floating_point(call, target, tmp_path):
+    made_for = get_target(target)
+    for name, scheme in (("float", None), ("int8", SCHEMES[made_for.int8])):
+        graph = layer_graph(call, made_for, scheme)
+        onnx.checker.check_model(graph, full_check=True)
+        onnx.save(graph, tmp_path / f"{name}.onnx")
+        kernels = openvino_kernels if made_for.runtime == "openvino" else onnxruntime_kernels
+        assert any(kernels(tmp_path / f"{name}.onnx")) == (name == "int8")
+
+
+def openvino_kernels(file):
+    """Of each operator that OpenVINO runs, whether it is an integer product."""
+    compiled = openvino.Core().compile_model(str(file), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    for op in compiled.get_runtime_model().get_ordered_ops():
+        kind, precision = (op.get_rt_info()[key].value for key in ("layerType", "runtimePrecision"))
+        yield kind in ("FullyConnected", "MatMul", "Convolution", "Subgraph") and precision in ("i8", "u8")
+
+
+def onnxruntime_kernels(file):
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(file.with_suffix(".optimized.onnx"))
+    onnxruntime.InferenceSession(str(file), options, ["CPUExecutionProvider"], disabled_optimizers=["MatMulAddFusion"])
+    for node in onnx.load(options.optimized_model_filepath).graph.node:
+        yield node.op_type in ("MatMulIntegerToFloat", "QLinearMatMul", "QLinearConv")
