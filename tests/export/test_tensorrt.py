@@ -88,6 +88,16 @@ def test_what_tensorrt_would_refuse(tmp_path, nodes, constants, message):
         raise AssertionError("; ".join(findings))
 
 
+def test_a_convolution_may_dequantize_its_weight_but_not_compute_it(tmp_path):
+    image = [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 2, 8, 8])]
+    constants = {"w": np.ones((4, 2, 3, 3), np.int8), "s": np.ones(4, np.float32), "z": np.zeros(4, np.int8)}
+    dequantize = helper.make_node("DequantizeLinear", ["w", "s", "z"], ["d"], axis=0)
+    conv = helper.make_node("Conv", ["x", "d"], ["y"])
+    assert graph(tmp_path, [dequantize, conv], constants, inputs=image) == []
+    computed = [dequantize, helper.make_node("Neg", ["d"], ["n"]), helper.make_node("Conv", ["x", "n"], ["y"])]
+    assert graph(tmp_path, computed, constants, inputs=image) == ["Conv y: its input 1 must be a constant"]
+
+
 def test_opset_and_free_sides(tmp_path):
     relu = [helper.make_node("Relu", ["x"], ["y"])]
     assert "opset 21 is beyond 20" in graph(tmp_path, relu, opset=21)[0]
