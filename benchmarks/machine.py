@@ -25,11 +25,11 @@ BUSY = 0.1
 
 def examine(name: str | None = None) -> Machine:
     """Look at this machine. ``name`` is what reports call it; None: its processor."""
-    processor = _processor()
+    found = processor()
     return Machine(
-        name=name or processor,
+        name=name or found,
         system=f"{platform.system()} {platform.release()}",
-        processor=processor,
+        processor=found,
         architecture=platform.machine(),
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         memory_mb=_memory_mb(),
@@ -104,7 +104,8 @@ def busy_note(machine: Machine) -> str:
     )
 
 
-def _processor() -> str:
+def processor() -> str:
+    """The board's or the processor's name."""
     info = _text(Path("/proc/cpuinfo"))
     found = re.search(r"model name\s*: (.+)", info) or re.search(r"Model\s*: (.+)", info)
     model = _text(Path("/proc/device-tree/model")).strip("\0")  # a board's name says more than its cores'

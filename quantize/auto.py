@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
+from sam3i_edge.benchmarks.machine import processor
 from sam3i_edge.config import ModelConfig
 from sam3i_edge.data.samples import Sample
-from sam3i_edge.errors import RuntimeUnavailableError
+from sam3i_edge.errors import BundleError, RuntimeUnavailableError
 from sam3i_edge.evaluate.cgf1 import CgF1
 from sam3i_edge.evaluate.eager import segmenter_of_modules
 from sam3i_edge.evaluate.masks import encode, overlap
@@ -29,6 +30,7 @@ from sam3i_edge.quantize.recipe import FLOATING, GRAPHS, Recipe
 from sam3i_edge.quantize.search import Drop, Found, Progress, load_progress, ordered, save_progress, search
 from sam3i_edge.quantize.sensitivity import Key, Sensitivity, Simulation, sensitivities, simulate
 from sam3i_edge.quantize.simulate import SimulatedGraph
+from sam3i_edge.runtimes import find_runtime
 from sam3i_edge.segmenter import Segmenter
 from sam3i_edge.tokenizer import Tokenizer
 
@@ -40,7 +42,7 @@ SEED = 0
 MILLISECONDS, WORK = "ms", "MACs"
 _ABOUT_GAINS = {
     MILLISECONDS: "milliseconds, layer by layer, timed here in the target's runtime",
-    WORK: "work, since the target was not here",
+    WORK: "work, since layers could not be timed",
 }
 
 
@@ -87,18 +89,17 @@ def find_recipe(
     progress("calibrating every block")
     simulation = simulate(modules, specs, recipe, aim.scheme, inputs.of)
     tables = _without_int8(recipe, simulation, aim)
+    pinned = {(graph, block) for graph in GRAPHS for block in recipe.pinned(graph, simulation.blocks(graph))}
     kept = load_progress(budget.kept)
-    gains = _gains(simulation, aim, kept, budget, progress)
+    gains, unit = _gains(simulation, aim, kept, budget, progress)
     noise = _noise(simulation, inputs, kept, budget, progress)
-    order = [key for key in ordered(noise, gains) if not _is_pinned(recipe, simulation, key)]
+    order = [key for key in ordered(noise, gains) if key not in pinned]
     found = _search(order, simulation, config, inputs.tokenizer, kept, budget, progress)
     for graph, block in found.int8:
         tables[graph][block] = "int8"
     note = f"searched: at most {budget.max_drop} points on {len(budget.samples)} other images; {found.drop}\n"
-    note += f"behind each block, its noise alone in int8, and what int8 saves there: {_ABOUT_GAINS[kept.unit]}"
-    remarks = {
-        (s.graph, s.block): f"noise {s.noise:.1e}, saves {gains[s.graph, s.block]:.3g} {kept.unit}" for s in noise
-    }
+    note += f"behind each block, its noise alone in int8, and what int8 saves there: {_ABOUT_GAINS[unit]}"
+    remarks = {(s.graph, s.block): f"noise {s.noise:.1e}, saves {gains[s.graph, s.block]:.3g} {unit}" for s in noise}
     return recipe.with_blocks(tables), note, remarks
 
 
@@ -111,30 +112,32 @@ def _without_int8(recipe: Recipe, simulation: Simulation, aim: Aim) -> dict[str,
     return tables
 
 
-def _is_pinned(recipe: Recipe, simulation: Simulation, key: Key) -> bool:
-    graph, block = key
-    return block in recipe.pinned(graph, simulation.blocks(graph))
-
-
 def _gains(
     simulation: Simulation, aim: Aim, kept: Progress, budget: Budget, progress: Callable[[str], None]
-) -> dict[Key, float]:
-    """What int8 saves in each block, per image or prompt: milliseconds, or work where the target is not here."""
-    if not kept.gains:
-        calls = [call for of_block in simulation.calls.values() for call in of_block]
-        try:
+) -> tuple[dict[Key, float], str]:
+    """What int8 saves in each block, per image or prompt, and the unit: time, or work where the target is not here."""
+    calls = [call for of_block in simulation.calls.values() for call in of_block]
+    try:
+        here = f"{aim.target.runtime} {find_runtime(aim.target.runtime).version()} on {processor()}"
+        if kept.timed_with != here:
             progress(f"timing {len(set(calls))} layers in floating point and in int8")
-            worth: Mapping[LayerCall, float] = saved_ms(calls, aim.target, aim.precision, progress)
-            kept.unit = MILLISECONDS
-        except RuntimeUnavailableError as error:
-            progress(f"{aim.target.name} is not here, so that work stands for time ({error})")
-            worth = {call: call.macs for call in calls}
-            kept.unit = WORK
-        for (graph, block), of_block in simulation.calls.items():
-            total = sum(worth[call] for call in of_block) / simulation.together[graph]
-            kept.gains[_name((graph, block))] = total
-        save_progress(budget.kept, kept)
-    return {key: kept.gains[_name(key)] for key in simulation.calls}
+            saved = saved_ms(calls, aim, progress)
+            kept.gains = {_name(key): gain for key, gain in _by_block(simulation, saved).items()}
+            kept.timed_with, kept.drops = here, {}  # another order has other trials
+            save_progress(budget.kept, kept)
+        return {key: kept.gains[_name(key)] for key in simulation.calls}, MILLISECONDS
+    except (RuntimeUnavailableError, BundleError) as error:
+        progress(f"layers cannot be timed for {aim.target.name} here, so that work stands for time ({error})")
+        if kept.timed_with:
+            kept.timed_with, kept.drops = "", {}
+        return _by_block(simulation, {call: float(call.macs) for call in calls}), WORK
+
+
+def _by_block(simulation: Simulation, worth: Mapping[LayerCall, float]) -> dict[Key, float]:
+    return {
+        (graph, block): sum(worth[call] for call in calls) / simulation.together[graph]
+        for (graph, block), calls in simulation.calls.items()
+    }
 
 
 def _noise(

@@ -6,6 +6,7 @@ comes out is an ordinary checkpoint, which quantizes with less loss.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
@@ -22,7 +23,9 @@ from sam3i_edge.quantize.int4 import fits, rounded
 from sam3i_edge.quantize.observers import LEAST_SCALE
 from sam3i_edge.quantize.ptq import weights_by_choice
 from sam3i_edge.quantize.quantizer import Scheme
-from sam3i_edge.quantize.recipe import Recipe
+from sam3i_edge.quantize.recipe import GRAPHS, PRODUCTS, Recipe
+
+logger = logging.getLogger("sam3i_edge")
 
 MOMENTUM = 0.01
 """Of the ranges: what a new batch counts."""
@@ -46,6 +49,8 @@ class FakeIntegers(nn.Module):
         limits = default_limits(model.config)
         found = weights_by_choice(graph_modules(model, limits), graph_specs(model.config, limits), recipe)
         self._int8 = list(found["int8"].items())  # lists of pairs: they are the model's parameters, not this module's
+        if any(choice == "int8" and PRODUCTS in line for graph in GRAPHS for line, choice in recipe.of(graph).items()):
+            logger.warning("Training does not round the products of attention, though the recipe has some in int8.")
         self._int4 = [(name, weight) for name, weight in found["int4"].items() if fits(weight)]
         count = sum(_parts(name) for name, _ in self._int8)
         self.register_buffer("seen", torch.zeros(count))

@@ -95,10 +95,10 @@ def measure(graph: GraphModule, data: Iterable[Inputs]) -> list[Unit]:
     return list(measuring.units.values())
 
 
-def blocks_of(graph: GraphModule, blocks: Collection[str], reason: str) -> dict[str, str]:
-    """All units of some blocks of a traced graph, as ``islands``."""
+def units_of_blocks(graph: GraphModule, blocks: Collection[str]) -> set[str]:
+    """The names of all units of some of a recipe's blocks in a traced graph."""
     nodes = [node for node in graph.graph.nodes if node.op == "call_function" and "nn_module_stack" in node.meta]
-    return {unit_of(node): reason for node in nodes if recipe_block(node) in blocks}
+    return {unit_of(node) for node in nodes if recipe_block(node) in blocks}
 
 
 def islands(units: Iterable[Unit], least_sqnr_db: float = LEAST_SQNR_DB) -> dict[str, str]:

@@ -15,9 +15,9 @@ import onnx
 
 from sam3i_edge.benchmarks.rounds import play
 from sam3i_edge.errors import RuntimeUnavailableError
+from sam3i_edge.quantize.aim import Aim
 from sam3i_edge.quantize.layer_graphs import layer_graph
 from sam3i_edge.quantize.layers import LayerCall
-from sam3i_edge.quantize.quantizer import SCHEMES
 from sam3i_edge.runtimes import Session, SessionOptions, open_session
 from sam3i_edge.targets import Target, float_type
 
@@ -29,34 +29,36 @@ SETTLE_S = 0.02
 
 
 def saved_ms(
-    calls: Iterable[LayerCall], target: Target, precision: str, progress: Callable[[str], None] = lambda _: None
+    calls: Iterable[LayerCall], aim: Aim, progress: Callable[[str], None] = lambda _: None
 ) -> dict[LayerCall, float]:
-    """Milliseconds by which each call is faster in int8 than in what ``precision`` has beside it; negative: slower.
+    """Milliseconds by which each call is faster in int8 than in what the precision has beside it; negative: slower.
 
     Raises:
         RuntimeUnavailableError: the target is not here.
+        BundleError: its runtime cannot run a layer.
     """
+    target = aim.target
     found: dict[LayerCall, float] = {}
     different = list(dict.fromkeys(calls))
     if not target.fits_processor:
         raise RuntimeUnavailableError(f"{target.name} is for another processor than {platform.machine()}.")
     with tempfile.TemporaryDirectory() as folder:
         for number, call in enumerate(different, 1):
-            found[call] = _saved_ms(call, target, precision, Path(folder))
+            found[call] = _saved_ms(call, aim, Path(folder))
             if number % 10 == 0 or number == len(different):
                 progress(f"timed {number} of {len(different)} layers")
     return found
 
 
-def _saved_ms(call: LayerCall, target: Target, precision: str, folder: Path) -> float:
-    onnx.save(layer_graph(call, target), folder / "float.onnx")
-    onnx.save(layer_graph(call, target, SCHEMES[target.int8]), folder / "int8.onnx")
+def _saved_ms(call: LayerCall, aim: Aim, folder: Path) -> float:
+    onnx.save(layer_graph(call, aim.target, None, aim.floating), folder / "float.onnx")
+    onnx.save(layer_graph(call, aim.target, aim.scheme, aim.floating), folder / "int8.onnx")
     sessions = {
-        "float": _open(folder / "float.onnx", target, float_type(precision)),
-        "int8": _open(folder / "int8.onnx", target, precision),
+        "float": _open(folder / "float.onnx", aim.target, float_type(aim.precision)),
+        "int8": _open(folder / "int8.onnx", aim.target, aim.precision),
     }
-    random = np.random.default_rng(0)
-    given = {name: random.standard_normal(shape, np.float32) for name, shape in call.inputs.items()}
+    random, kind = np.random.default_rng(0), np.float16 if aim.floating == "fp16" else np.float32
+    given = {name: random.standard_normal(shape, np.float32).astype(kind) for name, shape in call.inputs.items()}
     taken = _by_turns(sessions, given)
     return 1000 * (taken["float"] - taken["int8"])
 

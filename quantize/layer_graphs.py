@@ -15,27 +15,35 @@ RANGE = 3.0
 """Of the activations, which are of no consequence for the time."""
 
 
-def layer_graph(call: LayerCall, target: Target, scheme: Scheme | None = None) -> ModelProto:
-    """A graph with the inputs of ``LayerCall.inputs`` and the output ``y``; float without a ``scheme``."""
-    builder = _Builder(scheme)
+def layer_graph(call: LayerCall, target: Target, scheme: Scheme | None = None, floating: str = "fp32") -> ModelProto:
+    """A graph with the inputs of ``LayerCall.inputs`` and the output ``y``, all in ``floating``, or in int8 between.
+
+    Args:
+        call: the layer's sizes.
+        target: whose operator set it is for.
+        scheme: of the integers; None: there are none.
+        floating: ``fp16`` where the graphs' own types say so, or ``fp32``.
+    """
+    element, kind = (TensorProto.FLOAT16, np.float16) if floating == "fp16" else (TensorProto.FLOAT, np.float32)
+    builder = _Builder(scheme, np.dtype(kind))
     if call.is_attention:
         builder.attention(call)
     elif call.convolution:
         builder.convolution(call)
     else:
         builder.linear(call)
-    inputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in call.inputs.items()]
-    outputs = [helper.make_tensor_value_info("y", TensorProto.FLOAT, call.output)]
+    inputs = [helper.make_tensor_value_info(name, element, shape) for name, shape in call.inputs.items()]
+    outputs = [helper.make_tensor_value_info("y", element, call.output)]
     graph = helper.make_graph(builder.nodes, "layer", inputs, outputs, builder.constants)
     opsets = [helper.make_opsetid("", target.opset)]
     return helper.make_model(graph, opset_imports=opsets, ir_version=target.ir_version)
 
 
 class _Builder:
-    def __init__(self, scheme: Scheme | None) -> None:
+    def __init__(self, scheme: Scheme | None, kind: np.dtype[Any]) -> None:
         self.nodes: list[NodeProto] = []
         self.constants: list[TensorProto] = []
-        self._scheme = scheme
+        self._scheme, self._kind = scheme, kind
         self._random = np.random.default_rng(0)
 
     def linear(self, call: LayerCall) -> None:
@@ -53,7 +61,7 @@ class _Builder:
             self._rounded(y, output="y")
 
     def attention(self, call: LayerCall) -> None:
-        queries = self._node("Mul", "q", self._constant(np.float32(call.input[-1] ** -0.5)))
+        queries = self._node("Mul", "q", self._constant(self._float(call.input[-1] ** -0.5)))
         keys = self._node("Transpose", "k", perm=[0, 1, 3, 2])
         scores = self._node("MatMul", self._rounded(queries), self._rounded(keys))
         self._node("MatMul", self._rounded(self._node("Softmax", scores)), self._rounded("v"), output="y")
@@ -61,9 +69,9 @@ class _Builder:
     def _rounded(self, value: str, output: str = "") -> str:
         if self._scheme is None:
             return value
-        kind = np.dtype(str(self._scheme.activation).removeprefix("torch."))
-        scale = self._constant(np.float32(2 * RANGE / (self._scheme.highest - self._scheme.lowest)))
-        zero = self._constant(np.array((self._scheme.lowest + self._scheme.highest + 1) // 2, kind))
+        integer = np.dtype(str(self._scheme.activation).removeprefix("torch."))
+        scale = self._constant(self._float(2 * RANGE / (self._scheme.highest - self._scheme.lowest)))
+        zero = self._constant(np.array((self._scheme.lowest + self._scheme.highest + 1) // 2, integer))
         integers = self._node("QuantizeLinear", value, scale, zero)
         return self._node("DequantizeLinear", integers, scale, zero, output=output)
 
@@ -72,12 +80,15 @@ class _Builder:
         if self._scheme is None:
             return self._constant(values)
         integers = self._constant(np.clip(values * 40, -127, 127).astype(np.int8))
-        scales = self._constant(np.full(shape[axis], 0.025, np.float32))
+        scales = self._constant(np.full(shape[axis], 0.025, self._kind))
         zeros = self._constant(np.zeros(shape[axis], np.int8))
         return self._node("DequantizeLinear", integers, scales, zeros, axis=axis)
 
     def _values(self, *shape: int) -> np.ndarray:
-        return self._random.standard_normal(shape, np.float32)
+        return self._random.standard_normal(shape, np.float32).astype(self._kind)
+
+    def _float(self, value: float) -> np.ndarray:
+        return np.array(value, self._kind)
 
     def _constant(self, values: np.ndarray | np.generic) -> str:
         name = f"constant_{len(self.constants)}"

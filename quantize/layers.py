@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.fx import Node
 
 from sam3i_edge.model.layers import attend
-from sam3i_edge.quantize.quantizer import CONV
+from sam3i_edge.quantize.quantizer import CONV, PRODUCT
 
 CONV_DEFAULTS: tuple[Any, ...] = ([1, 1], [0, 0], [1, 1], 1)
 """Of aten.conv2d: stride, padding, dilation, groups."""
@@ -23,24 +23,21 @@ class LayerCall:
     input: tuple[int, ...]
     """Of an attention: its queries' (N, heads, Q, size)."""
     weight: tuple[int, ...]
-    """Of an attention: its keys', turned (N, heads, size, L)."""
+    """Of an attention: that of its keys, transposed (N, heads, size, L)."""
     convolution: tuple[Any, ...] = ()
     """Stride, padding, dilation and groups; empty: a linear layer or an attention."""
+    is_attention: bool = False
+    """It is the two products of an attention, with the softmax between them."""
 
     @classmethod
     def of(cls, node: Node, args: tuple[Any, ...]) -> LayerCall:
         """What a node of a traced graph is called with."""
         sizes = tuple(args[0].shape), tuple(args[1].shape)
         if node.target is not CONV:
-            return cls(*sizes)
+            return cls(*sizes, is_attention=node.target is PRODUCT)
         given = args[3:]
         stride, padding, dilation, groups = [*given, *CONV_DEFAULTS[len(given) :]]
         return cls(*sizes, (tuple(stride), tuple(padding), tuple(dilation), groups))
-
-    @property
-    def is_attention(self) -> bool:
-        """Whether it is the products of an attention, with the softmax between them."""
-        return len(self.weight) == len(self.input) == 4 and not self.convolution
 
     @property
     def inputs(self) -> dict[str, tuple[int, ...]]:

@@ -11,6 +11,7 @@ from torch.fx import GraphModule, Node
 
 from sam3i_edge.export.convert import quiet
 from sam3i_edge.quantize.observers import ACTIVATION_OBSERVERS, LEAST_SCALE
+from sam3i_edge.quantize.recipe import PRODUCTS
 
 with quiet():
     from torchao.quantization.pt2e import PerChannelMinMaxObserver
@@ -23,9 +24,6 @@ WEIGHTED: tuple[Any, ...] = (LINEAR, CONV)
 """The operators with weights that are quantized; the first side has a scale for each output channel. Besides, where a
 recipe says so, the two products of attention; never softmax or LayerNorm. Nor transposed convolutions: ONNX Runtime has
 no integer kernel for them, and OpenVINO took it for one of three."""
-PRODUCTS = ".products"
-"""Behind an attention's name: the block of its two products."""
-
 LEAST_WIDTH = 16
 """Thinner layers (of box coordinates) are left alone: eight bits are too few for a place, and there is no work."""
 
@@ -87,7 +85,7 @@ def quantizable_nodes(graph: GraphModule) -> Iterator[Node]:
 
 def recipe_block(node: Node) -> str:
     """The block by which a recipe speaks of a layer or a product."""
-    return block_of(node) + PRODUCTS if node.target is PRODUCT else block_of(node)
+    return block_of(node) + PRODUCTS if _is_of_attention(node) else block_of(node)
 
 
 def makes_scores(node: Node) -> bool:

@@ -29,6 +29,9 @@ CHOICES = ("int8", "int4", "fp16", "fp32")
 FLOATING = ("fp16", "fp32")
 TABLES = ("int8", "int4", "fp32")
 
+PRODUCTS = ".products"
+"""Behind an attention's name: the block of its two products."""
+
 DELICATE = (
     "trunk.patch_embed",  # its input is the picture itself
     "segmentation_head*",  # masks: every pixel counts, and there is nothing behind to make up for it
@@ -37,7 +40,7 @@ DELICATE = (
     "transformer.decoder.presence_token_head",
     "transformer.decoder.ref_point_head",
     "transformer.decoder.boxRPB_embed_?",
-    "*.products",  # of attention
+    f"*{PRODUCTS}",
 )
 """Blocks that the default recipe leaves in floating point; a search may find others, or none."""
 
@@ -89,10 +92,12 @@ class Recipe:
     def filled(self, graph: str, blocks: Iterable[str], floating: str = "fp32") -> dict[str, str]:
         """What every block of a graph computes in: its own line, else the last pattern that fits, else the default.
 
+        A pattern puts the products of attention into int8 only if it ends with their name.
+
         ``floating`` is the default of delicate blocks: ``fp16`` in graphs that have it, or ``fp32``.
 
         Raises:
-            ConfigError: a line names no block of the graph.
+            ConfigError: a line names no block of the graph, or asks for products in int4.
         """
         names = list(blocks)
         table = dict.fromkeys(names, "int8") | {n: floating for n in names if any(fnmatchcase(n, d) for d in DELICATE)}
@@ -100,6 +105,10 @@ class Recipe:
             matched = [name for name in names if _fits(name, pattern)]
             if not matched:
                 raise ConfigError(f"recipe: {unknown_name(f'block of the {graph} graph', pattern, names)}")
+            if choice not in FLOATING and not pattern.endswith(PRODUCTS):
+                matched = [name for name in matched if not name.endswith(PRODUCTS)]
+            elif choice == "int4":
+                raise ConfigError(f"recipe: {pattern} have no weights, so int4 means nothing to them: use int8.")
             table |= dict.fromkeys(matched, choice)
         return table
 
@@ -114,10 +123,15 @@ class Recipe:
         values: dict[str, Any] = {graph: dict(table) for graph, table in tables.items()}
         return replace(self, **values)
 
-    def to_toml(self, note: str = "", remarks: Mapping[tuple[str, str], str] | None = None) -> str:
-        """As a file to read, edit and run again; ``note`` becomes a comment at its top, ``remarks`` behind blocks."""
+    def to_toml(
+        self, note: str = "", remarks: Mapping[tuple[str, str], str] | None = None, precision: str = "int8"
+    ) -> str:
+        """As a file to read, edit and run again with ``precision``; ``note`` becomes a comment at its top.
+
+        ``remarks``, by graph and block, stand behind the blocks' lines.
+        """
         lines = [f"# {line}" for line in note.splitlines()]
-        lines += ["# Use it with: sam3i-edge export --precision int8 --recipe FILE"]
+        lines += [f"# Use it with: sam3i-edge export --precision {precision} --recipe FILE"]
         values = schema.plain(self)
         lines += [f"{key} = {json.dumps(value)}" for key, value in values.items() if key not in GRAPHS]
         for graph in GRAPHS:

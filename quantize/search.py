@@ -48,8 +48,8 @@ class Progress:
     """by "graph/block\""""
     gains: dict[str, float] = field(default_factory=dict)
     """what int8 saves there, by the same"""
-    unit: str = ""
-    """of the gains"""
+    timed_with: str = ""
+    """the runtime and the processor that they were timed on"""
     drops: dict[str, Drop] = field(default_factory=dict)
     """by the number of blocks left in floating point"""
 

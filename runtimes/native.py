@@ -26,7 +26,7 @@ from sam3i_edge.instances import Instances
 from sam3i_edge.prompt import Box, Prompt
 from sam3i_edge.route import ROUTE_FILE, RouteClassifier
 from sam3i_edge.runtimes import NATIVE, Session
-from sam3i_edge.segmenter import Features, Frame, Segmenter, session_options
+from sam3i_edge.segmenter import Features, Frame, Segmenter, precision_in, session_options
 from sam3i_edge.tokenizer import Tokenizer
 
 logger = logging.getLogger("sam3i_edge")
@@ -202,7 +202,7 @@ class NativeSegmenter(Segmenter):
         weakref.finalize(self, self._library.free, "sam3i_segmenter_free", self._handle)
         path = Path(bundle)  # the library has checked its files
         manifest = read_manifest(path)
-        precision = session_options(manifest, inner or manifest.target.runtime, device).precision
+        precision = precision_in(manifest, session_options(manifest, inner or manifest.target.runtime, device))
         tokenizer, classifier = Tokenizer.from_file(path / TOKENIZER_FILE), RouteClassifier.load(path / ROUTE_FILE)
         super().__init__(manifest, tokenizer, {}, threshold, classifier, precision)
 

@@ -112,8 +112,7 @@ class Segmenter:
         options = session_options(opened.manifest, name, device)
         sessions = {graph: open_session(name, opened.graph_path(graph), options) for graph in opened.manifest.graphs}
         manifest = opened.manifest
-        typed_half = is_typed_half(manifest.target, manifest.precision)
-        precision = manifest.precision if typed_half else options.precision
+        precision = precision_in(manifest, options)
         segmenter = cls(manifest, tokenizer, sessions, threshold, classifier, precision)
         if verify:
             from sam3i_edge.verify import verify_once  # it is made of what this module defines
@@ -300,6 +299,12 @@ def session_options(manifest: Manifest, runtime: str, device: str) -> SessionOpt
         resident=frozenset(FEATURES),
         cache=cache_folder(runtime),
     )
+
+
+def precision_in(manifest: Manifest, options: SessionOptions) -> str:
+    """What the bundle computes in when it is opened so: another runtime than its target's has precisions of its own."""
+    typed = is_typed_half(manifest.target, manifest.precision)  # then it stands in the graphs
+    return manifest.precision if typed else options.precision
 
 
 def _read_tokenizer(bundle: Bundle) -> Tokenizer:

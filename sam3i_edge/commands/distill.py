@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sam3i_edge import shipped
 from sam3i_edge.commands.outputs import check_output
 from sam3i_edge.commands.stopping import steps
-from sam3i_edge.commands.training import add_data, load_data, overrides, stop_after_this_step
+from sam3i_edge.commands.training import add_data, load_data, overrides, processes, stop_after_this_step
 from sam3i_edge.config import ModelConfig
 from sam3i_edge.errors import ConfigError, RuntimeUnavailableError, unknown_name
 from sam3i_edge.targets import get_target
@@ -96,14 +96,14 @@ def _distill(arguments: argparse.Namespace) -> int:
     )
     stop = stop_after_this_step()
     output = Path(arguments.output)
-    taught = distill(
-        job,
-        output,
-        resume=arguments.resume,
-        stop=lambda: bool(stop),
-        say=lambda message: print(message, file=sys.stderr, flush=True),
-    )
-    PartialState().destroy_process_group()  # its threads could abort a process that ends before them
+    with processes():
+        taught = distill(
+            job,
+            output,
+            resume=arguments.resume,
+            stop=lambda: bool(stop),
+            say=lambda message: print(message, file=sys.stderr, flush=True),
+        )
     if taught is None:
         print("sam3i-edge: stopped; go on with --resume.", file=sys.stderr)
         return 130

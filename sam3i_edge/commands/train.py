@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sam3i_edge.commands.training import add_data, load_data, overrides, stop_after_this_step
+from sam3i_edge.commands.training import add_data, load_data, overrides, processes, stop_after_this_step
 from sam3i_edge.config import CONFIG_FILE, PRESETS, ModelConfig
 from sam3i_edge.errors import RuntimeUnavailableError, TrainingError
 
@@ -63,17 +63,17 @@ def _train(arguments: argparse.Namespace) -> int:
         validate = validation(samples, STAGES[arguments.stage].validated, recipe.validation_images)
     model = _model(arguments, recipe)
     stop = stop_after_this_step()
-    progress = train(
-        model,
-        task_of(model, arguments.stage, loaded.samples, recipe),
-        recipe,
-        Path(arguments.output),
-        about={"data": str(arguments.data), "checkpoint": str(arguments.checkpoint or "")},
-        validate=validate,
-        resume=arguments.resume,
-        stop=lambda: bool(stop),
-    )
-    PartialState().destroy_process_group()  # its threads could abort a process that ends before them
+    with processes():
+        progress = train(
+            model,
+            task_of(model, arguments.stage, loaded.samples, recipe),
+            recipe,
+            Path(arguments.output),
+            about={"data": str(arguments.data), "checkpoint": str(arguments.checkpoint or "")},
+            validate=validate,
+            resume=arguments.resume,
+            stop=lambda: bool(stop),
+        )
     if stop:
         print(f"sam3i-edge: stopped after step {progress.step}; go on with --resume.", file=sys.stderr)
         return 130

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from sam3i_edge.errors import ConfigError
@@ -28,6 +30,18 @@ def load_data(arguments: argparse.Namespace, split: str) -> Loaded:
     for problem in loaded.problems:
         print(f"sam3i-edge: left out: {problem}", file=sys.stderr)
     return loaded
+
+
+@contextmanager
+def processes() -> Iterator[None]:
+    """Leave the group of processes in the end: its threads could abort a process that ends before them."""
+    from accelerate import PartialState
+
+    try:
+        yield
+    finally:
+        if PartialState._shared_state:  # or there was no time to join one
+            PartialState().destroy_process_group()
 
 
 def overrides(pairs: list[str]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from sam3i_edge.quantize.ptq import trace
 from sam3i_edge.tokenizer import Tokenizer
 
 ISLANDS_FILE = "fp16.toml"
+ASKED = "the recipe has its block in fp32"
 
 
 def halved(
@@ -45,7 +46,8 @@ def halved(
         tables[name] = half.islands(units)
         if quantized:
             single = {block for block, choice in quantized.recipe.of(name).items() if choice == "fp32"}
-            tables[name] |= half.blocks_of(graph, single, "the recipe has its block in fp32")
+            asked = half.units_of_blocks(graph, single)
+            tables[name] |= {u.name: ASKED for u in units if u.name in asked and u.name not in tables[name]}
             module = quantized.modules[name]
             assert isinstance(module, GraphModule)
             graph = module

@@ -127,13 +127,7 @@ def export(
     versions = _tool_versions()
     texts = read_texts(vocabulary) if vocabulary else []
     merges = merges_of(texts, clip_tokenizer(sizes.text.context_length)) if texts else None
-    options = int8 or Int8Options()
-    half_data = None
-    if chosen_precision == "fp16" and is_typed_half(chosen, chosen_precision):
-        half_data, options = load_calibration(options.calibration), dataclasses.replace(options, calibration=None)
-    plan = make_plan(chosen_precision, chosen, options, search=precision == AUTO)
-    if plan and is_typed_half(chosen, chosen_precision):
-        half_data = plan.data
+    plan, half_data = _plan(chosen, chosen_precision, int8 or Int8Options(), search=precision == AUTO)
     job = _Job(chosen, chosen_precision, versions, plan, half_data, merges)
     classifier = RouteClassifier.of_checkpoint(checkpoint)
     with staged(Path(output)) as stage:
@@ -155,6 +149,17 @@ def export(
         write_manifest(stage, manifest)
         progress(f"putting the bundle in place: {output}")
     return manifest
+
+
+def _plan(
+    target: Target, precision: str, options: Int8Options, search: bool
+) -> tuple[Plan | None, CalibrationData | None]:
+    """How to quantize, and what typed FP16 graphs are measured on; None for what is not asked for."""
+    half_data = None
+    if is_typed_half(target, precision) and not is_int8(precision):
+        half_data, options = load_calibration(options.calibration), dataclasses.replace(options, calibration=None)
+    plan = make_plan(precision, target, options, search)
+    return plan, plan.data if plan and is_typed_half(target, precision) else half_data
 
 
 def _kept_note(count: int) -> str:
@@ -270,7 +275,7 @@ def _quantize(
     assert plan
     budget = plan.budget(source, sha256_of(stage / TOKENIZER_FILE), aim)
     made = quantize_model(model, graphs, limits, tokenizer, plan.recipe, aim, plan.data, budget, progress)
-    (stage / RECIPE_FILE).write_text(made.recipe.to_toml(made.note, made.remarks), encoding="utf-8")
+    (stage / RECIPE_FILE).write_text(made.recipe.to_toml(made.note, made.remarks, job.precision), encoding="utf-8")
     return made
 
 

@@ -11,6 +11,7 @@ from torch import nn
 
 from sam3i_edge.errors import RuntimeUnavailableError
 from sam3i_edge.graphs import GraphSpec, TensorSpec
+from sam3i_edge.quantize.aim import Aim
 from sam3i_edge.quantize.latency import saved_ms
 from sam3i_edge.quantize.layer_graphs import layer_graph
 from sam3i_edge.quantize.layers import LayerCall
@@ -19,7 +20,7 @@ from sam3i_edge.quantize.quantizer import SCHEMES, quantizable_nodes
 from sam3i_edge.targets import get_target
 
 LINEAR = LayerCall((2, 10, 64), (32, 64))
-ATTENTION = LayerCall((1, 2, 20, 16), (1, 2, 16, 30))
+ATTENTION = LayerCall((1, 2, 20, 16), (1, 2, 16, 30), is_attention=True)
 CONV = LayerCall((1, 16, 9, 9), (8, 16, 3, 3), ((2, 2), (1, 1), (1, 1), 1))
 
 
@@ -57,7 +58,7 @@ def test_work_and_outputs():
 @pytest.mark.parametrize("target", ["intel-cpu", "x86-cpu"])
 def test_every_size_is_timed_once(target):
     said = []
-    found = saved_ms([LINEAR, CONV, LINEAR, ATTENTION], get_target(target), "int8", said.append)
+    found = saved_ms([LINEAR, CONV, LINEAR, ATTENTION], Aim(get_target(target), "int8"), said.append)
     assert list(found) == [LINEAR, CONV, ATTENTION] and all(math.isfinite(saved) for saved in found.values())
     assert said == ["timed 3 of 3 layers"]
 
@@ -65,7 +66,7 @@ def test_every_size_is_timed_once(target):
 @pytest.mark.parametrize("target", ["nvidia", "arm-cpu"])
 def test_a_target_that_is_not_here(target):
     with pytest.raises(RuntimeUnavailableError):
-        saved_ms([LINEAR], get_target(target), "int8")
+        saved_ms([LINEAR], Aim(get_target(target), "int8"))
 
 
 @pytest.mark.parametrize("call", [LINEAR, CONV, ATTENTION])
@@ -78,6 +79,16 @@ def test_what_is_timed_computes_in_integers_and_in_floating_point(call, target, 
         onnx.save(graph, tmp_path / f"{name}.onnx")
         kernels = openvino_kernels if made_for.runtime == "openvino" else onnxruntime_kernels
         assert any(kernels(tmp_path / f"{name}.onnx")) == (name == "int8")
+
+
+@pytest.mark.parametrize("call", [LINEAR, CONV, ATTENTION])
+def test_beside_half_precision_nothing_is_in_single(call):
+    aim = Aim(get_target("nvidia"), "int8-fp16")
+    for scheme in (None, aim.scheme):
+        graph = onnx.shape_inference.infer_shapes(layer_graph(call, aim.target, scheme, aim.floating)).graph
+        types = {v.type.tensor_type.elem_type for v in (*graph.input, *graph.value_info, *graph.output)}
+        types |= {constant.data_type for constant in graph.initializer}
+        assert types == {onnx.TensorProto.FLOAT16} | ({onnx.TensorProto.INT8} if scheme else set())
 
 
 def openvino_kernels(file):

@@ -69,7 +69,7 @@ def test_both_are_quantized_and_others_are_not(network, inputs, scheme):
     products = [layer for layer in found.layers if layer.block == "attention.products"]
     assert len(products) == 2 and all(layer.sqnr_db > 20 for layer in products)
     scores, weighing = products
-    assert scores.call == LayerCall((2, 4, 100, 16), (2, 4, 16, 100)) and weighing.call is None
+    assert scores.call == LayerCall((2, 4, 100, 16), (2, 4, 16, 100), is_attention=True) and weighing.call is None
     assert scores.call.macs == 2 * 2 * 4 * 100 * 100 * 16
     quantizers = [node for node in found.module.graph.nodes if "dequantize_per_tensor" in str(node.target)]
     read_by = [user for node in quantizers for user in node.users if user.target is torch.ops.aten.matmul.default]
@@ -79,14 +79,16 @@ def test_both_are_quantized_and_others_are_not(network, inputs, scheme):
     assert error.square().mean() < 0.01 * network(*inputs).square().mean()
 
 
-def test_openvino_computes_them_in_integers(network, inputs, tmp_path):
-    found = quantized(network, inputs, "symmetric", **{"*.products": "int8"})
+@pytest.mark.parametrize("choice", ["int8", "fp32"])
+def test_openvino_computes_them_in_integers(network, inputs, choice, tmp_path):
+    found = quantized(network, inputs, "symmetric", **{"*.products": choice})
     convert(found.module, SPEC, get_target("intel-cpu"), tmp_path, lowering("openvino"))
     settings = {"INFERENCE_PRECISION_HINT": "f32"}
     compiled = openvino.Core().compile_model(str(tmp_path / SPEC.file), "CPU", settings)
     info = [op.get_rt_info() for op in compiled.get_runtime_model().get_ordered_ops()]
     kinds = [(i["layerType"].value, i["runtimePrecision"].value) for i in info]
-    assert ("Subgraph", "i8") in kinds or kinds.count(("MatMul", "i8")) == 2, kinds
+    integer = ("Subgraph", "i8") in kinds or kinds.count(("MatMul", "i8")) == 2
+    assert integer == (choice == "int8"), kinds
 
 
 def test_they_are_simulated_as_they_are_quantized(network, inputs):
@@ -95,7 +97,7 @@ def test_they_are_simulated_as_they_are_quantized(network, inputs):
     every = lambda names: dict.fromkeys(names, "int8")  # noqa: E731
     found = calibrate(network, SPEC, every, "min-max", SCHEMES["symmetric"], lambda: [inputs])
     simulated = Simulated(found.traced, fake_quantizers(found.prepared), ["attention", "attention.products"])
-    recipe = Recipe(observer="min-max", bias_correction=False, vision={"*": "int8"})
+    recipe = Recipe(observer="min-max", bias_correction=False, vision={"*.products": "int8"})
     made = quantize_graph(network, SPEC, "vision", recipe, SCHEMES["symmetric"], lambda: [inputs])
     with torch.no_grad():
         torch.testing.assert_close(simulated.run(*inputs), made.module(*inputs), rtol=1e-4, atol=1e-4)

@@ -34,6 +34,15 @@ def test_pinned_are_those_that_a_line_has_in_floating_point():
         Recipe(vision={"nonsense": "fp32"}).pinned("vision", BLOCKS)
 
 
+def test_products_need_a_pattern_of_their_own():
+    blocks = [*BLOCKS, "trunk.blocks.0.attn.products"]
+    for line, choice, products in [("*", "int8", "fp32"), ("trunk.*", "int4", "fp32"), ("*.products", "int8", "int8")]:
+        assert Recipe(vision={line: choice}).filled("vision", blocks)[blocks[-1]] == products
+    assert Recipe(vision={"*.products": "int8", "trunk.*": "fp32"}).filled("vision", blocks)[blocks[-1]] == "fp32"
+    with pytest.raises(ConfigError, match="have no weights, so int4 means nothing to them"):
+        Recipe(vision={"*.products": "int4"}).filled("vision", blocks)
+
+
 def test_written_and_read_again(tmp_path):
     recipe = Recipe(observer="percentile", smooth=0.0, vision=dict.fromkeys(BLOCKS, "int8"), text={"resizer": "fp32"})
     (tmp_path / "recipe.toml").write_text(recipe.to_toml("a note\nof two lines"))
