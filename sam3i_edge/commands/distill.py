@@ -64,23 +64,28 @@ def add(commands: Any) -> None:
 
 
 def _distill(arguments: argparse.Namespace) -> int:
+    if arguments.student == "list":
+        from sam3i_edge.distill.students import PRESETS
+
+        print("\n".join(f"{name:12} {preset.about}" for name, preset in PRESETS.items()))
+        return 0
+    return _plan(arguments) if arguments.plan else teach(arguments, "the student")
+
+
+def teach(arguments: argparse.Namespace, result: str) -> int:
+    """Run the stages that the arguments name, and say where the ``result`` is. Returns the exit status."""
     try:
         from accelerate import PartialState
 
         from sam3i_edge.distill.run import Job, distill
-        from sam3i_edge.distill.students import PRESETS, get_preset
+        from sam3i_edge.distill.students import get_preset
     except ModuleNotFoundError as error:
         raise RuntimeUnavailableError(
-            f"Distilling needs {error.name}, which is not installed: pip install 'sam3i-edge[distill]'"
+            f"Training it needs {error.name}, which is not installed: pip install 'sam3i-edge[distill]'"
         ) from error
-    if arguments.student == "list":
-        print("\n".join(f"{name:12} {preset.about}" for name, preset in PRESETS.items()))
-        return 0
-    if arguments.plan:
-        return _plan(arguments)
     student = Path(arguments.student) if Path(arguments.student).is_file() else get_preset(arguments.student)
     if not arguments.data or not arguments.output:
-        raise ConfigError("distill needs --data, what to learn from, and -o, a folder for the student.")
+        raise ConfigError(f"Give --data, what to learn from, and -o, a folder for {result}.")
     recipes = _recipes(arguments)
     teacher = Path(arguments.teacher or shipped.CHECKPOINT)
     job = Job(
@@ -108,7 +113,7 @@ def _distill(arguments: argparse.Namespace) -> int:
         print("sam3i-edge: stopped; go on with --resume.", file=sys.stderr)
         return 130
     if PartialState().is_main_process:
-        print(f"the student: {taught}")
+        print(f"{result}: {taught}")
     return 0
 
 

@@ -131,6 +131,22 @@ def test_the_int8_finish_is_a_stage_of_its_own(shapes, teacher_file, tmp_path):
     assert [name for name in load_file(state / "model.safetensors") if name.startswith("ranges.")]
 
 
+def test_quantization_aware_training_is_that_stage(shapes, teacher_file, tmp_path, capsys):
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text('observer = "min-max"\n[vision]\n"trunk.*" = "int4"')
+    output = tmp_path / "run"
+    options = ["--checkpoint", str(teacher_file), "--data", str(shapes), "--training", "tabletop", "-o", str(output)]
+    command = ["quantize", *options, "--recipe", str(recipe), *(word for v in SHORT for word in ("--set", v))]
+    assert main(command) == 1
+    assert "quantizes a checkpoint. To train one for it first, add --qat" in capsys.readouterr().err
+    assert main([*command, "--qat", "--target", "intel-cpu"]) == 0
+    assert f"to be exported with --precision int8: {output / 'student.safetensors'}" in capsys.readouterr().out
+    made_for = json.loads((output / "int8" / "run.json").read_text())["int8"]
+    assert made_for["scheme"] == "symmetric" and made_for["recipe"]["vision"] == {"trunk.*": "int4"}
+    before, after = (load_file(output / file) for file in ("start.safetensors", "student.safetensors"))
+    assert set(before) == set(after) and any(not torch.equal(before[name], after[name]) for name in before)
+
+
 def test_a_stopped_run_goes_on_to_the_same_student(student, shapes, teacher_file, tmp_path, monkeypatch, capsys):
     """Stopped in the second stage, as Ctrl-C does."""
     output, steps = tmp_path / "run", iter(range(1000))
