@@ -51,7 +51,7 @@ RECIPES: dict[str, Book] = {
         vision=dataclasses.replace(_SMALL, steps=800, images=12, cooldown_steps=750),
         text=dataclasses.replace(_SMALL, steps=1200, images=48, prompts=8, cooldown_steps=1100),
         whole=_SMALL_WHOLE,
-        int8=dataclasses.replace(_SMALL_WHOLE, steps=200, cooldown_steps=180, rate_scale=0.1),
+        int8=dataclasses.replace(_SMALL_WHOLE, steps=600, cooldown_steps=540, rate_scale=0.2),
     ),
 }
 """``full``: a suggestion for the full-size teacher, never run. ``tabletop``: the student that ships."""
