@@ -32,10 +32,10 @@ image = np.load(image)
 with Segmenter.load(bundle, runtime=runtime, threshold=0.0) as segmenter:
     for number in range(2500):
         segmenter.segment(image, f"cup {number % 7}")
-        if number % 500 == 499:
+        if number % 250 == 249:
             print(int(open(statm).read().split()[1]) * 4096 / 1e6)
 """
-"""Its memory in MB after every 500 frames."""
+"""Its memory in MB after every 250 frames."""
 
 PROMPTS = [Prompt(f"cup {i}", route=("concept", "simple", "complex")[i % 3]) for i in range(16)]
 
@@ -162,9 +162,10 @@ class Conformance:
         ran = subprocess.run(command, capture_output=True, text=True, check=False)
         assert ran.returncode == 0, ran.stderr
         sizes = [float(size) for size in ran.stdout.split()]
-        assert len(sizes) == 5
-        # A runtime's own pools may still fill during the first thousand frames; a leak goes on.
-        assert sizes[-1] - sizes[1] < 10, f"resident MB after every 500 frames: {sizes}"
+        assert len(sizes) == 10
+        # Now and then a pool of the runtime's grows by a step (OpenVINO's by 26 MB, once in 5,000 frames); a leak never
+        # rests. At 4 kB a frame it is found.
+        assert np.median(np.diff(sizes)) < 1, f"resident MB after every 250 frames: {sizes}"
 
     def hammer(self, segmenters, calls):
         """One thread for each, which may be the same ones; all must say what the first says alone."""
