@@ -107,13 +107,20 @@ class TrainingSet(Dataset[Item]):
         position, seed = index
         rng = np.random.default_rng(seed)
         sample, questions = self._samples[position]
-        chosen = rng.permutation(len(questions))[: self._recipe.prompts]
-        asked = [pick_texts(questions[i], rng) for i in chosen]
+        asked = [pick_texts(group, rng) for group in self._choose(questions, rng)]
         scale = rng.uniform(self._recipe.least_scale, 1.0)
         masks = [self._masks(sample, question.targets, scale) for question in asked]
         boxes = [_boxes(sample, question.targets) * scale for question in asked]
         examples = [self._example(found, rng) for found in boxes]
         return Item(model_image(sample, self._image_size, scale), asked, boxes, masks, examples)
+
+    def _choose(self, questions: list[list[Query]], rng: np.random.Generator) -> list[list[Query]]:
+        """Those without targets, as far as their number is asked for, come last: masks are learned from the first."""
+        order = rng.permutation(len(questions))
+        wanted = ceil(self._recipe.prompts * self._recipe.no_target_share)
+        last = [i for i in order if not questions[i][0].targets][:wanted]
+        first = [i for i in order if i not in last][: self._recipe.prompts - len(last)]
+        return [questions[i] for i in (*first, *last)]
 
     def _masks(self, sample: Sample, targets: tuple[int, ...], scale: float) -> np.ndarray:
         size = self._recipe.mask_size or self._image_size

@@ -40,6 +40,9 @@ class Recipe:
     """Images per forward pass, over all processes together."""
     prompts: int = 1
     """Prompts per image."""
+    no_target_share: float = 0.0
+    """Least share of an image's prompts that mean nothing in it, as far as it has such texts: they teach presence. With
+    0 they come as often as the data has them."""
     levels: tuple[str, ...] = ()
     """Levels of the texts that a stage of one route is asked; none: the route's own. Adapters of a few values cannot
     teach a detector what it has never seen: a base trained from little is asked relations and uses, too."""
@@ -85,7 +88,7 @@ class Recipe:
         for name in ("images", "prompts", "accumulate", "save_every", "timescale", "rate_scale", "clip_norm"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"recipe: {name} is {getattr(self, name)}; it must be greater than 0.")
-        for name in ("dropout", "box_prompts", "least_scale", "mask_share", "ema"):
+        for name in ("dropout", "box_prompts", "least_scale", "mask_share", "no_target_share", "ema"):
             if not 0 <= getattr(self, name) <= 1 or (name in ("least_scale", "mask_share") and not getattr(self, name)):
                 raise ConfigError(f"recipe: {name} is {getattr(self, name)}; it must lie between 0 and 1.")
         for level in self.levels:

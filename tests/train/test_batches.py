@@ -63,6 +63,16 @@ def test_example_boxes_come_with_some_prompts_and_near_a_target(samples, collate
     assert 0 < apart.max() < 0.05
 
 
+def test_texts_without_targets_are_asked_as_often_as_the_recipe_says(samples, collate):
+    def counts(share):
+        dataset = TrainingSet(samples, asking("concept"), tiny_recipe(prompts=2, no_target_share=share), SIZE)
+        return collate([dataset[i, i] for i in range(len(dataset))]).targets.counts.reshape(-1, 2)
+
+    assert (counts(0.5)[:, 0] > 0).all() and (counts(0.5)[:, 1] == 0).all()  # the last: masks come from the first
+    assert not (counts(0.0)[:, 1] == 0).all()
+    assert (counts(1.0)[:, 0] > 0).all()  # there is one such text in each picture, and two are asked
+
+
 def test_stage_3_pairs_texts_of_the_same_targets(samples, collate):
     routes = ("simple", "complex", "concept")
     batch = collate([TrainingSet(samples, asking(*routes), tiny_recipe("3"), SIZE)[0, 0]])
