@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,10 +66,10 @@ class WidthTimes:
 
     def stage(self, stage: str, config: ModelConfig) -> float:
         """One stage of a model of this width with other depths."""
-        attending = len(config.vision.global_attention_layers)
+        attending, trunk = len(config.vision.global_attention_layers), not config.vision.backbone
         more = {
-            "global": attending - 1,
-            "windowed": config.vision.num_layers - attending,
+            "global": trunk * (attending - 1),
+            "windowed": trunk * (config.vision.num_layers - attending),
             "text": config.text.num_layers - 1,
             "encoder": config.encoder_layers - 1,
             "decoder": config.decoder_layers - 1,
@@ -116,9 +116,12 @@ def estimate(
     known: dict[tuple[str, ModelConfig], WidthTimes] = {}
     for name in (TEACHER, WIDEST_CHANGE, *configs):  # two that have all widths between them come first
         keys = [(stage, _width(stage, configs[name])) for stage in STAGES]
-        if not known.keys() >= set(keys):
-            measured = _measure(configs[name], target, folder / name, rounds, progress)
-            known |= {key: measured for key in keys if key not in known}
+        unknown = [key for key in keys if key not in known]
+        if unknown:
+            has_blocks = any(stage != "vision" for stage, _ in unknown) or not configs[name].vision.backbone
+            probes = PROBES if has_blocks else {"smallest": PROBES["smallest"]}
+            measured = _measure(configs[name], probes, target, folder / name, rounds, progress)
+            known |= dict.fromkeys(unknown, measured)
     return [
         Estimate(
             name,
@@ -132,9 +135,12 @@ def estimate(
 def _width(stage: str, config: ModelConfig) -> ModelConfig:
     """A config that is the same for all whose ``stage`` differs in depth alone."""
     smallest = _resized(config, PROBES["smallest"])
+    if stage == "vision":
+        return dataclasses.replace(smallest, text=TextConfig())
+    trunk = dataclasses.replace(smallest.vision, backbone="")
     if stage == "text":
-        return dataclasses.replace(smallest, separable_convs=False)
-    return dataclasses.replace(smallest, text=TextConfig())
+        return dataclasses.replace(smallest, vision=trunk, separable_convs=False)
+    return dataclasses.replace(smallest, vision=trunk, text=TextConfig())
 
 
 def table(estimates: Sequence[Estimate], latency_ms: float | None) -> str:
@@ -165,19 +171,25 @@ def to_json(estimates: Sequence[Estimate], target: str) -> str:
 
 
 def _measure(
-    config: ModelConfig, target: str, folder: Path, rounds: int, progress: Callable[[str], None]
+    config: ModelConfig,
+    probes: Mapping[str, Probe],
+    target: str,
+    folder: Path,
+    rounds: int,
+    progress: Callable[[str], None],
 ) -> WidthTimes:
     """Export and time the probes of a width."""
-    for name, probe in PROBES.items():
+    for name, probe in probes.items():
         progress(f"exporting the {name} model of two to six layers")
         checkpoint = write_checkpoint(_resized(config, probe), folder / "checkpoints" / name)
         export(checkpoint, output=folder / name, target=target, precision="fp32")
-    bundles = [str(folder / name) for name in PROBES]
+    bundles = [str(folder / name) for name in probes]
     quick = BenchmarkPlan(rounds=rounds, scenario_rounds=0, cold_starts=0, roofline=False)
     report = benchmark(subjects(bundles, [], None, "auto"), quick, progress)
     stages = {run.bundle: {stage: run.stages_ms[stage].p50 for stage in STAGES} for run in report.runs}
     smallest = stages["smallest"]
-    more = {block: max(0.0, stages[probe][stage] - smallest[stage]) for block, (probe, stage) in BLOCKS.items()}
+    longer = {block: (probe, stage) for block, (probe, stage) in BLOCKS.items() if probe in probes}
+    more = {block: max(0.0, stages[probe][stage] - smallest[stage]) for block, (probe, stage) in longer.items()}
     return WidthTimes(smallest, more)
 
 

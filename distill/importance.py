@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sam3i_edge.distill.students import STACKS
+from sam3i_edge.distill.students import STACKS, layer_counts
 from sam3i_edge.model import Sam3i
 from sam3i_edge.model.vision import normalize
 from sam3i_edge.tokenizer import PADDING_ID
@@ -37,6 +37,10 @@ def choose_layers(
     kept = {}
     batches = [batch.to(next(model.parameters()).device) for batch in batches]
     for stack, wanted in depths.items():
+        count = layer_counts(model.config)[stack]
+        if wanted == count:
+            kept[stack] = tuple(range(count))
+            continue
         layers = model.get_submodule(STACKS[stack])
         assert isinstance(layers, nn.ModuleList)
         answer = _answers(model)[stack]

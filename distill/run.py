@@ -26,6 +26,7 @@ from sam3i_edge.distill.teacher import Teacher
 from sam3i_edge.errors import ConfigError, TrainingError
 from sam3i_edge.export.tokenizer_json import clip_tokenizer
 from sam3i_edge.model import Sam3i, load
+from sam3i_edge.model.lite import LiteBackbone
 from sam3i_edge.quantize.pipeline import check_blocks
 from sam3i_edge.route import ROUTE_FILE
 from sam3i_edge.train.batches import Batch, Collate, TrainingSet, ask_each
@@ -60,6 +61,8 @@ class Job:
     """Where the teacher's pyramids are kept, or to be kept; None: computed anew for every batch."""
     int8: Int8 = field(default_factory=Int8)
     """Of the stage ``int8``."""
+    pretrained: bool = False
+    """A backbone of timm begins with timm's weights."""
     with_teacher: bool = True
     """False: labels alone teach the same student from the same start. What the teacher is worth."""
 
@@ -154,21 +157,25 @@ def _begin(job: Job, teacher: Sam3i, output: Path, resume: bool, say: Say) -> No
         begin_in(output)
     else:
         begin_in(output)  # choosing layers takes a while: first see that there is a place for the student
-        start, kept = _new_student(job.student, job.samples, teacher, say)
+        start, kept = _new_student(job, job.student, teacher, say)
     save_model(start, output / START)
     start.config.write_beside(output / START)
     about: dict[str, Any] = asked | {"kept": {stack: list(layers) for stack, layers in kept.items()}}
     described.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
 
 
-def _new_student(
-    preset: Preset, samples: Sequence[Sample], teacher: Sam3i, say: Say
-) -> tuple[Sam3i, dict[str, Sequence[int]]]:
+def _new_student(job: Job, preset: Preset, teacher: Sam3i, say: Say) -> tuple[Sam3i, dict[str, Sequence[int]]]:
     """It, and which of the teacher's layers it keeps."""
     say("choosing the layers that stay")
-    kept = choose_layers(teacher, measured_batches(samples, teacher.config), depths(preset, teacher.config), say)
+    kept = choose_layers(teacher, measured_batches(job.samples, teacher.config), depths(preset, teacher.config), say)
     torch.manual_seed(SEED)
-    return build(teacher, plan(preset, teacher.config, kept)), dict(kept)
+    student = build(teacher, plan(preset, teacher.config, kept))
+    if job.pretrained:
+        vision = student.backbone.vision_backbone
+        if not isinstance(vision, LiteBackbone):
+            raise ConfigError("--pretrained is for students with a backbone of timm; this one has its teacher's trunk.")
+        vision.load_pretrained()
+    return student, dict(kept)
 
 
 def _known_student(checkpoint: Path, teacher: ModelConfig) -> Sam3i:

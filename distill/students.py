@@ -42,6 +42,13 @@ class Preset:
     bottleneck: float = 1.0
     """Share of the adapters' inner width."""
     separable_convs: bool = False
+    backbone: str = ""
+    """A model of timm instead of the trunk; it begins with random weights, or with timm's."""
+
+
+def _lite(backbone: str) -> Preset:
+    about = f"{backbone} of timm instead of the trunk, small text encoder, slim fusion and decoder"
+    return dataclasses.replace(PRESETS["default"], about=about, vision=1.0, backbone=backbone)
 
 
 PRESETS = {
@@ -72,6 +79,17 @@ PRESETS = {
         embedding=0.25,
         separable_convs=True,
     ),
+    "lite": Preset(
+        "efficientvit_b0 of timm instead of the trunk, separable convolutions",
+        separable_convs=True,
+        backbone="efficientvit_b0",
+    ),
+}
+PRESETS |= {
+    "lite-efficientvit": _lite("efficientvit_b2"),
+    "lite-repvit": _lite("repvit_m1_1"),
+    "lite-fastvit": _lite("fastvit_t12"),
+    "lite-tinyvit": _lite("tiny_vit_11m_224"),
 }
 
 
@@ -92,7 +110,16 @@ class Plan:
 
 
 def depths(preset: Preset, teacher: ModelConfig) -> dict[str, int]:
-    """How many layers of each stack the student has; at least one."""
+    """How many layers of each stack the student has; at least one.
+
+    Raises:
+        ConfigError: the teacher has no trunk of which some could stay.
+    """
+    if teacher.vision.backbone and preset.vision < 1:
+        raise ConfigError(
+            f"The teacher sees with {teacher.vision.backbone}, which has no layers to leave out. Give a preset that "
+            f"keeps it (text, slim), or another backbone (lite)."
+        )
     have = layer_counts(teacher)
     return {stack: max(1, round(getattr(preset, stack) * count)) for stack, count in have.items()}
 
@@ -129,6 +156,7 @@ def plan(preset: Preset, teacher: ModelConfig, kept: Mapping[str, Sequence[int]]
         teacher.vision,
         num_layers=len(chosen["vision"]),
         global_attention_layers=tuple(i for i, layer in enumerate(chosen["vision"]) if layer in attending),
+        backbone=preset.backbone or teacher.vision.backbone,
     )
     width = _rounded(preset.text_width * teacher.text.hidden_size, teacher.text.hidden_size)
     row = min(teacher.text.embedding_size or width, width)  # the teacher may be a student, with short rows
@@ -171,7 +199,7 @@ def _teachers_value(name: str, value: Tensor, source: Mapping[str, Tensor], plan
     if origin in source:
         return source[origin] if source[origin].shape == value.shape else None
     part = re.fullmatch(r"(.*)\.(depthwise|pointwise)\.(weight|bias)", origin)
-    if not part:
+    if not part or f"{part[1]}.weight" not in source:
         return None
     if part[3] == "bias":
         return source[f"{part[1]}.bias"]

@@ -24,7 +24,10 @@ MAX_WINDOW = 1 << 10
 
 @dataclass(frozen=True)
 class VisionConfig:
-    """The ViT trunk. Layers not listed in ``global_attention_layers`` attend within windows."""
+    """The ViT trunk. Layers not listed in ``global_attention_layers`` attend within windows.
+
+    With a ``backbone`` there is no trunk, and its sizes are not looked at.
+    """
 
     hidden_size: int = 1024
     num_layers: int = 32
@@ -32,6 +35,8 @@ class VisionConfig:
     mlp_ratio: float = 4.625
     window_size: int = 24
     global_attention_layers: tuple[int, ...] = (7, 15, 23, 31)
+    backbone: str = ""
+    """Name of a timm model with levels of strides 4, 8, 16 and 32; students have it. "": the ViT."""
 
     def __post_init__(self) -> None:
         _positive(self, "vision.", "hidden_size", "num_layers", "num_heads", "mlp_ratio", "window_size")

@@ -51,6 +51,7 @@ def add(commands: Any) -> None:
         help="another value in the recipe, of one stage or of all; may be repeated",
     )
     parser.add_argument("--feature-cache", metavar="DIR", help="keep what the teacher sees, for the vision stage")
+    parser.add_argument("--pretrained", action="store_true", help="begin with timm's weights, for a student lite-*")
     parser.add_argument("--without-teacher", action="store_true", help="labels alone: shows what the teacher is worth")
     parser.add_argument("--resume", action="store_true", help="go on where the run in the output folder stopped")
     parser.add_argument("--plan", action="store_true", help="train nothing: estimate each preset's frames on --target")
@@ -97,6 +98,7 @@ def teach(arguments: argparse.Namespace, result: str) -> int:
         data=str(arguments.data),
         cache=Path(arguments.feature_cache) if arguments.feature_cache else None,
         int8=_int8(arguments),
+        pretrained=arguments.pretrained,
         with_teacher=not arguments.without_teacher,
     )
     stop = stop_after_this_step()

@@ -49,6 +49,7 @@ def _quantize(arguments: argparse.Namespace) -> int:
         set=arguments.set,
         target=arguments.target,
         feature_cache=None,
+        pretrained=False,
         without_teacher=False,
         data=arguments.data,
         images=arguments.images,

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from sam3i_edge.graphs import Limits, TensorSpec
 from sam3i_edge.model import Pyramid, Sam3i
 from sam3i_edge.model.layers import box_cxcywh_to_xyxy
+from sam3i_edge.model.lite import LiteBackbone
 from sam3i_edge.model.vision import normalize
 
 
@@ -16,10 +17,12 @@ class VisionGraph(nn.Module):
 
     def __init__(self, model: Sam3i) -> None:
         super().__init__()
-        self.vision_backbone = model.backbone.vision_backbone
+        vision = model.backbone.vision_backbone
+        self.vision_backbone = vision.fused() if isinstance(vision, LiteBackbone) else vision
 
     def forward(self, image: Tensor) -> Pyramid:
-        return self.vision_backbone(normalize(image))
+        fine, middle, coarse = self.vision_backbone(normalize(image))
+        return fine, middle, coarse
 
 
 class TextGraph(nn.Module):

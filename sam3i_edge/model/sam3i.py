@@ -14,6 +14,7 @@ from sam3i_edge.model.encoder import FusionEncoder
 from sam3i_edge.model.geometry import GeometryEncoder
 from sam3i_edge.model.heads import DotProductScoring, MaskHead
 from sam3i_edge.model.layers import padding_bias, sine_position_map
+from sam3i_edge.model.lite import LiteBackbone
 from sam3i_edge.model.text import TextEncoder
 from sam3i_edge.model.vision import VisionBackbone
 
@@ -51,7 +52,7 @@ class EarlyDetections(NamedTuple):
 class Backbone(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.vision_backbone = VisionBackbone(config)
+        self.vision_backbone = LiteBackbone(config) if config.vision.backbone else VisionBackbone(config)
         self.language_backbone = TextEncoder(config)
 
 
@@ -88,7 +89,8 @@ class Sam3i(nn.Module):
 
     def encode_image(self, pixel_values: Tensor) -> Pyramid:
         """Normalised pixels (1, 3, S, S) to the feature pyramid."""
-        return self.backbone.vision_backbone(pixel_values)
+        fine, middle, coarse = self.backbone.vision_backbone(pixel_values)
+        return fine, middle, coarse
 
     def encode_text(self, tokens: Tensor, gates: Tensor) -> Tensor:
         """Token ids (N, 32) and gates (N, 3) to the text memory (N, 32, D)."""

@@ -173,8 +173,10 @@ class VisionBackbone(nn.Module):
             for scale in (4, 2, 1, 0.5)
         )
 
-    def forward(self, pixel_values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Pixels (B, 3, S, S) to the pyramid (B, D, 4g, 4g), (B, D, 2g, 2g), (B, D, g, g), with g = S / patch."""
+    def forward(self, pixel_values: Tensor, finest: int = 0) -> tuple[Tensor, ...]:
+        """Pixels (B, 3, S, S) to the pyramid (B, D, 4g, 4g), (B, D, 2g, 2g), (B, D, g, g), with g = S / patch.
+
+        With ``finest`` 1 or 2 it begins at the second or third level.
+        """
         x = self.trunk(pixel_values)
-        fine, middle, coarse = (conv(x) for conv in self.convs[:3])
-        return fine, middle, coarse
+        return tuple(conv(x) for conv in self.convs[finest:3])

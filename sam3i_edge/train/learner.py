@@ -147,16 +147,15 @@ class EncoderLearner(nn.Module):
 
     def forward(self, batch: Batch) -> tuple[Tensor, Parts]:
         """As ``Learner.forward``."""
-        vision = self.model.backbone.vision_backbone
-        trunk = vision.trunk(normalize(batch.images))
+        middle, coarse = self.model.backbone.vision_backbone(normalize(batch.images), finest=1)
         (tokens, gates), *_ = batch.texts
         used = (tokens != PADDING_ID)[..., None].float()
         text = (self.model.encode_text(tokens, gates) * used).sum(1) / used.sum(1)
         wanted = batch.targets.union_masks()[:, None]
         some = batch.targets.counts > 0
-        by_image = (text * text.shape[1] ** -0.5).split(batch.image_index.bincount(minlength=len(trunk)).tolist())
+        by_image = (text * text.shape[1] ** -0.5).split(batch.image_index.bincount(minlength=len(coarse)).tolist())
         parts: Parts = {}
-        for name, level in (("middle", vision.convs[1](trunk)), ("coarse", vision.convs[2](trunk))):
+        for name, level in (("middle", middle), ("coarse", coarse)):
             # Image by image: a copy of the map for every prompt would take longer than the products.
             found = torch.cat([texts @ cells for texts, cells in zip(by_image, level.flatten(2), strict=True)]).float()
             share = F.adaptive_avg_pool2d(wanted, level.shape[-2:]).flatten(1)

@@ -25,7 +25,9 @@ def make_optimizers(model: nn.Module, recipe: Recipe, trunk_layers: int) -> list
     No weight decay on biases and norms, a lower rate deep in the trunk. Each group's ``base_rate`` is its highest
     learning rate; ``set_rates`` sets the one of a step.
     """
-    norms = {f"{name}.weight" for name, module in model.named_modules() if isinstance(module, nn.LayerNorm)}
+    norms = {
+        f"{name}.weight" for name, module in model.named_modules() if isinstance(module, nn.LayerNorm | nn.BatchNorm2d)
+    }
     hidden = _hidden_matrices(model) if recipe.muon else set()
     groups: dict[tuple[bool, float, float], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():

@@ -11,6 +11,8 @@ import shutil
 import subprocess
 import sys
 
+import numpy as np
+import onnx
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -19,8 +21,11 @@ from sam3i_edge import shipped
 from sam3i_edge.cli import main
 from sam3i_edge.distill.losses import pyramid_losses, text_losses
 from sam3i_edge.distill.run import measured_batches
+from sam3i_edge.export import export
+from sam3i_edge.image import preprocess, read_image
 from sam3i_edge.model import load
 from sam3i_edge.model.vision import normalize
+from sam3i_edge.segmenter import Segmenter
 from sam3i_edge.tokenizer import PADDING_ID
 from sam3i_edge.train import loop
 from sam3i_edge.train.loop import STATE, save_model
@@ -57,6 +62,30 @@ def test_what_it_leaves_is_a_checkpoint_with_its_config_and_plan(student):
     plan = json.loads((student / "plan.json").read_text())
     assert [len(layers) for layers in plan["kept"].values()] == [3, 2, 2, 2]
     assert plan["student"]["separable_convs"] is True
+
+
+def test_a_student_with_a_backbone_of_timm_becomes_a_bundle(shapes, teacher_file, tmp_path):
+    output = tmp_path / "run"
+    assert main(arguments(shapes, teacher_file, output, "--student", "lite", "--stages", "vision,whole")) == 0
+    start, taught = (load_file(output / file) for file in ("start.safetensors", "student.safetensors"))
+    for part in ("body.stem_in_conv.conv.weight", "norm.running_var", "laterals.3.weight"):
+        assert any(part in name and not torch.equal(value, start[name]) for name, value in taught.items()), part
+    export(output / "student.safetensors", output=tmp_path / "bundle", target="x86-cpu", precision="fp32")
+    operators = {node.op_type for node in onnx.load(tmp_path / "bundle/graphs/vision.onnx").graph.node}
+    assert "Conv" in operators and "BatchNormalization" not in operators
+    image = read_image(sorted((shapes / "images").iterdir())[0])
+    with Segmenter.load(tmp_path / "bundle") as segmenter, torch.inference_mode():
+        wanted = load(output / "student.safetensors", output / "config.json").encode_image(
+            normalize(torch.from_numpy(preprocess(image, CONFIG.image_size).copy()))
+        )
+        found = segmenter.encode(image).features
+        for name, level in zip(("fine", "middle", "coarse"), wanted, strict=True):
+            np.testing.assert_allclose(np.asarray(found[name]), level, atol=1e-3)
+
+
+def test_weights_of_timm_are_for_backbones_of_timm(shapes, teacher_file, tmp_path, capsys):
+    assert main(arguments(shapes, teacher_file, tmp_path / "run", "--pretrained")) == 1
+    assert "--pretrained is for students with a backbone of timm" in capsys.readouterr().err
 
 
 def test_each_stage_teaches_its_part_and_nothing_else(student):

@@ -53,6 +53,22 @@ def test_a_pruned_student_is_the_teacher_without_those_layers(teacher, samples):
         torch.testing.assert_close(teacher.encode_text(*batch.texts[0]), student.encode_text(*batch.texts[0]))
 
 
+def test_a_backbone_of_timm_replaces_the_trunk_and_nothing_else(teacher):
+    student = build(teacher, plan(PRESETS["lite"], CONFIG))
+    same = {
+        name
+        for name, value in student.state_dict().items()
+        if torch.equal(value, teacher.state_dict().get(name, value[..., :0]))
+    }
+    assert {
+        name for name in teacher.state_dict() if "vision_backbone" not in name and ".conv_layers." not in name
+    } <= same
+    assert not any("vision_backbone" in name for name in same)
+    with pytest.raises(ConfigError, match="sees with efficientvit_b0, which has no layers to leave out"):
+        depths(PRESETS["pruned"], student.config)
+    assert plan(PRESETS["slim"], student.config).config.vision.backbone == "efficientvit_b0"
+
+
 def test_a_student_may_teach(teacher):
     """Its short token rows stay as they are."""
     student = plan(PRESETS["default"], CONFIG).config
