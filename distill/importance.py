@@ -58,6 +58,17 @@ def choose_layers(
     return kept
 
 
+def choose_queries(model: Sam3i, batches: Sequence[Batch], count: int) -> tuple[int, ...]:
+    """The queries that score highest on the whole: those that answer."""
+    if count == model.config.num_queries:
+        return tuple(range(count))
+    answer = _answers(model)["decoder"]
+    device = next(model.parameters()).device
+    with torch.inference_mode():
+        total = torch.stack([answer(batch.to(device))[2].sum(0) for batch in batches]).sum(0)
+    return tuple(sorted(total.topk(count).indices.tolist()))
+
+
 def _answers(model: Sam3i) -> dict[str, Answer]:
     """What each stack is judged by: its part of the model's answer."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sam3i_edge.distill import losses
@@ -48,12 +49,11 @@ class VisionLearner(nn.Module):
 
     def forward(self, batch: Pictures) -> tuple[Tensor, Parts]:
         """As ``Learner.forward``."""
-        pixels = normalize(batch.images)
         wanted = batch.pyramid
         if wanted is None:
             with torch.no_grad():
-                wanted = self._teacher.on(pixels.device).encode_image(pixels)
-        return _total(losses.pyramid_losses(self.model.encode_image(pixels), wanted))
+                wanted = self._teacher.on(batch.images.device).encode_image(normalize(batch.images))
+        return _total(losses.pyramid_losses(_see(self.model, batch.images), wanted))
 
 
 class TextLearner(nn.Module):
@@ -81,7 +81,7 @@ class CascadeLearner(Learner):
     def forward(self, batch: Batch) -> tuple[Tensor, Parts]:
         """As ``Learner.forward``."""
         (prompts,) = batch.texts
-        pyramid, text = self.model.encode_image(normalize(batch.images)), self.model.encode_text(*prompts)
+        pyramid, text = _see(self.model, batch.images), self.model.encode_text(*prompts)
         task = self.detection(self.rows(pyramid, batch), batch, prompts, text)
         with torch.no_grad():
             teacher = self._teacher.on(batch.images.device)
@@ -111,6 +111,15 @@ class Int8Learner(CascadeLearner):
         """As ``Learner.forward``. The teacher's weights are others, and stay in floating point."""
         with self.ranges.active():
             return super().forward(batch)
+
+
+def _see(student: Sam3i, images: Tensor) -> Pyramid:
+    """The student's pyramid of the teacher's images, at the size that the student sees."""
+    size = student.config.image_size
+    pixels = normalize(images)
+    if size != pixels.shape[-1]:
+        pixels = F.interpolate(pixels, size=(size, size), mode="bilinear", antialias=True, align_corners=False)
+    return student.encode_image(pixels)
 
 
 def _answers(teacher: Sam3i, rows: Pyramid, batch: Batch, prompts: Prompts, text: Tensor) -> Answers:

@@ -42,10 +42,14 @@ class Answers(NamedTuple):
 
 
 def pyramid_losses(found: Pyramid, wanted: Pyramid) -> Parts:
-    """Squared error, in shares of the teacher's variance, and cosine distance of the cells, over the three levels."""
+    """Squared error, in shares of the teacher's variance, and cosine distance of the cells, over the three levels.
+
+    A student that sees smaller pictures has fewer cells: the teacher's are averaged to as many.
+    """
+    levels = [(a.float(), _resized(b.float(), a)) for a, b in zip(found, wanted, strict=True)]
     terms = [
-        (weight * _relative_error(a.float(), b.float()), weight * _cosine_distance(a.float(), b.float(), 1).mean())
-        for weight, a, b in zip(LEVEL_WEIGHTS, found, wanted, strict=True)
+        (weight * _relative_error(a, b), weight * _cosine_distance(a, b, 1).mean())
+        for weight, (a, b) in zip(LEVEL_WEIGHTS, levels, strict=True)
     ]
     errors, distances = zip(*terms, strict=True)
     return {"feature_error": torch.stack(errors).mean(), "feature_cosine": torch.stack(distances).mean()}
@@ -116,6 +120,14 @@ def margin(scores: Tensor) -> Tensor:
     return best - second
 
 
+def _resized(wanted: Tensor, found: Tensor) -> Tensor:
+    """Maps (…, h, w) at the size of other ones."""
+    size = found.shape[-2:]
+    if wanted.shape[-2:] == size:
+        return wanted
+    return F.interpolate(wanted, size=size, mode="bilinear", antialias=True, align_corners=False)
+
+
 def _relative_error(found: Tensor, wanted: Tensor) -> Tensor:
     return F.mse_loss(found, wanted) / wanted.var().clamp(min=1e-8)
 
@@ -155,7 +167,7 @@ def _mask_losses(found: Tensor, wanted: Tensor, masked: Tensor, match: Match, th
     has_mask = torch.isin(match.prompts, masked)
     row = torch.searchsorted(masked, match.prompts[has_mask])
     a = found[row, match.queries[has_mask]].float().flatten(1)
-    b = wanted[row, theirs[has_mask]].float().sigmoid().flatten(1)
+    b = _resized(wanted[row, theirs[has_mask]][None].float(), found)[0].sigmoid().flatten(1)
     share = share[has_mask]
     total = share.sum().clamp(min=1)
     entropy = F.binary_cross_entropy_with_logits(a, b, reduction="none").mean(1)

@@ -19,8 +19,8 @@ from sam3i_edge.bundle import sha256_of
 from sam3i_edge.config import CONFIG_FILE, ModelConfig
 from sam3i_edge.data.samples import Sample
 from sam3i_edge.distill import cache as feature_cache
-from sam3i_edge.distill.importance import choose_layers
-from sam3i_edge.distill.students import Preset, build, depths, plan
+from sam3i_edge.distill.importance import choose_layers, choose_queries
+from sam3i_edge.distill.students import Preset, build, depths, plan, query_count
 from sam3i_edge.distill.tasks import STAGES, Int8, task_of
 from sam3i_edge.distill.teacher import Teacher
 from sam3i_edge.errors import ConfigError, TrainingError
@@ -167,9 +167,11 @@ def _begin(job: Job, teacher: Sam3i, output: Path, resume: bool, say: Say) -> No
 def _new_student(job: Job, preset: Preset, teacher: Sam3i, say: Say) -> tuple[Sam3i, dict[str, Sequence[int]]]:
     """It, and which of the teacher's layers it keeps."""
     say("choosing the layers that stay")
-    kept = choose_layers(teacher, measured_batches(job.samples, teacher.config), depths(preset, teacher.config), say)
+    batches = measured_batches(job.samples, teacher.config)
+    kept = choose_layers(teacher, batches, depths(preset, teacher.config), say)
+    queries = choose_queries(teacher, batches, query_count(preset, teacher.config))
     torch.manual_seed(SEED)
-    student = build(teacher, plan(preset, teacher.config, kept))
+    student = build(teacher, plan(preset, teacher.config, kept, queries))
     if job.pretrained:
         vision = student.backbone.vision_backbone
         if not isinstance(vision, LiteBackbone):
@@ -180,7 +182,7 @@ def _new_student(job: Job, preset: Preset, teacher: Sam3i, say: Say) -> tuple[Sa
 
 def _known_student(checkpoint: Path, teacher: ModelConfig) -> Sam3i:
     config = ModelConfig.of_checkpoint(checkpoint, None)
-    for name in ("image_size", "patch_size", "hidden_size", "num_queries", "text.context_length"):
+    for name in ("hidden_size", "text.context_length"):
         own, wanted = map(attrgetter(name), (config, teacher))
         if own != wanted:
             raise ConfigError(

@@ -8,11 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from sam3i_edge.config import AdapterConfig, ModelConfig
 from sam3i_edge.errors import ConfigError, unknown_name
 from sam3i_edge.model import Sam3i
+from sam3i_edge.train.matching import MOST_QUERIES
 from sam3i_edge.train.stages import initialize
 
 STACKS = {
@@ -23,6 +25,8 @@ STACKS = {
 }
 """The stacks of layers of which a student may keep some."""
 WIDTH_STEP = 32
+POSITIONS = "backbone.vision_backbone.trunk.pos_embed"
+QUERIES = ("transformer.decoder.query_embed.weight", "transformer.decoder.reference_points.weight")
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,10 @@ class Preset:
     bottleneck: float = 1.0
     """Share of the adapters' inner width."""
     separable_convs: bool = False
+    picture: float = 1.0
+    """Share of the picture's side."""
+    queries: float = 1.0
+    """Share of the decoder's queries that stay. Which, is measured, too."""
     backbone: str = ""
     """A model of timm instead of the trunk; it begins with random weights, or with timm's."""
 
@@ -79,6 +87,8 @@ PRESETS = {
         embedding=0.25,
         separable_convs=True,
     ),
+    "low-res": Preset("three quarters of the picture's side, so 0.56 of its cells", picture=3 / 4),
+    "few-queries": Preset("half of the decoder's queries", queries=1 / 2),
     "lite": Preset(
         "efficientvit_b0 of timm instead of the trunk, separable convolutions",
         separable_convs=True,
@@ -107,6 +117,8 @@ class Plan:
     config: ModelConfig
     kept: Mapping[str, tuple[int, ...]]
     """By the names of ``STACKS``: which of the teacher's layers, ascending."""
+    queries: tuple[int, ...]
+    """Which of the teacher's queries, ascending."""
 
 
 def depths(preset: Preset, teacher: ModelConfig) -> dict[str, int]:
@@ -134,13 +146,24 @@ def layer_counts(config: ModelConfig) -> dict[str, int]:
     }
 
 
-def plan(preset: Preset, teacher: ModelConfig, kept: Mapping[str, Sequence[int]] | None = None) -> Plan:
+def query_count(preset: Preset, teacher: ModelConfig) -> int:
+    """How many queries the student has; at least as many as one-to-many matching takes for a target."""
+    return min(teacher.num_queries, max(MOST_QUERIES, round(preset.queries * teacher.num_queries)))
+
+
+def plan(
+    preset: Preset,
+    teacher: ModelConfig,
+    kept: Mapping[str, Sequence[int]] | None = None,
+    queries: Sequence[int] | None = None,
+) -> Plan:
     """The student's sizes.
 
     Args:
         preset: what to make smaller.
         teacher: its sizes.
         kept: which layers stay, by stack; None: evenly spread ones, which tells sizes and times but not scores.
+        queries: which queries stay; None: likewise.
 
     Raises:
         ConfigError: the sizes do not fit together.
@@ -166,8 +189,13 @@ def plan(preset: Preset, teacher: ModelConfig, kept: Mapping[str, Sequence[int]]
         teacher.text, hidden_size=width, num_layers=len(chosen["text"]), embedding_size=0 if row == width else row
     )
     bottleneck = _rounded(preset.bottleneck * teacher.adapter.bottleneck_size, teacher.adapter.bottleneck_size, 8)
+    image_size = max(1, round(preset.picture * teacher.grid_size)) * teacher.patch_size
+    chosen_queries = tuple(queries or _spread(teacher.num_queries, query_count(preset, teacher)))
     config = dataclasses.replace(
         teacher,
+        image_size=image_size,
+        pretrain_image_size=min(teacher.pretrain_image_size, image_size),
+        num_queries=len(chosen_queries),
         vision=vision,
         text=text,
         encoder_layers=len(chosen["encoder"]),
@@ -175,7 +203,7 @@ def plan(preset: Preset, teacher: ModelConfig, kept: Mapping[str, Sequence[int]]
         adapter=AdapterConfig(bottleneck, teacher.adapter.num_heads, teacher.adapter.scale),
         separable_convs=preset.separable_convs or teacher.separable_convs,
     )
-    return Plan(config, chosen)
+    return Plan(config, chosen, chosen_queries)
 
 
 def build(teacher: Sam3i, plan: Plan) -> Sam3i:
@@ -196,6 +224,10 @@ def build(teacher: Sam3i, plan: Plan) -> Sam3i:
 
 def _teachers_value(name: str, value: Tensor, source: Mapping[str, Tensor], plan: Plan) -> Tensor | None:
     origin = _origin(name, plan)
+    if origin in QUERIES:
+        return source[origin][list(plan.queries)]
+    if origin == POSITIONS:
+        return _resampled(source[origin], plan.config)
     if origin in source:
         return source[origin] if source[origin].shape == value.shape else None
     part = re.fullmatch(r"(.*)\.(depthwise|pointwise)\.(weight|bias)", origin)
@@ -213,6 +245,16 @@ def _origin(name: str, plan: Plan) -> str:
             number, _, rest = name.removeprefix(path + ".").partition(".")
             return f"{path}.{plan.kept[stack][int(number)]}.{rest}"
     return name
+
+
+def _resampled(positions: Tensor, config: ModelConfig) -> Tensor:
+    """Positions (1, 1 + side², C) of a square grid, the class token's first, on a grid of the config's side."""
+    side, wanted = round((positions.shape[1] - 1) ** 0.5), config.pretrain_image_size // config.patch_size
+    if side == wanted:
+        return positions
+    grid = positions[:, 1:].unflatten(1, (side, side)).permute(0, 3, 1, 2)
+    smaller = F.interpolate(grid, size=(wanted, wanted), mode="bicubic", antialias=True, align_corners=False)
+    return torch.cat([positions[:, :1], smaller.flatten(2).transpose(1, 2)], dim=1)
 
 
 def _separated(weight: Tensor) -> tuple[Tensor, Tensor]:

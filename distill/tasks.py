@@ -78,8 +78,9 @@ def task_of(
     if stage != "vision" and not asked:
         raise TrainingError("No image of the training set has a text.")
     tokenizer = clip_tokenizer(student.config.text.context_length)
+    image_size = teacher.image_size if teacher else student.config.image_size
     if stage == "whole" or (stage == "int8" and teacher):
-        data = TrainingSet(asked, ask_each, recipe, student.config.image_size)
+        data = TrainingSet(asked, ask_each, recipe, image_size)
         collate = Collate(tokenizer, recipe.mask_share)
         return Task(stage, data, collate, partial(_end_to_end, stage, teacher, int8 or Int8()))
     if teacher is None:
@@ -94,7 +95,7 @@ def task_of(
         )
     if cache and recipe.least_scale < 1:
         raise ConfigError(f"least_scale is {recipe.least_scale}: a feature cache has the images at their own scale, 1.")
-    pictures = PictureSet(samples, student.config.image_size, recipe.least_scale, cache)
+    pictures = PictureSet(samples, image_size, recipe.least_scale, cache)
     return Task(stage, pictures, collate_pictures, lambda model: VisionLearner(model, teacher))
 
 

@@ -13,6 +13,11 @@ class Teacher:
     def __init__(self, model: Sam3i) -> None:
         self._model = model.eval().requires_grad_(False)
 
+    @property
+    def image_size(self) -> int:
+        """Side of the pictures that it sees; a student may see smaller ones."""
+        return self._model.config.image_size
+
     def on(self, device: torch.device) -> Sam3i:
         """The model, on ``device``."""
         return self._model.to(device)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 
 from sam3i_edge.distill.losses import Answers, answer_losses, margin, pyramid_losses, relations, text_losses
 
@@ -24,6 +25,16 @@ def test_a_perfect_student_has_only_the_entropy_of_its_teacher_to_learn():
     parts = answer_losses(theirs, theirs, MASKED)
     assert parts["box_l1"] == parts["box_giou"].round(decimals=5) == parts["margin"] == 0
     assert parts["mask_dice"] < 1e-3
+
+
+def test_a_student_with_fewer_cells_is_compared_with_the_means_of_the_teachers():
+    wanted = tuple(torch.randn(1, 4, side, side) for side in (32, 16, 8))
+    halved = tuple(F.interpolate(x, scale_factor=0.5, mode="bilinear", antialias=True) for x in wanted)
+    assert max(pyramid_losses(halved, wanted).values()) < 1e-5
+    theirs = answers()
+    smaller = theirs._replace(masks=F.interpolate(theirs.masks, scale_factor=0.5, mode="bilinear", antialias=True))
+    apart = theirs._replace(masks=-smaller.masks)
+    assert answer_losses(smaller, theirs, MASKED)["mask_dice"] < 0.1 < answer_losses(apart, theirs, MASKED)["mask_dice"]
 
 
 def test_queries_may_come_in_any_order_and_number():

@@ -83,6 +83,21 @@ def test_a_student_with_a_backbone_of_timm_becomes_a_bundle(shapes, teacher_file
             np.testing.assert_allclose(np.asarray(found[name]), level, atol=1e-3)
 
 
+@pytest.mark.parametrize(("preset", "size"), [("low-res", 42), ("few-queries", 56)])
+def test_students_of_smaller_pictures_and_fewer_queries_are_taught_and_taught_on(
+    preset, size, shapes, teacher_file, tmp_path
+):
+    output, cache = tmp_path / "run", tmp_path / "cache"
+    first = ("--student", preset, "--stages", "vision,whole", "--feature-cache", str(cache))
+    assert main(arguments(shapes, teacher_file, output, *first)) == 0
+    taught = load(output / "student.safetensors", output / "config.json")
+    assert (taught.config.image_size, taught.config.num_queries) == (size, 4 if preset == "few-queries" else 6)
+    again = ("--student", str(output / "student.safetensors"), "--stages", "whole")
+    assert main(arguments(shapes, teacher_file, tmp_path / "again", *again)) == 0
+    alone = ("--student", preset, "--stages", "whole", "--without-teacher")
+    assert main(arguments(shapes, teacher_file, tmp_path / "alone", *alone)) == 0
+
+
 def test_weights_of_timm_are_for_backbones_of_timm(shapes, teacher_file, tmp_path, capsys):
     assert main(arguments(shapes, teacher_file, tmp_path / "run", "--pretrained")) == 1
     assert "--pretrained is for students with a backbone of timm" in capsys.readouterr().err
@@ -219,7 +234,7 @@ def test_a_student_that_exists_is_taught_further(student, shapes, teacher_file, 
 def test_a_student_of_a_teacher_of_other_sizes_is_refused(shapes, teacher_file, tmp_path, capsys):
     asked = arguments(shapes, teacher_file, tmp_path / "run", "--student", str(shipped.STUDENT))
     assert main(asked) == 1
-    assert "has image_size 224 and its teacher 56: their answers cannot be compared." in capsys.readouterr().err
+    assert "has hidden_size 96 and its teacher 16: their answers cannot be compared." in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
 

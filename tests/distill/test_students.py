@@ -6,9 +6,21 @@ import pytest
 import torch
 
 from sam3i_edge.config import ModelConfig
-from sam3i_edge.distill.importance import choose_layers, without
+from sam3i_edge.distill.importance import _answers, choose_layers, choose_queries, without
 from sam3i_edge.distill.run import measured_batches
-from sam3i_edge.distill.students import PRESETS, STACKS, Preset, build, depths, get_preset, layer_counts, plan
+from sam3i_edge.distill.students import (
+    POSITIONS,
+    PRESETS,
+    QUERIES,
+    STACKS,
+    Preset,
+    build,
+    depths,
+    get_preset,
+    layer_counts,
+    plan,
+    query_count,
+)
 from sam3i_edge.errors import ConfigError
 from sam3i_edge.model import Sam3i
 from sam3i_edge.model.vision import normalize
@@ -67,6 +79,32 @@ def test_a_backbone_of_timm_replaces_the_trunk_and_nothing_else(teacher):
     with pytest.raises(ConfigError, match="sees with efficientvit_b0, which has no layers to leave out"):
         depths(PRESETS["pruned"], student.config)
     assert plan(PRESETS["slim"], student.config).config.vision.backbone == "efficientvit_b0"
+
+
+def test_a_smaller_picture_has_the_teachers_positions_resampled(teacher):
+    student = build(teacher, plan(PRESETS["low-res"], CONFIG))
+    assert student.config.image_size == round(3 / 4 * CONFIG.grid_size) * CONFIG.patch_size
+    flat = make_teacher()
+    with torch.no_grad():
+        flat.get_parameter(POSITIONS).fill_(0.5)
+    assert torch.allclose(build(flat, plan(PRESETS["low-res"], CONFIG)).get_parameter(POSITIONS), torch.tensor(0.5))
+    same = {name for name, value in student.named_parameters() if torch.equal(value, teacher.get_parameter(name))}
+    assert {name for name, _ in teacher.named_parameters()} - same <= {POSITIONS}
+
+
+def test_the_queries_that_answer_stay(samples):
+    teacher = make_teacher()
+    count = query_count(PRESETS["few-queries"], CONFIG)
+    batches = measured_batches(samples, CONFIG)
+    chosen = choose_queries(teacher, batches, count)
+    assert len(chosen) == 4
+    student = build(teacher, plan(PRESETS["few-queries"], CONFIG, queries=chosen))
+    for name in QUERIES:
+        assert torch.equal(student.get_parameter(name), teacher.get_parameter(name)[list(chosen)])
+    others = sorted(set(range(CONFIG.num_queries)) - set(chosen))
+    with torch.inference_mode():
+        scores = sum(_answers(teacher)["decoder"](batch)[2].sum(0) for batch in batches)
+    assert scores[list(chosen)].min() >= scores[others].max()
 
 
 def test_a_student_may_teach(teacher):
