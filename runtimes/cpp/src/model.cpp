@@ -33,6 +33,7 @@ struct Vision {
   std::int64_t hidden_size = 1024, num_layers = 32, num_heads = 16, window_size = 24;
   double mlp_ratio = 4.625;
   std::vector<std::int64_t> global_attention_layers = {7, 15, 23, 31};
+  std::string backbone;  // of students; the graph holds all of it
 };
 
 void read_vision(const Json& value, const std::string& name) {
@@ -44,7 +45,8 @@ void read_vision(const Json& value, const std::string& name) {
                {"num_heads", into(vision.num_heads), false},
                {"mlp_ratio", into(vision.mlp_ratio), false},
                {"window_size", into(vision.window_size), false},
-               {"global_attention_layers", into(global), false}});
+               {"global_attention_layers", into(global), false},
+               {"backbone", into(vision.backbone), false}});
   if (value.contains("global_attention_layers")) vision.global_attention_layers = global;
   check_positive("vision.hidden_size", vision.hidden_size);
   check_positive("vision.num_layers", vision.num_layers);
