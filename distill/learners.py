@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sam3i_edge.distill import losses
@@ -116,10 +115,7 @@ class Int8Learner(CascadeLearner):
 def _see(student: Sam3i, images: Tensor) -> Pyramid:
     """The student's pyramid of the teacher's images, at the size that the student sees."""
     size = student.config.image_size
-    pixels = normalize(images)
-    if size != pixels.shape[-1]:
-        pixels = F.interpolate(pixels, size=(size, size), mode="bilinear", antialias=True, align_corners=False)
-    return student.encode_image(pixels)
+    return student.encode_image(losses.resized(normalize(images), (size, size)))
 
 
 def _answers(teacher: Sam3i, rows: Pyramid, batch: Batch, prompts: Prompts, text: Tensor) -> Answers:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -46,7 +47,7 @@ def pyramid_losses(found: Pyramid, wanted: Pyramid) -> Parts:
 
     A student that sees smaller pictures has fewer cells: the teacher's are averaged to as many.
     """
-    levels = [(a.float(), _resized(b.float(), a)) for a, b in zip(found, wanted, strict=True)]
+    levels = [(a.float(), resized(b.float(), a.shape[-2:])) for a, b in zip(found, wanted, strict=True)]
     terms = [
         (weight * _relative_error(a, b), weight * _cosine_distance(a, b, 1).mean())
         for weight, (a, b) in zip(LEVEL_WEIGHTS, levels, strict=True)
@@ -120,12 +121,11 @@ def margin(scores: Tensor) -> Tensor:
     return best - second
 
 
-def _resized(wanted: Tensor, found: Tensor) -> Tensor:
-    """Maps (…, h, w) at the size of other ones."""
-    size = found.shape[-2:]
-    if wanted.shape[-2:] == size:
-        return wanted
-    return F.interpolate(wanted, size=size, mode="bilinear", antialias=True, align_corners=False)
+def resized(maps: Tensor, size: Sequence[int]) -> Tensor:
+    """Maps or pictures (N, C, h, w) at another size, each cell the mean of what it covers."""
+    if maps.shape[-2:] == tuple(size):
+        return maps
+    return F.interpolate(maps, size=tuple(size), mode="bilinear", antialias=True, align_corners=False)
 
 
 def _relative_error(found: Tensor, wanted: Tensor) -> Tensor:
@@ -167,7 +167,7 @@ def _mask_losses(found: Tensor, wanted: Tensor, masked: Tensor, match: Match, th
     has_mask = torch.isin(match.prompts, masked)
     row = torch.searchsorted(masked, match.prompts[has_mask])
     a = found[row, match.queries[has_mask]].float().flatten(1)
-    b = _resized(wanted[row, theirs[has_mask]][None].float(), found)[0].sigmoid().flatten(1)
+    b = resized(wanted[row, theirs[has_mask]][None].float(), found.shape[-2:])[0].sigmoid().flatten(1)
     share = share[has_mask]
     total = share.sum().clamp(min=1)
     entropy = F.binary_cross_entropy_with_logits(a, b, reduction="none").mean(1)

@@ -15,9 +15,7 @@ from onnx_ir.passes import Sequential
 from onnx_ir.passes import common as passes
 from onnxscript.optimizer import fold_constants
 from onnxscript.rewriter import rewrite
-from onnxscript.rewriter.rules.common import (
-    fuse_batchnorm_into_conv_rule,
-)
+from onnxscript.rewriter.rules.common import fuse_batchnorm_into_conv_rule
 from torch import nn
 
 from sam3i_edge.export.modules import example
@@ -28,7 +26,6 @@ EXTERNAL_DATA_BYTES = 1 << 30
 """Weights beyond this go into a file beside the graph: protobuf ends at 2 GiB, and ORT maps external data."""
 
 NO_LIMIT = 1 << 62
-BATCH_NORM = [fuse_batchnorm_into_conv_rule]
 
 
 def convert(
@@ -74,7 +71,7 @@ def _simplify(model: onnx_ir.Model) -> None:
     passes.InlinePass()(model)
     fold_constants(model, onnx_shape_inference=True, input_size_limit=NO_LIMIT, output_size_limit=NO_LIMIT)
     if any(node.op_type == "BatchNormalization" for node in model.graph):  # rules are slow, and only students have it
-        rewrite(model, pattern_rewrite_rules=BATCH_NORM)
+        rewrite(model, pattern_rewrite_rules=[fuse_batchnorm_into_conv_rule])
     Sequential(
         passes.RemoveUnusedNodesPass(),
         passes.CommonSubexpressionEliminationPass(),
