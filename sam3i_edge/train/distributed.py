@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -22,17 +23,36 @@ def mean_over_processes(value: Tensor) -> Tensor:
     return total / num_processes()
 
 
+class _Gather(torch.autograd.Function):
+    """Every process's tensor (B, …), of equal shapes, as (processes, B, …); what they all tell a row is its gradient.
+
+    Unlike those of ``torch.distributed.nn``, it does not hold the process group, whose threads abort a process that
+    ends before they do.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor) -> Tensor:
+        parts = [torch.empty_like(rows) for _ in range(num_processes())]
+        dist.all_gather(parts, rows)
+        return torch.stack(parts)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        total = gradient.clone(memory_format=torch.contiguous_format)
+        dist.all_reduce(total)
+        return total[dist.get_rank()]
+
+
 def gather(rows: Tensor) -> Tensor:
     """All processes' rows (B, …) one after the other, with gradients to each; B may differ between processes."""
     if num_processes() == 1:
         return rows
-    from torch.distributed.nn.functional import all_gather
-
     counts = [torch.zeros((), dtype=torch.int64, device=rows.device) for _ in range(num_processes())]
     dist.all_gather(counts, torch.tensor(len(rows), device=rows.device))
     most = max(int(count) for count in counts)
     filled = torch.cat([rows, rows.new_zeros(most - len(rows), *rows.shape[1:])])
-    parts = zip(all_gather(filled.contiguous()), counts, strict=True)
+    gathered = _Gather.apply(filled)  # type: ignore[no-untyped-call]
+    parts = zip(gathered, counts, strict=True)
     return torch.cat([part[: int(count)] for part, count in parts])
 
 

@@ -50,7 +50,7 @@ def gathered(rank: int) -> torch.Tensor:
     rows = (torch.arange(6 - 2 * rank).reshape(-1, 2) + 10.0 * rank).requires_grad_()
     found = gather(rows)
     (found * torch.arange(5.0)[:, None]).sum().backward()
-    accelerator.end_training()  # or the group's threads may abort a process that ends before them
+    accelerator.end_training()
     return torch.cat([found.detach(), rows.grad])
 
 
