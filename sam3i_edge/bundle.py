@@ -26,7 +26,7 @@ from sam3i_edge.route import ROUTE_FILE
 from sam3i_edge.targets import Target
 
 FORMAT = "sam3i-edge-bundle"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MANIFEST_FILE = "manifest.json"
 TOKENIZER_FILE = "tokenizer.json"
 GOLDEN_PROMPTS_FILE = "golden/prompts.json"

@@ -67,8 +67,8 @@ def test_extra_file(copy):
 
 
 def test_newer_format(copy):
-    edit(copy, format_version=2)
-    refused(copy, r"format version 2; this package reads version 1\. Update this package")
+    edit(copy, format_version=3)
+    refused(copy, r"format version 3; this package reads version 2\. Update this package")
 
 
 @pytest.mark.parametrize("name", ["../outside", "/etc/hostname", "graphs/../../outside", "a\\..\\b"])

@@ -13,7 +13,7 @@
 namespace sam3i_edge::detail {
 namespace {
 
-constexpr std::size_t kMostValues = std::size_t{1} << 20;
+constexpr std::size_t kMostValues = std::size_t{1} << 17;
 constexpr const char* kExpected[] = {"preprocess/image", "vision/fine",          "vision/middle",    "vision/coarse",
                                      "text/text",        "grounding/presence",   "grounding/logits", "grounding/boxes",
                                      "grounding/masks",  "grounding/query_index"};
@@ -51,7 +51,9 @@ NpzArray& find(std::map<std::string, NpzArray>& arrays, const std::string& name)
 
 }  // namespace
 
-std::size_t sample_step(std::size_t size) { return std::max<std::size_t>(1, (size + kMostValues - 1) / kMostValues); }
+std::size_t sample_step(std::size_t size) {
+  return std::max<std::size_t>(1, (size + kMostValues - 1) / kMostValues) | 1;  // odd: maps have sides that are even
+}
 
 Recorded read_recorded(const std::filesystem::path& bundle) {
   try {

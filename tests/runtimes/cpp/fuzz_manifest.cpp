@@ -23,7 +23,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 }
 
 std::vector<std::string> fuzz_seeds() {
-  std::vector<std::string> seeds = {R"({"format": "sam3i-edge-bundle", "format_version": 1})", "[[[[", "{}",
+  std::vector<std::string> seeds = {R"({"format": "sam3i-edge-bundle", "format_version": 2})", "[[[[", "{}",
                                     R"({"format": "sam3i-edge-route", "format_version": 1, "note": "",
                                     "weights": {"concept": "AQI=", "simple": "/wA=", "complex": "f4A="}})"};
   if (golden::folder().empty()) return seeds;
