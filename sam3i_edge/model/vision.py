@@ -42,6 +42,28 @@ class RotaryTable(nn.Module):
         return x * self.cos + turned * self.sin
 
 
+class HalvedRotaryTable(nn.Module):
+    """``RotaryTable`` for heads whose even channels come first: slices without strides, which OpenVINO fuses."""
+
+    cos: Tensor
+    sin: Tensor
+
+    def __init__(self, table: RotaryTable) -> None:
+        super().__init__()
+        order = evens_first(table.cos.shape[-1])
+        self.register_buffer("cos", table.cos[:, order], persistent=False)
+        self.register_buffer("sin", table.sin[:, order], persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        half = x.shape[-1] // 2
+        return x * self.cos + torch.cat([-x[..., half:], x[..., :half]], dim=-1) * self.sin
+
+
+def evens_first(count: int) -> Tensor:
+    """0, 2, 4, … 1, 3, 5, …"""
+    return torch.arange(count).view(-1, 2).T.flatten()
+
+
 class VisionAttention(nn.Module):
     """Self-attention over a (B, H, W, D) map with rotary positions."""
 
@@ -50,7 +72,19 @@ class VisionAttention(nn.Module):
         self.num_heads = num_heads
         self.qkv = nn.Linear(hidden_size, 3 * hidden_size)
         self.proj = nn.Linear(hidden_size, hidden_size)
-        self.rotary = rotary
+        self.rotary: RotaryTable | HalvedRotaryTable = rotary
+
+    @torch.no_grad()
+    def halve_heads(self) -> None:
+        """Put the even channels of q and k before the odd ones. What it computes stays the same; checkpoints do not."""
+        if isinstance(self.rotary, HalvedRotaryTable):
+            return
+        size = self.qkv.in_features
+        rows = torch.arange(3 * size).view(3, self.num_heads, -1)
+        rows[:2] = rows[:2, :, evens_first(size // self.num_heads)]
+        self.qkv.weight.copy_(self.qkv.weight[rows.flatten()])
+        self.qkv.bias.copy_(self.qkv.bias[rows.flatten()])
+        self.rotary = HalvedRotaryTable(self.rotary)
 
     def forward(self, x: Tensor) -> Tensor:
         qkv = self.qkv(x.flatten(1, 2)).unflatten(-1, (3, self.num_heads, -1))

@@ -100,3 +100,10 @@ def test_large_weights_go_beside_the_graph(model, tmp_path, monkeypatch):
         expected = module(torch.tensor(pixels))
     for name, level in zip(FEATURES, expected, strict=True):
         np.testing.assert_allclose(features[name], level.numpy(), atol=1e-4)
+
+
+def test_openvino_fuses_the_rotary_embedding(bundle):
+    openvino = pytest.importorskip("openvino", reason="pip install 'sam3i-edge[openvino]'")
+    compiled = openvino.Core().compile_model(bundle / "graphs/vision.onnx", "CPU")
+    kinds = [node.get_rt_info()["layerType"].astype(str) for node in compiled.get_runtime_model().get_ops()]
+    assert kinds.count("RoPE") == 2 * read_manifest(bundle).model.vision.num_layers
