@@ -66,12 +66,13 @@ class DecoderLayer(nn.Module):
         gates: Tensor,
         one_to_many: bool = False,
     ) -> Tensor:
-        """(N, 1 + Q, D) to (N, 1 + Q, D); with ``one_to_many``, the second half of the queries is not self-attended."""
+        """(N or 1, 1 + Q, D) to (N, 1 + Q, D); with ``one_to_many``, the second half of the queries is not self-attended."""
         drop = self.dropout
         attending = 1 + (x.shape[1] - 1) // 2 if one_to_many else x.shape[1]
         placed = (x + query_positions)[:, :attending]
         attended = drop(self.self_attn(placed, placed, x[:, :attending]))
         x = self.norm2(x + F.pad(attended, (0, 0, 0, x.shape[1] - attending)) if one_to_many else x + attended)
+        x = x.expand(prompt.shape[0], -1, -1)
         x = self.catext_norm(x + drop(self.ca_text(x + query_positions, prompt, prompt, prompt_bias)))
         x = self.norm1(x + drop(self.cross_attn(x + query_positions, memory_keys, memory, box_bias)))
         from_ffn = drop(self.linear2(drop(F.relu(self.linear1(x)))))
@@ -124,10 +125,12 @@ class Decoder(nn.Module):
         Returns:
             What each layer says, the last one's being the answer; Q is doubled with ``one_to_many``.
         """
-        count, copies = memory.shape[0], 2 if one_to_many else 1
+        copies = 2 if one_to_many else 1
         tokens = torch.cat([self.presence_token.weight, *[self.query_embed.weight] * copies])
-        x = tokens[None].expand(count, -1, -1)
-        boxes = self.reference_points.weight.sigmoid().repeat(copies, 1)[None].expand(count, -1, -1)
+        # Without dropout the first self-attention is the same for all prompts; exported, it is a constant.
+        first = memory.shape[0] if self.training else 1
+        x = tokens[None].expand(first, -1, -1)
+        boxes = self.reference_points.weight.sigmoid().repeat(copies, 1)[None].expand(first, -1, -1)
         memory_keys = memory + positions
         outputs = []
         for layer in self.layers:
@@ -144,8 +147,8 @@ class Decoder(nn.Module):
         return outputs
 
     def _encode_boxes(self, boxes: Tensor) -> Tensor:
-        cx, cy, width, height = (sine_encode(value, self.frequencies) for value in boxes.unbind(-1))
-        return torch.cat([cy, cx, width, height], dim=-1)
+        cx, cy, width, height = boxes.unbind(-1)
+        return sine_encode(torch.stack([cy, cx, width, height], dim=-1), self.frequencies).flatten(-2)
 
     def _box_bias(self, boxes: Tensor) -> Tensor:
         """How far each map cell lies from the box's edges, on a log scale, as attention bias (N, heads, Q, g²)."""

@@ -125,7 +125,7 @@ class GeometryEncoder(nn.Module):
         pooled = roi_align(normed, box_cxcywh_to_xyxy(boxes) * features.shape[-1])
         from_pool = self.boxes_pool_project(pooled.flatten(0, 1)).view(*boxes.shape[:2], -1)
         cx, cy, width, height = boxes.unbind(-1)
-        place = [sine_encode(cy, self.frequencies), sine_encode(cx, self.frequencies)]
-        position = torch.cat([*place, height[..., None], width[..., None]], dim=-1)
+        place = sine_encode(torch.stack([cy, cx], dim=-1), self.frequencies).flatten(-2)
+        position = torch.cat([place, height[..., None], width[..., None]], dim=-1)
         embedded: Tensor = self.boxes_direct_project(boxes) + from_pool + self.boxes_pos_enc_project(position)
         return embedded + self.label_embed(labels.clamp(min=0))

@@ -121,8 +121,8 @@ def sine_frequencies(num_features: int, temperature: float = 10000.0) -> np.ndar
 
 def sine_encode(positions: Tensor, frequencies: Tensor) -> Tensor:
     """Positions (…) in [0, 1] to (…, F): sine in the even places, cosine in the odd ones."""
-    angles = (positions * (2 * math.pi))[..., None] / frequencies
-    return torch.stack([angles[..., 0::2].sin(), angles[..., 1::2].cos()], dim=-1).flatten(-2)
+    quarter_turns = torch.arange(len(frequencies), device=positions.device) % 2 * (math.pi / 2)  # to a cosine
+    return ((positions * (2 * math.pi))[..., None] / frequencies + quarter_turns).sin()
 
 
 def sine_position_map(grid_size: int, hidden_size: int) -> Tensor:
