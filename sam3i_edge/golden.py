@@ -6,6 +6,7 @@ They travel in the bundle, so that any device can check itself without a worksta
 from __future__ import annotations
 
 import json
+import math
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -56,7 +57,9 @@ def sample(values: np.ndarray) -> np.ndarray:
 def sampled_positions(size: int) -> np.ndarray:
     """Which of ``size`` values ``sample`` keeps."""
     step = max(1, -(-size // MAX_VALUES))
-    return np.arange(0, size, step | 1)  # an even step would leave out columns of maps, whose sides are even
+    while math.gcd(step, size) != 1:  # or columns of maps, or colours of pixels, would be left out
+        step += 1
+    return np.arange(0, size, step)
 
 
 def write_golden(path: Path, golden: Golden) -> None:

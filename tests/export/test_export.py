@@ -12,7 +12,7 @@ from sam3i_edge.compare import MAX_SQNR_DB, TOLERANCES, Difference, measure
 from sam3i_edge.errors import ConfigError, ExportError
 from sam3i_edge.export import export
 from sam3i_edge.export.pipeline import _accuracy
-from sam3i_edge.golden import MAX_VALUES, read_golden, sample
+from sam3i_edge.golden import MAX_VALUES, read_golden, sample, sampled_positions
 from sam3i_edge.model import AdapterConfig, ModelConfig, Sam3i, TextConfig, VisionConfig
 from sam3i_edge.verify import Check, Verdict, verify
 from tests.conftest import PARITY
@@ -127,6 +127,9 @@ def test_sample_keeps_small_tensors_whole():
     assert np.array_equal(sample(np.arange(6).reshape(2, 3)), np.arange(6))
     large = sample(np.arange(3 * MAX_VALUES + 1))
     assert MAX_VALUES // 2 <= len(large) <= MAX_VALUES
+    pixels = sampled_positions(336 * 336 * 3)
+    assert set(pixels % 3) == {0, 1, 2}, "all colours"
+    assert len(set(sampled_positions(96 * 48 * 48) % 48)) == 48, "all columns"
 
 
 def test_golden_cases_cover_all_routes_boxes_and_stages(bundle):

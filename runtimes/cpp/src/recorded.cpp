@@ -1,6 +1,7 @@
 #include "recorded.hpp"
 
 #include <algorithm>
+#include <numeric>
 #include <stdexcept>
 #include <utility>
 
@@ -52,7 +53,9 @@ NpzArray& find(std::map<std::string, NpzArray>& arrays, const std::string& name)
 }  // namespace
 
 std::size_t sample_step(std::size_t size) {
-  return std::max<std::size_t>(1, (size + kMostValues - 1) / kMostValues) | 1;  // odd: maps have sides that are even
+  std::size_t step = std::max<std::size_t>(1, (size + kMostValues - 1) / kMostValues);
+  while (std::gcd(step, size) != 1) ++step;  // or columns of maps, or colours of pixels, would be left out
+  return step;
 }
 
 Recorded read_recorded(const std::filesystem::path& bundle) {
