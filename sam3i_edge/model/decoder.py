@@ -66,7 +66,7 @@ class DecoderLayer(nn.Module):
         gates: Tensor,
         one_to_many: bool = False,
     ) -> Tensor:
-        """(N or 1, 1 + Q, D) to (N, 1 + Q, D); with ``one_to_many`` the second half of the queries is not self-attended."""
+        """(N or 1, 1 + Q, D) to (N, 1 + Q, D); with ``one_to_many`` half of the queries are not self-attended."""
         drop = self.dropout
         attending = 1 + (x.shape[1] - 1) // 2 if one_to_many else x.shape[1]
         placed = (x + query_positions)[:, :attending]
