@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -26,7 +26,7 @@ def choose_layers(
 ) -> dict[str, tuple[int, ...]]:
     """The layers of each stack that stay: the least missed one is left out, then the least missed of the rest, …
 
-    The trunk's last layer always stays: the trunk ends with it.
+    The trunk's last global layer always stays, since the trunk ends with it; layers behind it go first, and cost nothing.
 
     Args:
         model: the teacher.
@@ -41,20 +41,21 @@ def choose_layers(
         if wanted == count:
             kept[stack] = tuple(range(count))
             continue
-        layers = model.get_submodule(STACKS[stack])
-        assert isinstance(layers, nn.ModuleList)
         answer = _answers(model)[stack]
+        end = max(model.config.vision.global_attention_layers) if stack == "vision" else count
+        missing = set(range(end + 1, count))
         with torch.inference_mode():
             whole = [answer(batch) for batch in batches]
-            missing: set[int] = set()
-            while len(layers) - len(missing) > wanted:
-                spared = {len(layers) - 1} if stack == "vision" else set()
-                candidates = sorted(set(range(len(layers))) - missing - spared)
-                costs = {i: _change(layers, missing | {i}, answer, batches, whole) for i in candidates}
+            while count - len(missing) > wanted:
+                costs = {
+                    i: _change(model, stack, missing | {i}, answer, batches, whole)
+                    for i in range(count)
+                    if i not in missing and i != end
+                }
                 least = min(costs, key=lambda i: costs[i])
                 missing.add(least)
                 progress(f"{stack}: without layer {least} the answers change by {costs[least]:.1%}")
-        kept[stack] = tuple(i for i in range(len(layers)) if i not in missing)
+        kept[stack] = tuple(i for i in range(count) if i not in missing)
     return kept
 
 
@@ -96,11 +97,16 @@ def _answers(model: Sam3i) -> dict[str, Answer]:
 
 
 def _change(
-    layers: nn.ModuleList, missing: set[int], answer: Answer, batches: Sequence[Batch], whole: list[tuple[Tensor, ...]]
+    model: Sam3i,
+    stack: str,
+    missing: Collection[int],
+    answer: Answer,
+    batches: Sequence[Batch],
+    whole: list[tuple[Tensor, ...]],
 ) -> float:
     """Squared change of the answers without some layers, as a share of their squares; the mean over the outputs."""
     changes = []
-    with without(layers, missing):
+    with without(model, stack, missing):
         for batch, wanted in zip(batches, whole, strict=True):
             found = answer(batch)
             changes += [float((a - b).square().sum() / b.square().sum()) for a, b in zip(found, wanted, strict=True)]
@@ -108,11 +114,14 @@ def _change(
 
 
 @contextmanager
-def without(layers: nn.ModuleList, missing: set[int]) -> Iterator[None]:
-    """Let some layers return their first argument."""
-    handles = [layers[i].register_forward_hook(lambda _module, inputs, _output: inputs[0]) for i in missing]
+def without(model: Sam3i, stack: str, missing: Collection[int]) -> Iterator[None]:
+    """Take some layers out of a stack: what is left is the student that keeps the others."""
+    path, _, name = STACKS[stack].rpartition(".")
+    parent = model.get_submodule(path)
+    layers = parent.get_submodule(name)
+    assert isinstance(layers, nn.ModuleList)
+    setattr(parent, name, nn.ModuleList(layer for i, layer in enumerate(layers) if i not in missing))
     try:
         yield
     finally:
-        for handle in handles:
-            handle.remove()
+        setattr(parent, name, layers)

@@ -13,6 +13,7 @@ from sam3i_edge.model import Pyramid
 from sam3i_edge.model.layers import box_cxcywh_to_xyxy
 from sam3i_edge.train.boxes import generalized_box_iou
 from sam3i_edge.train.detection_loss import WEIGHTS, Parts
+from sam3i_edge.train.distributed import gather, mean_over_processes
 from sam3i_edge.train.matching import match_one_to_one
 from sam3i_edge.train.targets import Match, Targets
 
@@ -70,17 +71,18 @@ def text_losses(found: Tensor, wanted: Tensor, used: Tensor) -> Parts:
         with each other must survive.
     """
     found, wanted = found.float(), wanted.float()
+    distances = _cosine_distance(found[used], wanted[used], -1)
     return {
         "text_error": _relative_error(found[used], wanted[used]),
-        "text_cosine": _cosine_distance(found[used], wanted[used], -1).mean(),
+        "text_cosine": distances.sum() / _over_processes(used.sum()),
         "text_relation": F.mse_loss(relations(found, used), relations(wanted, used)),
     }
 
 
 def relations(text: Tensor, used: Tensor) -> Tensor:
-    """Cosine similarities (N, N) of the texts' pooled memories; arguments as in ``text_losses``."""
+    """Cosine similarities (N, N) of the pooled memories of all processes' texts; arguments as in ``text_losses``."""
     share = used[..., None].float()
-    pooled = F.normalize((text * share).sum(1) / share.sum(1), dim=-1)
+    pooled = gather(F.normalize((text * share).sum(1) / share.sum(1), dim=-1))
     return pooled @ pooled.T
 
 
@@ -96,7 +98,7 @@ def answer_losses(found: Answers, wanted: Answers, masked: Tensor) -> Parts:
     """
     answers, weight, queries = _as_targets(wanted)
     match = match_one_to_one(found.logits, found.boxes, answers)
-    total = weight.sum().clamp(min=1)
+    total = _over_processes(weight.sum())
     theirs, share = queries[match.targets], weight[match.targets]
     a, b = found.boxes[match.prompts, match.queries].float(), wanted.boxes[match.prompts, theirs].float()
     giou = 1 - generalized_box_iou(box_cxcywh_to_xyxy(a), box_cxcywh_to_xyxy(b))
@@ -128,8 +130,16 @@ def resized(maps: Tensor, size: Sequence[int]) -> Tensor:
     return F.interpolate(maps, size=tuple(size), mode="bilinear", antialias=True, align_corners=False)
 
 
+def _over_processes(total: Tensor) -> Tensor:
+    """A divisor under which several processes learn as one does from their joint batch."""
+    return mean_over_processes(total.float()).clamp(min=1)
+
+
 def _relative_error(found: Tensor, wanted: Tensor) -> Tensor:
-    return F.mse_loss(found, wanted) / wanted.var().clamp(min=1e-8)
+    count = _over_processes(wanted.new_tensor(wanted.numel()))
+    mean = mean_over_processes(wanted.sum()) / count
+    variance = mean_over_processes((wanted - mean).square().sum()) / count
+    return F.mse_loss(found, wanted, reduction="sum") / (count * variance.clamp(min=1e-8))
 
 
 def _cosine_distance(found: Tensor, wanted: Tensor, dim: int) -> Tensor:
@@ -154,7 +164,7 @@ def _score_loss(found: Tensor, wanted: Tensor, match: Match, theirs: Tensor) -> 
     # As in the task's loss: the many queries of nothing weigh by how much they err.
     weight = matched + (1 - matched) * found.detach().sigmoid() ** SCORE_GAMMA
     some = matched.any(1, keepdim=True)  # where the teacher finds nothing, presence says so
-    return (entropy * weight * some).sum() / matched.sum().clamp(min=1) / 10
+    return (entropy * weight * some).sum() / _over_processes(matched.sum()) / 10
 
 
 def _margin_loss(found: Tensor, wanted: Tensor) -> Tensor:
@@ -169,7 +179,7 @@ def _mask_losses(found: Tensor, wanted: Tensor, masked: Tensor, match: Match, th
     a = found[row, match.queries[has_mask]].float().flatten(1)
     b = resized(wanted[row, theirs[has_mask]][None].float(), found.shape[-2:])[0].sigmoid().flatten(1)
     share = share[has_mask]
-    total = share.sum().clamp(min=1)
+    total = _over_processes(share.sum())
     entropy = F.binary_cross_entropy_with_logits(a, b, reduction="none").mean(1)
     probability = a.sigmoid()
     dice = 1 - (2 * (probability * b).sum(1) + 1) / (probability.square().sum(1) + b.square().sum(1) + 1)

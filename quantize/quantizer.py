@@ -78,9 +78,16 @@ def weighted_nodes(graph: GraphModule) -> Iterator[Node]:
 
 
 def quantizable_nodes(graph: GraphModule) -> Iterator[Node]:
-    """Those of a traced graph that have work in them, and the products of its attentions."""
-    nodes: list[Node] = list(graph.graph.nodes)
-    return (node for node in nodes if (node.target in WEIGHTED and _has_work(node)) or _is_of_attention(node))
+    """Those of a traced graph that have work in them, and the products of its attentions.
+
+    What depends on no input has no work: it is folded into a constant, unless rounding stands in the way.
+    """
+    varying: set[Node] = set()
+    for node in graph.graph.nodes:
+        if node.op == "placeholder" or not varying.isdisjoint(node.all_input_nodes):
+            varying.add(node)
+            if (node.target in WEIGHTED and _has_work(node)) or _is_of_attention(node):
+                yield node
 
 
 def recipe_block(node: Node) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
+from accelerate import Accelerator
 
 from sam3i_edge.distill.losses import Answers, answer_losses, margin, pyramid_losses, relations, text_losses
+from tests.train.test_distributed import in_two_processes
 
 
 def answers(prompts=3, queries=5, seed=0):
@@ -111,3 +113,38 @@ def test_texts_that_lose_their_relation_are_noticed():
     wanted, used = torch.randn(4, 32, 8), torch.ones(4, 32, dtype=torch.bool)
     collapsed = wanted.mean(0, keepdim=True).expand(4, -1, -1)
     assert text_losses(collapsed, wanted, used)["text_relation"] > 0.1
+
+
+def told(rank: int, processes: int) -> list[torch.Tensor]:
+    """The gradients of all losses for what a student says of a process's share of four prompts and images.
+
+    The shares are unlike: the first prompt has many answers, the texts are of different lengths.
+    """
+    accelerator = Accelerator(cpu=True)
+    share = slice(rank, None, processes)
+    theirs = answers(prompts=4, queries=5)
+    theirs.logits[0] = 4.0
+    theirs = Answers(*(value[share] for value in theirs[:3]), theirs.masks[[0, 1, 0, 1]][share])
+    generator = torch.Generator().manual_seed(2)
+    levels = [torch.randn(4, 4, side, side, generator=generator) for side in (8, 4, 2)]
+    texts = torch.randn(4, 32, 8, generator=generator)
+    used = (torch.arange(32) < torch.tensor([[30], [2], [3], [5]]))[share]
+    said = [*answers(4, 5, seed=1)[:3], torch.randn(4, 5, 8, 8, generator=generator), *levels, texts * 0.5 + 1]
+    mine = [value[share].clone().requires_grad_() for value in said]
+    parts = answer_losses(Answers(*mine[:4]), theirs, torch.arange(len(mine[0])))
+    parts |= pyramid_losses(mine[4:7], [level.flip(0)[share] * 3 for level in levels])
+    parts |= text_losses(mine[7], texts[share], used)
+    (torch.stack([*parts.values()]).sum() / processes).backward()
+    accelerator.end_training()
+    return [value.grad for value in mine]
+
+
+def test_two_processes_are_told_what_one_is_of_their_joint_batch(tmp_path):
+    script = "import sys, torch; from tests.distill.test_losses import told;"
+    script += "torch.save(told(int(sys.argv[1]), 2), sys.argv[2])"
+    in_two_processes(lambda rank: [script, str(rank), str(tmp_path / f"{rank}.pt")])
+    parts = [torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(2)]
+    for i, alone in enumerate(told(0, 1)):
+        assert alone.abs().max() > 0
+        for rank in range(2):
+            torch.testing.assert_close(parts[rank][i], alone[rank::2], rtol=1e-4, atol=1e-7)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 
@@ -50,19 +52,23 @@ def test_a_student_that_leaves_nothing_out_answers_as_its_teacher(teacher, sampl
         assert torch.equal(teacher.encode_text(*batch.texts[0]), student.encode_text(*batch.texts[0]))
 
 
-def test_a_pruned_student_is_the_teacher_without_those_layers(teacher, samples):
-    kept = {"vision": (0, 1, 3), "text": (1, 2), "encoder": (0, 2), "decoder": (1, 2)}
-    student = build(teacher, plan(Preset("some", vision=3 / 4, text=2 / 3), CONFIG, kept)).eval()
-    assert student.config.vision.global_attention_layers == (1, 2)
+@pytest.mark.parametrize("stack", STACKS)
+def test_a_pruned_student_is_the_teacher_without_those_layers(teacher, samples, stack):
+    missing = {"vision": 2, "text": 0, "encoder": 1, "decoder": 0}[stack]
+    counts = layer_counts(CONFIG)
+    kept = {name: [i for i in range(count) if (name, i) != (stack, missing)] for name, count in counts.items()}
+    student = build(teacher, plan(Preset("some"), CONFIG, kept)).eval()
+    assert layer_counts(student.config)[stack] == counts[stack] - 1
+    assert student.config.vision.global_attention_layers == ((1, 2) if stack == "vision" else (1, 3))
     batch = measured_batches(samples, CONFIG)[0]
-    with torch.inference_mode(), without(teacher.backbone.vision_backbone.trunk.blocks, {2}):
-        for a, b in zip(
-            teacher.encode_image(normalize(batch.images)), student.encode_image(normalize(batch.images)), strict=True
-        ):
+    with torch.inference_mode():
+        whole = _answers(teacher)[stack](batch)
+        with without(teacher, stack, {missing}):
+            found = _answers(teacher)[stack](batch)
+        for a, b, c in zip(found, _answers(student)[stack](batch), whole, strict=True):
             torch.testing.assert_close(a, b)
-    texts = teacher.get_submodule(STACKS["text"])
-    with torch.inference_mode(), without(texts, {0}):
-        torch.testing.assert_close(teacher.encode_text(*batch.texts[0]), student.encode_text(*batch.texts[0]))
+            assert not torch.allclose(a, c, rtol=1e-3, atol=1e-3)
+        assert all(map(torch.equal, whole, _answers(teacher)[stack](batch)))  # they are back
 
 
 def test_a_backbone_of_timm_replaces_the_trunk_and_nothing_else(teacher):
@@ -134,15 +140,21 @@ def test_the_layers_that_do_nothing_are_left_out(samples):
     with torch.no_grad():
         for stack, index in idle.items():
             for name, parameter in teacher.get_submodule(STACKS[stack])[index].named_parameters():
-                if stack == "decoder":
-                    continue
-                if any(part in name for part in ("proj", "fc2", "linear2")):
+                if stack != "decoder" and any(part in name for part in ("proj", "fc2", "linear2")):
                     parameter.mul_(1e-4)
     wanted = {"vision": 3, "text": 2, "encoder": 2, "decoder": 3}
     said = []
     kept = choose_layers(teacher, measured_batches(samples, CONFIG), wanted, said.append)
     assert kept == {"vision": (0, 2, 3), "text": (1, 2), "encoder": (0, 1), "decoder": (0, 1, 2)}
     assert len(said) == 3 and said[0].startswith("vision: without layer 1 the answers change by")
+
+
+def test_layers_that_nothing_reads_go_first(samples):
+    config = dataclasses.replace(CONFIG, vision=dataclasses.replace(CONFIG.vision, global_attention_layers=(1, 2)))
+    said = []
+    kept = choose_layers(make_teacher(config), measured_batches(samples, config), {"vision": 2}, said.append)
+    assert len(kept["vision"]) == 2 and kept["vision"][-1] == 2
+    assert len(said) == 1
 
 
 def test_a_text_student_is_small():
