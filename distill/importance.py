@@ -26,7 +26,7 @@ def choose_layers(
 ) -> dict[str, tuple[int, ...]]:
     """The layers of each stack that stay: the least missed one is left out, then the least missed of the rest, …
 
-    The trunk's last global layer always stays, since the trunk ends with it; layers behind it go first, and cost nothing.
+    The trunk's last global layer stays, since the trunk ends with it; layers behind it go first, and cost nothing.
 
     Args:
         model: the teacher.
