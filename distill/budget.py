@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,6 @@ from sam3i_edge.export import export
 
 TEACHER = "teacher"
 WIDEST_CHANGE = "default"
-ROUNDS = 20
 
 Times = dict[str, float]
 """Milliseconds by stage."""
@@ -95,7 +95,7 @@ def estimate(
     teacher: ModelConfig,
     target: str,
     folder: Path,
-    rounds: int = ROUNDS,
+    rounds: int,
     progress: Callable[[str], None] = lambda _: None,
 ) -> list[Estimate]:
     """The teacher and every preset's student on a target of this machine, FP32.
@@ -103,7 +103,7 @@ def estimate(
     Args:
         teacher: its sizes; no weights are needed.
         target: one that is ready here.
-        folder: for the exported models; a few hundred MB each at full size.
+        folder: for the exported models, three at a time; a few hundred MB each at full size.
         rounds: of frames, the models taken by turns.
         progress: told each step.
 
@@ -179,13 +179,14 @@ def _measure(
     progress: Callable[[str], None],
 ) -> WidthTimes:
     """Export and time the probes of a width."""
+    quick = BenchmarkPlan(rounds=rounds, scenario_rounds=0, cold_starts=0, roofline=False)
     for name, probe in probes.items():
         progress(f"exporting the {name} model of two to six layers")
         checkpoint = write_checkpoint(_resized(config, probe), folder / "checkpoints" / name)
         export(checkpoint, output=folder / name, target=target, precision="fp32")
     bundles = [str(folder / name) for name in probes]
-    quick = BenchmarkPlan(rounds=rounds, scenario_rounds=0, cold_starts=0, roofline=False)
     report = benchmark(subjects(bundles, [], None, "auto"), quick, progress)
+    shutil.rmtree(folder)
     stages = {run.bundle: {stage: run.stages_ms[stage].p50 for stage in STAGES} for run in report.runs}
     smallest = stages["smallest"]
     longer = {block: (probe, stage) for block, (probe, stage) in BLOCKS.items() if probe in probes}

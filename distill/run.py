@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,8 @@ PLAN_FILE = "plan.json"
 MEASURED_IMAGES, MEASURED_BATCH = 32, 4
 """Images on which the layers' importance is measured."""
 SEED = 0
+LONGEST_WAIT = timedelta(days=2)
+"""Of the other processes, while the first one chooses layers or fills the cache."""
 
 Say = Callable[[str], None]
 
@@ -86,7 +89,7 @@ def distill(job: Job, output: Path, *, resume: bool = False, stop: Callable[[], 
         ConfigError: the answers of such a student have other sizes than the teacher's.
     """
     # As Accelerator will do: made without the flag, the processes of a CPU run would not know of one another.
-    PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"))
+    PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"), timeout=LONGEST_WAIT)
     teacher = load(job.teacher, job.config).to(PartialState().device)
     with PartialState().main_process_first():
         if PartialState().is_main_process:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -181,7 +182,8 @@ def plan(
         global_attention_layers=tuple(i for i, layer in enumerate(chosen["vision"]) if layer in attending),
         backbone=preset.backbone or teacher.vision.backbone,
     )
-    width = _rounded(preset.text_width * teacher.text.hidden_size, teacher.text.hidden_size)
+    step = math.lcm(WIDTH_STEP, teacher.text.num_heads)
+    width = _rounded(preset.text_width * teacher.text.hidden_size, teacher.text.hidden_size, step)
     row = min(teacher.text.embedding_size or width, width)  # the teacher may be a student, with short rows
     if preset.embedding < 1:
         row = min(row, _rounded(preset.embedding * width, width, 16))
@@ -275,6 +277,6 @@ def _spread(count: int, wanted: int) -> tuple[int, ...]:
     return tuple(round((i + 1) * count / wanted) - 1 for i in range(wanted))
 
 
-def _rounded(value: float, whole: int, step: int = WIDTH_STEP) -> int:
+def _rounded(value: float, whole: int, step: int) -> int:
     """To a multiple of ``step``, at least one, at most the whole."""
     return min(whole, max(step, round(value / step) * step))

@@ -48,10 +48,12 @@ class FakeIntegers(nn.Module):
         self._scheme = scheme
         limits = default_limits(model.config)
         found = weights_by_choice(graph_modules(model, limits), graph_specs(model.config, limits), recipe)
-        self._int8 = list(found["int8"].items())  # lists of pairs: they are the model's parameters, not this module's
+        self._int8 = _learned(
+            model, found["int8"]
+        )  # lists of pairs: they are the model's parameters, not this module's
         if any(choice == "int8" and PRODUCTS in line for graph in GRAPHS for line, choice in recipe.of(graph).items()):
             logger.warning("Training does not round the products of attention, though the recipe has some in int8.")
-        self._int4 = [(name, weight) for name, weight in found["int4"].items() if fits(weight)]
+        self._int4 = [(name, weight) for name, weight in _learned(model, found["int4"]) if fits(weight)]
         count = sum(_parts(name) for name, _ in self._int8)
         self.register_buffer("seen", torch.zeros(count))
         self.register_buffer("low", torch.zeros(count))
@@ -107,6 +109,28 @@ class _Rounding(TorchFunctionMode):
             if weight.data_ptr() in self._narrow:
                 return func(x, rounded(weight), *rest, **(kwargs or {}))
         return func(*args, **(kwargs or {}))
+
+
+def _learned(model: Sam3i, weights: Mapping[str, Tensor]) -> list[tuple[str, Tensor]]:
+    """The model's own weights: of a backbone of timm, a graph has a copy whose branches may have been put together."""
+    own = dict(model.named_parameters())
+    places = {parameter.data_ptr() for parameter in own.values()}
+    found, lost = list[tuple[str, Tensor]](), list[str]()
+    for name, weight in weights.items():
+        origin = weight if weight.data_ptr() in places else own.get(f"backbone.{name}")
+        if origin is None or origin.shape != weight.shape:
+            lost.append(name)
+        else:
+            found.append((name, origin))
+    if lost:
+        logger.warning(
+            "Training does not round %d layers of %s, which only come to be when its branches are put together for "
+            "export; the first is %s.",
+            len(lost),
+            model.config.vision.backbone,
+            lost[0].removesuffix(".weight"),
+        )
+    return found
 
 
 def _places(name: str, weight: Tensor) -> list[int]:

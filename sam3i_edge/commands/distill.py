@@ -59,6 +59,9 @@ def add(commands: Any) -> None:
         "--target", default="x86-cpu", metavar="NAME", help="with --plan: ready here; of the stage int8 (%(default)s)"
     )
     parser.add_argument("--latency", metavar="TIME", help="with --plan: which fit into that, such as 50ms")
+    parser.add_argument(
+        "--rounds", type=int, default=20, metavar="N", help="with --plan: of frames, models by turns (%(default)s)"
+    )
     parser.add_argument("--json", metavar="FILE", help="with --plan: write the estimates there, too")
     parser.add_argument("-o", "--output", metavar="DIR", help="for the student and its runs, empty or new")
     parser.set_defaults(command=_distill)
@@ -140,7 +143,7 @@ def _plan(arguments: argparse.Namespace) -> int:
     teacher = arguments.teacher or (None if arguments.config else shipped.CHECKPOINT)
     config = ModelConfig.of_checkpoint(teacher, arguments.config)
     with tempfile.TemporaryDirectory(prefix="sam3i-edge-plan-") as folder:
-        found = estimate(config, arguments.target, Path(folder), progress=steps())
+        found = estimate(config, arguments.target, Path(folder), arguments.rounds, steps())
     print(table(found, wanted))
     if arguments.json:
         Path(arguments.json).write_text(to_json(found, arguments.target), encoding="utf-8")

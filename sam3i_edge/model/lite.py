@@ -17,6 +17,7 @@ from sam3i_edge.model.layers import conv_3x3
 STRIDES = (4, 8, 16, 32)
 """Of the backbone's levels that are read. The picture is resized so that the third has the cells of a ViT's patches."""
 COARSE = 2
+SUGGESTED = ("efficientvit_b0", "repvit_m1_1", "fastvit_t12", "tiny_vit_11m_224")
 
 _operators: list[torch.library.Library] = []
 
@@ -40,6 +41,16 @@ class LiteBackbone(nn.Module):
         strides = self.body.feature_info.reduction()
         if not set(STRIDES) <= set(strides):
             raise ConfigError(f"vision.backbone {self.name} has levels of strides {strides}; it must have {STRIDES}.")
+        if (getattr(self.body, "output_fmt", None) or "NCHW") != "NCHW":
+            raise ConfigError(
+                f"vision.backbone {self.name} has its channels last, and the neck reads them first. Choose another, "
+                f"such as {', '.join(sorted(SUGGESTED))}."
+            )
+        if config.grid_size % 2:
+            raise ConfigError(
+                f"With vision.backbone, the picture must have an even number of patches on a side, for a level of half "
+                f"as many; image_size {config.image_size} has {config.grid_size} of {config.patch_size}."
+            )
         self.read = [strides.index(stride) for stride in STRIDES]
         channels = self.body.feature_info.channels()
         self.laterals = nn.ModuleList(nn.Conv2d(channels[i], config.hidden_size, kernel_size=1) for i in self.read)

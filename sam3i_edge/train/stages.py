@@ -25,7 +25,10 @@ ADAPTER, PROJECTION = checkpoint.ADAPTER.pattern, checkpoint.LOSS_ONLY.pattern
 STEEPEST = 16.0
 QUIET = 0.2
 """The fusion encoder's own additions begin small beside the image's features."""
-UNREAD = r"\.convs\.3\.|\.points_(direct|pool|pos_enc)_project\.|\.conv_layers\.2\.|\.norms\.2\.|\.text_projection$"
+UNREAD = (
+    r"vision_backbone\.convs\.3\.|\.points_(direct|pool|pos_enc)_project\.|\.pixel_decoder\.(conv_layers|norms)\.2\.|"
+    r"\.text_projection$"
+)
 """Parameters that every checkpoint has and no forward pass reads."""
 
 

@@ -149,6 +149,12 @@ def test_the_layers_that_do_nothing_are_left_out(samples):
     assert len(said) == 3 and said[0].startswith("vision: without layer 1 the answers change by")
 
 
+def test_a_narrower_text_encoder_has_whole_heads():
+    text = dataclasses.replace(CONFIG.text, hidden_size=240, num_heads=12)
+    teacher = dataclasses.replace(CONFIG, text=text)
+    assert plan(PRESETS["text"], teacher).config.text.hidden_size == 192  # 160 would do for heads of 4
+
+
 def test_layers_that_nothing_reads_go_first(samples):
     config = dataclasses.replace(CONFIG, vision=dataclasses.replace(CONFIG.vision, global_attention_layers=(1, 2)))
     said = []

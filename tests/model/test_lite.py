@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from sam3i_edge.errors import ConfigError
 from sam3i_edge.model import Sam3i, load
 from sam3i_edge.model.lite import LiteBackbone, import_timm
 from sam3i_edge.train.loop import save_model
+from sam3i_edge.train.stages import UNREAD
 from tests.distill.conftest import CONFIG
 
 
@@ -60,11 +62,25 @@ def test_a_checkpoint_comes_back_with_what_its_norms_have_seen(tmp_path):
     [
         ("repvit_m9", "repvit_m0_9"),
         ("vit_tiny_patch16_224", r"levels of strides \[16, 16.*it must have \(4, 8, 16, 32\)"),
+        ("swin_tiny_patch4_window7_224", r"has its channels last, .* such as efficientvit_b0, "),
     ],
 )
 def test_a_backbone_that_does_not_fit_is_refused(backbone, message):
     with pytest.raises(ConfigError, match=message):
         LiteBackbone(lite(backbone))
+
+
+def test_a_picture_without_a_level_of_half_as_many_cells_is_refused():
+    odd = dataclasses.replace(lite("efficientvit_b0"), image_size=70)
+    with pytest.raises(ConfigError, match=r"even number of patches on a side.*image_size 70 has 5 of 14"):
+        LiteBackbone(odd)
+
+
+def test_a_backbone_with_names_like_unread_parameters_learns():
+    model = Sam3i(lite("res2net50_14w_8s"))
+    names = [name for name, _ in model.named_parameters() if ".body." in name]
+    assert any(".convs.3." in name for name in names)
+    assert not any(re.search(UNREAD, name) for name in names)
 
 
 def test_weights_that_cannot_be_fetched_are_named(monkeypatch):

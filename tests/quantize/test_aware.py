@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 
@@ -17,7 +19,7 @@ from sam3i_edge.quantize.inputs import GraphInputs
 from sam3i_edge.quantize.ptq import decibels, quantize_graph, trace
 from sam3i_edge.quantize.quantizer import SCHEMES, quantizable_nodes, recipe_block
 from sam3i_edge.quantize.recipe import Recipe
-from tests.distill.conftest import make_teacher
+from tests.distill.conftest import CONFIG, make_teacher
 
 RECIPE = Recipe(observer="min-max", smooth=0.0, bias_correction=False, embedding="fp32")
 
@@ -61,6 +63,20 @@ def test_it_has_the_layers_that_quantization_has(model):
         weights = {str(node.args[1]) for node in nodes if table[recipe_block(node)] == "int8"}
         expected += len(weights)
     assert len(FakeIntegers(model, RECIPE, SCHEMES["symmetric"]).seen) == expected
+
+
+@pytest.mark.parametrize(("backbone", "warned"), [("efficientvit_b0", False), ("repvit_m0_9", True)])
+def test_a_backbone_of_timm_is_rounded_where_its_layers_are_its_graphs(backbone, warned, caplog):
+    config = dataclasses.replace(CONFIG, vision=dataclasses.replace(CONFIG.vision, backbone=backbone))
+    student = make_teacher(config)
+    fake = FakeIntegers(student, RECIPE, SCHEMES["symmetric"])
+    own = {weight.data_ptr() for name, weight in student.named_parameters() if ".body." in name}
+    rounded = {weight.data_ptr() for _, weight in fake._int8} & own
+    assert rounded
+    assert ("Training does not round" in caplog.text) == warned
+    with torch.no_grad(), fake.train().active():
+        student.encode_image(torch.rand(1, 3, CONFIG.image_size, CONFIG.image_size))
+    assert fake.seen.sum() >= len(rounded)
 
 
 def test_training_with_it_lessens_what_int8_costs():

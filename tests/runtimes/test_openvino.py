@@ -93,7 +93,8 @@ def test_a_bundle_in_bf16(tmp_path):
     manifest = read_manifest(output)
     assert manifest.precision == "bf16"
     assert manifest.checked_on.startswith("OpenVINO")
-    assert max(difference.sqnr_db for difference in manifest.accuracy.values() if difference.max_abs) < 80  # no fp32
+    # FP32 has over 100 dB everywhere. Boxes have the most here, 60: random weights move them little from constants.
+    assert max(difference.sqnr_db for difference in manifest.accuracy.values() if difference.max_abs) < 80
     with Segmenter.load(output, verify=True) as segmenter:
         assert segmenter.precision == "bf16"
         precisions = {
