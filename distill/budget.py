@@ -22,6 +22,7 @@ from sam3i_edge.config import ModelConfig, TextConfig
 from sam3i_edge.distill.students import PRESETS, plan
 from sam3i_edge.export import export
 
+FULL = ModelConfig()
 TEACHER = "teacher"
 WIDEST_CHANGE = "default"
 
@@ -42,9 +43,10 @@ class Probe:
 
 PROBES = {
     "smallest": Probe(),
-    "second": Probe(global_layers=2, text_layers=2, encoder_layers=2),
-    "third": Probe(windowed_layers=1, decoder_layers=2),
+    "second": Probe(global_layers=2, text_layers=5, encoder_layers=2),
+    "third": Probe(windowed_layers=4, decoder_layers=2),
 }
+"""Of what large models have most, more than one is added: what a difference errs by is multiplied with the others."""
 BLOCKS = {
     "global": ("second", "vision"),
     "text": ("second", "text"),
@@ -52,7 +54,7 @@ BLOCKS = {
     "windowed": ("third", "vision"),
     "decoder": ("third", "grounding"),
 }
-"""The probe that has one more of a block than the smallest, and the only stage of it that this makes longer."""
+"""The probe that has more of a block than the smallest, and the only stage of it that this makes longer."""
 
 
 @dataclass(frozen=True)
@@ -136,10 +138,13 @@ def _width(stage: str, config: ModelConfig) -> ModelConfig:
     """A config that is the same for all whose ``stage`` differs in depth alone."""
     smallest = _resized(config, PROBES["smallest"])
     if stage == "vision":
-        return dataclasses.replace(smallest, text=TextConfig())
+        return dataclasses.replace(smallest, text=TextConfig(), num_queries=FULL.num_queries)
     trunk = dataclasses.replace(smallest.vision, backbone="")
     if stage == "text":
-        return dataclasses.replace(smallest, vision=trunk, separable_convs=False)
+        sizes = {
+            name: getattr(FULL, name) for name in ("image_size", "pretrain_image_size", "patch_size", "num_queries")
+        }
+        return dataclasses.replace(smallest, vision=FULL.vision, separable_convs=False, **sizes)
     return dataclasses.replace(smallest, vision=trunk, text=TextConfig())
 
 
@@ -181,7 +186,7 @@ def _measure(
     """Export and time the probes of a width."""
     quick = BenchmarkPlan(rounds=rounds, scenario_rounds=0, cold_starts=0, roofline=False)
     for name, probe in probes.items():
-        progress(f"exporting the {name} model of two to six layers")
+        progress(f"exporting the {name} model of four to eight layers")
         checkpoint = write_checkpoint(_resized(config, probe), folder / "checkpoints" / name)
         export(checkpoint, output=folder / name, target=target, precision="fp32")
     bundles = [str(folder / name) for name in probes]
@@ -190,8 +195,16 @@ def _measure(
     stages = {run.bundle: {stage: run.stages_ms[stage].p50 for stage in STAGES} for run in report.runs}
     smallest = stages["smallest"]
     longer = {block: (probe, stage) for block, (probe, stage) in BLOCKS.items() if probe in probes}
-    more = {block: max(0.0, stages[probe][stage] - smallest[stage]) for block, (probe, stage) in longer.items()}
+    more = {
+        block: max(0.0, stages[probe][stage] - smallest[stage]) / added(block, probes[probe])
+        for block, (probe, stage) in longer.items()
+    }
     return WidthTimes(smallest, more)
+
+
+def added(block: str, probe: Probe) -> int:
+    """How many more of a block a probe has than the smallest."""
+    return int(getattr(probe, f"{block}_layers") - getattr(PROBES["smallest"], f"{block}_layers"))
 
 
 def _resized(config: ModelConfig, probe: Probe) -> ModelConfig:

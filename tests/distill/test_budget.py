@@ -11,7 +11,7 @@ from sam3i_edge.benchmarks.report import STAGES
 from sam3i_edge.cli import main
 from sam3i_edge.config import ModelConfig
 from sam3i_edge.distill import budget
-from sam3i_edge.distill.budget import PROBES, Estimate, WidthTimes, _resized, _width, table
+from sam3i_edge.distill.budget import BLOCKS, PROBES, Estimate, WidthTimes, _resized, _width, added, table
 from sam3i_edge.distill.students import PRESETS, plan
 
 TIMES = WidthTimes(
@@ -36,12 +36,27 @@ def test_a_backbone_of_timm_has_no_blocks_of_the_trunk():
     assert (TIMES.stage("vision", lite), TIMES.stage("text", lite)) == (1, TIMES.stage("text", FULL))
 
 
-def test_the_probes_have_one_block_more():
+def test_the_probes_have_more_blocks():
     layers = {}
     for name, probe in PROBES.items():
         config = _resized(FULL, probe)
         layers[name] = (config.vision.num_layers, config.vision.global_attention_layers, config.decoder_layers)
-    assert layers == {"smallest": (1, (0,), 1), "second": (2, (0, 1), 1), "third": (2, (1,), 2)}
+    assert layers == {"smallest": (1, (0,), 1), "second": (2, (0, 1), 1), "third": (5, (4,), 2)}
+    assert {block: added(block, PROBES[probe]) for block, (probe, _) in BLOCKS.items()} == {
+        "global": 1,
+        "text": 4,
+        "encoder": 1,
+        "windowed": 4,
+        "decoder": 1,
+    }
+
+
+@pytest.mark.parametrize(("name", "stages"), [("low-res", {"text"}), ("few-queries", {"vision", "text"})])
+def test_what_a_preset_leaves_alone_is_measured_once(name, stages):
+    config = plan(PRESETS[name], FULL).config
+    assert {
+        stage for stage in ("vision", "text", "grounding") if _width(stage, config) == _width(stage, FULL)
+    } == stages
 
 
 @pytest.mark.parametrize("name", [name for name, one in PRESETS.items() if one.picture == one.queries == 1])
