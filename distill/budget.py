@@ -1,7 +1,7 @@
 """Which student fits a device: frames estimated from the times of single blocks, before anyone trains.
 
-A block's time is the difference between two models, exported and run here, that differ by one such block. Times depend
-on sizes and not on weights, so the weights are random.
+A block's time is the difference between two models, exported and run here, of which one has more of such blocks. Times
+depend on sizes and not on weights, so the weights are random.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from sam3i_edge.benchmarks.measure import benchmark
 from sam3i_edge.benchmarks.report import STAGES
 from sam3i_edge.benchmarks.subjects import subjects
 from sam3i_edge.config import ModelConfig, TextConfig
-from sam3i_edge.distill.students import PRESETS, plan
+from sam3i_edge.distill.students import PRESETS, layer_counts, plan
+from sam3i_edge.errors import ConfigError
 from sam3i_edge.export import export
 
 FULL = ModelConfig()
@@ -46,7 +47,8 @@ PROBES = {
     "second": Probe(global_layers=2, text_layers=5, encoder_layers=2),
     "third": Probe(windowed_layers=4, decoder_layers=2),
 }
-"""Of what large models have most, more than one is added: what a difference errs by is multiplied with the others."""
+"""Of what large models have dozens, four are added: a single block's time would carry the error of the difference into
+every other block."""
 BLOCKS = {
     "global": ("second", "vision"),
     "text": ("second", "text"),
@@ -71,7 +73,7 @@ class WidthTimes:
         attending, trunk = len(config.vision.global_attention_layers), not config.vision.backbone
         more = {
             "global": trunk * (attending - 1),
-            "windowed": trunk * (config.vision.num_layers - attending),
+            "windowed": trunk * (layer_counts(config)["vision"] - attending),
             "text": config.text.num_layers - 1,
             "encoder": config.encoder_layers - 1,
             "decoder": config.decoder_layers - 1,
@@ -100,7 +102,7 @@ def estimate(
     rounds: int,
     progress: Callable[[str], None] = lambda _: None,
 ) -> list[Estimate]:
-    """The teacher and every preset's student on a target of this machine, FP32.
+    """The teacher and the student of every preset that fits it, on a target of this machine, FP32.
 
     Args:
         teacher: its sizes; no weights are needed.
@@ -112,7 +114,7 @@ def estimate(
     Raises:
         RuntimeUnavailableError: the target is not ready here.
     """
-    students = {name: plan(preset, teacher).config for name, preset in PRESETS.items()}
+    students = dict(_fitting(teacher, progress))
     configs = {TEACHER: teacher} | {name: config for name, config in students.items() if config != teacher}
     abouts = {TEACHER: "as it is"} | {name: preset.about for name, preset in PRESETS.items()}
     known: dict[tuple[str, ModelConfig], WidthTimes] = {}
@@ -132,6 +134,15 @@ def estimate(
         )
         for name, config in configs.items()
     ]
+
+
+def _fitting(teacher: ModelConfig, progress: Callable[[str], None]) -> Iterator[tuple[str, ModelConfig]]:
+    """The presets that this teacher can have."""
+    for name, preset in PRESETS.items():
+        try:
+            yield name, plan(preset, teacher).config
+        except ConfigError as error:
+            progress(f"left out: {name}. {error}")
 
 
 def _width(stage: str, config: ModelConfig) -> ModelConfig:
@@ -186,7 +197,7 @@ def _measure(
     """Export and time the probes of a width."""
     quick = BenchmarkPlan(rounds=rounds, scenario_rounds=0, cold_starts=0, roofline=False)
     for name, probe in probes.items():
-        progress(f"exporting the {name} model of four to eight layers")
+        progress(f"exporting the {name} model, of a few layers")
         checkpoint = write_checkpoint(_resized(config, probe), folder / "checkpoints" / name)
         export(checkpoint, output=folder / name, target=target, precision="fp32")
     bundles = [str(folder / name) for name in probes]

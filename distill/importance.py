@@ -26,7 +26,7 @@ def choose_layers(
 ) -> dict[str, tuple[int, ...]]:
     """The layers of each stack that stay: the least missed one is left out, then the least missed of the rest, …
 
-    The trunk's last global layer stays, since the trunk ends with it; layers behind it go first, and cost nothing.
+    The trunk's last layer always stays: the trunk ends with it.
 
     Args:
         model: the teacher.
@@ -42,16 +42,13 @@ def choose_layers(
             kept[stack] = tuple(range(count))
             continue
         answer = _answers(model)[stack]
-        end = max(model.config.vision.global_attention_layers) if stack == "vision" else count
-        missing = set(range(end + 1, count))
+        spared = {count - 1} if stack == "vision" else set()
+        missing: set[int] = set()
         with torch.inference_mode():
             whole = [answer(batch) for batch in batches]
             while count - len(missing) > wanted:
-                costs = {
-                    i: _change(model, stack, missing | {i}, answer, batches, whole)
-                    for i in range(count)
-                    if i not in missing and i != end
-                }
+                candidates = sorted(set(range(count)) - missing - spared)
+                costs = {i: _change(model, stack, missing | {i}, answer, batches, whole) for i in candidates}
                 least = min(costs, key=lambda i: costs[i])
                 missing.add(least)
                 progress(f"{stack}: without layer {least} the answers change by {costs[least]:.1%}")
@@ -120,7 +117,8 @@ def without(model: Sam3i, stack: str, missing: Collection[int]) -> Iterator[None
     parent = model.get_submodule(path)
     layers = parent.get_submodule(name)
     assert isinstance(layers, nn.ModuleList)
-    setattr(parent, name, nn.ModuleList(layer for i, layer in enumerate(layers) if i not in missing))
+    read = layers[: layer_counts(model.config)[stack]]
+    setattr(parent, name, nn.ModuleList(layer for i, layer in enumerate(read) if i not in missing))
     try:
         yield
     finally:

@@ -131,7 +131,7 @@ def resized(maps: Tensor, size: Sequence[int]) -> Tensor:
 
 
 def _over_processes(total: Tensor) -> Tensor:
-    """A divisor under which several processes learn as one does from their joint batch."""
+    """A divisor under which processes with as many prompts each learn as one does from their joint batch."""
     return mean_over_processes(total.float()).clamp(min=1)
 
 

@@ -40,7 +40,7 @@ MEASURED_IMAGES, MEASURED_BATCH = 32, 4
 """Images on which the layers' importance is measured."""
 SEED = 0
 LONGEST_WAIT = timedelta(days=2)
-"""Of the other processes, while the first one chooses layers or fills the cache."""
+"""Of processes for one another: the first one may have layers to choose and a cache to fill."""
 
 Say = Callable[[str], None]
 
@@ -169,6 +169,7 @@ def _begin(job: Job, teacher: Sam3i, output: Path, resume: bool, say: Say) -> No
 
 def _new_student(job: Job, preset: Preset, teacher: Sam3i, say: Say) -> tuple[Sam3i, dict[str, Sequence[int]]]:
     """It, and which of the teacher's layers it keeps."""
+    plan(preset, teacher.config)  # what does not fit is refused before anything is measured
     say("choosing the layers that stay")
     batches = measured_batches(job.samples, teacher.config)
     kept = choose_layers(teacher, batches, depths(preset, teacher.config), say)

@@ -138,9 +138,9 @@ def depths(preset: Preset, teacher: ModelConfig) -> dict[str, int]:
 
 
 def layer_counts(config: ModelConfig) -> dict[str, int]:
-    """Layers of each stack."""
+    """Layers of each stack. The trunk ends with its last global layer; what may stand behind that is never read."""
     return {
-        "vision": config.vision.num_layers,
+        "vision": max(config.vision.global_attention_layers) + 1,
         "text": config.text.num_layers,
         "encoder": config.encoder_layers,
         "decoder": config.decoder_layers,
@@ -182,15 +182,15 @@ def plan(
         global_attention_layers=tuple(i for i, layer in enumerate(chosen["vision"]) if layer in attending),
         backbone=preset.backbone or teacher.vision.backbone,
     )
-    step = math.lcm(WIDTH_STEP, teacher.text.num_heads)
-    width = _rounded(preset.text_width * teacher.text.hidden_size, teacher.text.hidden_size, step)
+    step = math.lcm(WIDTH_STEP, teacher.text.num_heads, teacher.adapter.num_heads)
+    width = _share(preset.text_width, teacher.text.hidden_size, step)
     row = min(teacher.text.embedding_size or width, width)  # the teacher may be a student, with short rows
     if preset.embedding < 1:
-        row = min(row, _rounded(preset.embedding * width, width, 16))
+        row = min(row, _share(preset.embedding, width, 16))
     text = dataclasses.replace(
         teacher.text, hidden_size=width, num_layers=len(chosen["text"]), embedding_size=0 if row == width else row
     )
-    bottleneck = _rounded(preset.bottleneck * teacher.adapter.bottleneck_size, teacher.adapter.bottleneck_size, 8)
+    bottleneck = _share(preset.bottleneck, teacher.adapter.bottleneck_size, 8)
     image_size = max(1, round(preset.picture * teacher.grid_size)) * teacher.patch_size
     chosen_queries = tuple(queries or _spread(teacher.num_queries, query_count(preset, teacher)))
     config = dataclasses.replace(
@@ -277,6 +277,6 @@ def _spread(count: int, wanted: int) -> tuple[int, ...]:
     return tuple(round((i + 1) * count / wanted) - 1 for i in range(wanted))
 
 
-def _rounded(value: float, whole: int, step: int) -> int:
-    """To a multiple of ``step``, at least one, at most the whole."""
-    return min(whole, max(step, round(value / step) * step))
+def _share(share: float, whole: int, step: int) -> int:
+    """All of it, or a share, rounded to a multiple of ``step``: at least one, at most the whole."""
+    return whole if share == 1 else min(whole, max(step, round(share * whole / step) * step))

@@ -48,9 +48,8 @@ class FakeIntegers(nn.Module):
         self._scheme = scheme
         limits = default_limits(model.config)
         found = weights_by_choice(graph_modules(model, limits), graph_specs(model.config, limits), recipe)
-        self._int8 = _learned(
-            model, found["int8"]
-        )  # lists of pairs: they are the model's parameters, not this module's
+        # Lists of pairs: they are the model's parameters, not this module's.
+        self._int8 = _learned(model, found["int8"])
         if any(choice == "int8" and PRODUCTS in line for graph in GRAPHS for line, choice in recipe.of(graph).items()):
             logger.warning("Training does not round the products of attention, though the recipe has some in int8.")
         self._int4 = [(name, weight) for name, weight in _learned(model, found["int4"]) if fits(weight)]

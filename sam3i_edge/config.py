@@ -118,6 +118,11 @@ class ModelConfig:
         _divisible("hidden_size", self.hidden_size, "num_heads", self.num_heads)
         _divisible("hidden_size", self.hidden_size, "the groups of the mask head's GroupNorm", 8)
         _divisible("text.hidden_size", self.text.hidden_size, "adapter.num_heads", self.adapter.num_heads)
+        if self.vision.backbone and self.grid_size % 2:
+            raise ConfigError(
+                f"With vision.backbone, the picture must have an even number of patches on a side, for a level of half "
+                f"as many; image_size {self.image_size} has {self.grid_size} of {self.patch_size}."
+            )
 
     @property
     def grid_size(self) -> int:

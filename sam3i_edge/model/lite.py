@@ -44,12 +44,7 @@ class LiteBackbone(nn.Module):
         if (getattr(self.body, "output_fmt", None) or "NCHW") != "NCHW":
             raise ConfigError(
                 f"vision.backbone {self.name} has its channels last, and the neck reads them first. Choose another, "
-                f"such as {', '.join(sorted(SUGGESTED))}."
-            )
-        if config.grid_size % 2:
-            raise ConfigError(
-                f"With vision.backbone, the picture must have an even number of patches on a side, for a level of half "
-                f"as many; image_size {config.image_size} has {config.grid_size} of {config.patch_size}."
+                f"such as {', '.join(SUGGESTED)}."
             )
         self.read = [strides.index(stride) for stride in STRIDES]
         channels = self.body.feature_info.channels()

@@ -48,7 +48,7 @@ class Stage:
 
 
 STAGES = {
-    "encoders": Stage(("concept",), r"^backbone\.(?!.*\.adapter)(?!.*\.convs\.0\.)", ()),
+    "encoders": Stage(("concept",), r"^backbone\.(?!.*\.adapter)(?!vision_backbone\.convs\.0\.)", ()),
     "base": Stage(("concept",), f"^(?!.*({ADAPTER}|{PROJECTION}))", ("concept",)),
     "1": Stage(("simple",), r"\.adapter1\.|\.mask_predictor_adapter1\.", ("simple",)),
     "2": Stage(("complex",), r"\.adapter(12|2)\.|\.mask_predictor_adapter2\.", ("complex",)),
