@@ -118,7 +118,8 @@ def estimate(
     configs = {TEACHER: teacher} | {name: config for name, config in students.items() if config != teacher}
     abouts = {TEACHER: "as it is"} | {name: preset.about for name, preset in PRESETS.items()}
     known: dict[tuple[str, ModelConfig], WidthTimes] = {}
-    for name in (TEACHER, WIDEST_CHANGE, *configs):  # two that have all widths between them come first
+    # Two that have most widths between them come first.
+    for name in sorted(configs, key=lambda name: name not in (TEACHER, WIDEST_CHANGE)):
         keys = [(stage, _width(stage, configs[name])) for stage in STAGES]
         unknown = [key for key in keys if key not in known]
         if unknown:
@@ -152,10 +153,13 @@ def _width(stage: str, config: ModelConfig) -> ModelConfig:
         return dataclasses.replace(smallest, text=TextConfig(), num_queries=FULL.num_queries)
     trunk = dataclasses.replace(smallest.vision, backbone="")
     if stage == "text":
-        sizes = {
-            name: getattr(FULL, name) for name in ("image_size", "pretrain_image_size", "patch_size", "num_queries")
-        }
-        return dataclasses.replace(smallest, vision=FULL.vision, separable_convs=False, **sizes)
+        return dataclasses.replace(
+            FULL,
+            text=smallest.text,
+            adapter=config.adapter,
+            hidden_size=config.hidden_size,
+            num_heads=config.num_heads,
+        )
     return dataclasses.replace(smallest, vision=trunk, text=TextConfig())
 
 

@@ -159,6 +159,7 @@ def _begin(job: Job, teacher: Sam3i, output: Path, resume: bool, say: Say) -> No
         start, kept = _known_student(job.student, teacher.config), dict[str, Sequence[int]]()
         begin_in(output)
     else:
+        plan(job.student, teacher.config)  # what does not fit leaves no folder behind
         begin_in(output)  # choosing layers takes a while: first see that there is a place for the student
         start, kept = _new_student(job, job.student, teacher, say)
     save_model(start, output / START)
@@ -169,7 +170,6 @@ def _begin(job: Job, teacher: Sam3i, output: Path, resume: bool, say: Say) -> No
 
 def _new_student(job: Job, preset: Preset, teacher: Sam3i, say: Say) -> tuple[Sam3i, dict[str, Sequence[int]]]:
     """It, and which of the teacher's layers it keeps."""
-    plan(preset, teacher.config)  # what does not fit is refused before anything is measured
     say("choosing the layers that stay")
     batches = measured_batches(job.samples, teacher.config)
     kept = choose_layers(teacher, batches, depths(preset, teacher.config), say)

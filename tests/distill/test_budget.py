@@ -66,6 +66,15 @@ def test_two_measurements_know_every_preset_of_the_teachers_pictures_and_queries
         assert _width(stage, plan(PRESETS[name], FULL).config) in [_width(stage, config) for config in measured]
 
 
+def test_presets_that_a_teacher_cannot_have_are_left_out(monkeypatch, tmp_path):
+    monkeypatch.setattr(budget, "_measure", lambda *_: TIMES)
+    lite = dataclasses.replace(FULL, vision=dataclasses.replace(FULL.vision, backbone="efficientvit_b0"))
+    said = []
+    names = {one.name for one in budget.estimate(lite, "x86-cpu", tmp_path, 1, said.append)}
+    assert {"teacher", "text", "slim", "low-res"} <= names and not names & {"default", "pruned", "small"}
+    assert any(line.startswith("left out: default. The teacher sees with efficientvit_b0") for line in said)
+
+
 def test_the_largest_that_fits_is_named():
     estimates = [
         Estimate(name, dict.fromkeys(STAGES, ms / 5), "") for name, ms in (("teacher", 100), ("a", 40), ("b", 20))

@@ -93,8 +93,10 @@ def test_a_bundle_in_bf16(tmp_path):
     manifest = read_manifest(output)
     assert manifest.precision == "bf16"
     assert manifest.checked_on.startswith("OpenVINO")
-    # FP32 has over 100 dB everywhere. Boxes have the most here, 60: random weights move them little from constants.
-    assert max(difference.sqnr_db for difference in manifest.accuracy.values() if difference.max_abs) < 80
+    found = {name: difference.sqnr_db for name, difference in manifest.accuracy.items() if difference.max_abs}
+    boxes = {name for name in found if name.endswith("/boxes")}
+    assert max(found[name] for name in found.keys() - boxes) < 60  # no fp32
+    assert max(found[name] for name in boxes) < 80  # random weights move them little from the constants they begin as
     with Segmenter.load(output, verify=True) as segmenter:
         assert segmenter.precision == "bf16"
         precisions = {
