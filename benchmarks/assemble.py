@@ -25,6 +25,7 @@ from sam3i_edge.benchmarks.report import (
     Settings,
 )
 from sam3i_edge.benchmarks.roofline import roofline
+from sam3i_edge.benchmarks.rounds import LEAD_IN_S
 from sam3i_edge.benchmarks.scenarios import FRAME, SCENARIOS, Item
 from sam3i_edge.benchmarks.statistics import RESAMPLES, paired_ratio, rounded, summarize
 from sam3i_edge.benchmarks.sustained import slowdown_notes, windows
@@ -36,8 +37,9 @@ if TYPE_CHECKING:
 METHOD = (
     "Each bundle runs in a process of its own; in every round each takes one turn, in changing order, so that drift of "
     "the machine hits all alike. A ratio is the median over rounds of the quotient of two turns of one round, with its "
-    f"95 % interval from {RESAMPLES} bootstrap resamples of rounds. Warm-up turns are not counted. Energy is the whole "
-    "device's, idle power included. Peak memory is the process's, up to the last frame."
+    f"95 % interval from {RESAMPLES} bootstrap resamples of rounds. Warm-up turns are not counted. A turn "
+    f"is frames for {LEAD_IN_S:g} s, or a single longer one; the last one counts. Energy is the whole device's, idle "
+    "power included. Peak memory is the process's, up to the last frame."
 )
 
 

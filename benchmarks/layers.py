@@ -102,7 +102,7 @@ def _profile_openvino(file: Path, options: SessionOptions, inputs: Inputs) -> Ti
     from sam3i_edge.runtimes import openvino
 
     session = openvino.open_session(file, replace(options, settings={**options.settings, "PERF_COUNT": "YES"}))
-    request = session._model.create_infer_request()
+    request = session._single.model.create_infer_request()  # of one image and one prompt
     spent: dict[tuple[str, str], float] = defaultdict(float)
     for number in range(RUNS + 1):
         request.infer(inputs)

@@ -181,7 +181,7 @@ def _steps(session: Session, files: Sequence[ItemFile]) -> Iterator[str]:
 
 
 def _frame(one: Measured, turn: int) -> None:
-    played = one.process.ask("frame", turn=turn)
+    played = one.process.ask("frame", turn=turn, lead_in_s=rounds.LEAD_IN_S)
     one.frames.append(played)
     one.frame_ms.append(played["ms"])
 
@@ -192,7 +192,7 @@ def _scenario(session: Session, name: str) -> None:
     wanted = max(2, min(session.plan.scenario_rounds, int(rounds.BUDGET_S / slowest / 2)))
 
     def turn(one: Measured, number: int) -> None:
-        ms = one.process.ask("scenario", name=name, turn=number)["ms"]
+        ms = one.process.ask("scenario", name=name, turn=number, lead_in_s=rounds.LEAD_IN_S)["ms"]
         if number:  # the first is warm-up: other shapes than before
             one.scenarios.setdefault(name, []).append(ms)
 

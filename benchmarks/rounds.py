@@ -13,6 +13,9 @@ T = TypeVar("T")
 SETTLE_S = 0.3
 """Thread pools of the last turn spin before they sleep, PyTorch's longest; in the next one's time they would take its
 cores. After 5 ms PyTorch's frames took 42 to 197 ms, after 50 ms 48 to 136, after 300 ms 41 to 60 (two cores)."""
+LEAD_IN_S = 0.1
+"""So long a turn plays at least; its last frame counts. After the rest threads sleep and the caches hold others' data,
+which is not so in the middle of a stream."""
 MIN_ROUNDS, MAX_ROUNDS = 10, 600
 CHECK_EVERY = 10
 TARGET = 0.01

@@ -11,9 +11,10 @@ import os
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -29,6 +30,8 @@ from sam3i_edge.errors import BenchmarkError, Sam3iEdgeError
 from sam3i_edge.prompt import Prompt
 from sam3i_edge.runtimes import SessionOptions
 from sam3i_edge.segmenter import Segmenter, session_options
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -87,16 +90,19 @@ class Worker:
         """The first result of this process."""
         return {"load_ms": self.load_ms, "frame_ms": self.player.frame(0).ms}
 
-    def frame(self, turn: int) -> dict[str, Any]:
-        """A timed frame, with its energy where there is a meter."""
+    def frame(self, turn: int, lead_in_s: float = 0.0) -> dict[str, Any]:
+        """A timed frame, with its energy where there is a meter: the first of many that ends after ``lead_in_s``."""
+        return _after(lead_in_s, lambda: self._frame(turn))
+
+    def _frame(self, turn: int) -> dict[str, Any]:
         before = self.meter.joules() if self.meter else 0.0
         played = self.player.frame(turn)
         joules = self.meter.joules() - before if self.meter else None
         return dict(vars(played)) | {"joules": joules}
 
-    def scenario(self, name: str, turn: int) -> dict[str, Any]:
-        """A timed scenario."""
-        return {"ms": self.player.scenario(name, turn)}
+    def scenario(self, name: str, turn: int, lead_in_s: float = 0.0) -> dict[str, Any]:
+        """A timed scenario, likewise."""
+        return {"ms": _after(lead_in_s, lambda: self.player.scenario(name, turn))}
 
     def memory(self) -> dict[str, Any]:
         """The most that this process has held so far."""
@@ -145,6 +151,15 @@ class Worker:
         manifest = read_manifest(Path(self.subject.bundle))
         runtime = self.subject.runtime or manifest.target.runtime
         return runtime, replace(session_options(manifest, runtime, self.subject.device), cache=None)
+
+
+def _after(lead_in_s: float, act: Callable[[], T]) -> T:
+    """Act until the time is over, once at least. Returns what came of the last time."""
+    end = time.monotonic() + lead_in_s
+    while True:
+        result = act()
+        if time.monotonic() >= end:
+            return result
 
 
 def main() -> int:

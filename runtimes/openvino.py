@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import logging
 import queue
+import threading
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -33,54 +34,74 @@ TYPES = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 """Its names of the types that it may choose by itself; integers it takes from the graph."""
 
 
-class OpenVinoSession:
-    """A compiled model, with as many infer requests as there are calls at the same time."""
+class _Compiled:
+    """A model, compiled when it is first needed, with as many infer requests as there are calls at the same time."""
 
-    def __init__(self, model: Any, graph: Path) -> None:
-        self._model = model
-        self._graph = graph
+    def __init__(self, model: Any, graph: Path, options: SessionOptions) -> None:
+        self.inputs, self.outputs = _ports(model.inputs), _ports(model.outputs)
+        self._graph, self._options = graph, options
+        self._source, self._compiled = model, None
+        self._lock = threading.Lock()
         self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._memory = Memory()
-        self._inputs, self._outputs = _ports(model.inputs), _ports(model.outputs)
-        self.device = f"OpenVINO {version()} on {', '.join(model.get_property('EXECUTION_DEVICES'))}"
 
-    def run(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """As ``Session.run``. Inputs are read and outputs written in place, in memory of NumPy's."""
-        rows = check_inputs(self._inputs, inputs, self._graph)
-        arrays = {name: np.ascontiguousarray(value) for name, value in inputs.items()}
-        outputs = {name: self._memory.empty(name, port.sized(rows), port.dtype) for name, port in self._outputs.items()}
+    @property
+    def model(self) -> Any:
+        with self._lock:
+            if self._compiled is None:
+                self._compiled = _compile(self._source, self._graph, self._options)
+                self._source = None
+            return self._compiled
+
+    def infer(self, inputs: Mapping[str, np.ndarray], outputs: Mapping[str, np.ndarray]) -> None:
         try:
             request = self._idle.get_nowait()
         except queue.Empty:
-            request = self._model.create_infer_request()
+            request = self.model.create_infer_request()
+        for name, values in outputs.items():
+            request.set_tensor(name, openvino.Tensor(values, shared_memory=True))
+        request.infer(inputs, share_inputs=True, share_outputs=True)  # or it returns copies that nobody reads
+        self._idle.put(request)  # one that failed is dropped
+
+
+class OpenVinoSession:
+    """A graph, compiled with fixed shapes for single rows, and with free ones once several are asked for.
+
+    With free shapes every operator works its own out anew in each call: a quarter of a small grounding graph's time. To
+    have both from the start would take twice as long, and the memory of both.
+    """
+
+    def __init__(self, single: _Compiled, several: _Compiled, graph: Path) -> None:
+        self._single, self._several = single, several
+        self._graph = graph
+        self._memory = Memory()
+        self.device = f"OpenVINO {version()} on {', '.join(single.model.get_property('EXECUTION_DEVICES'))}"
+
+    def run(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """As ``Session.run``. Inputs are read and outputs written in place, in memory of NumPy's."""
+        rows = check_inputs(self._several.inputs, inputs, self._graph)
+        arrays = {name: np.ascontiguousarray(value) for name, value in inputs.items()}
+        ports = self._several.outputs
+        outputs = {name: self._memory.empty(name, port.sized(rows), port.dtype) for name, port in ports.items()}
         try:
-            for name, values in outputs.items():
-                request.set_tensor(name, openvino.Tensor(values, shared_memory=True))
-            request.infer(arrays, share_inputs=True, share_outputs=True)  # or it returns copies that nobody reads
+            (self._single if rows == 1 else self._several).infer(arrays, outputs)
         except RuntimeError as error:
             raise BundleError(f"OpenVINO {version()} failed in {self._graph}: {error}") from error
-        self._idle.put(request)  # one that failed is dropped
         return dict(outputs)
 
 
 def open_session(graph: Path, options: SessionOptions) -> OpenVinoSession:
     """Compile an ONNX file for one of ``devices()``, or for ``AUTO``, which chooses among them."""
     _check_device(options.device)
+    _warn_of_emulation(options)
     try:
-        model = _core().read_model(graph)
-        if options.max_prompts == 1:  # an NPU takes nothing else
-            model.reshape({port.any_name: _ports([port])[port.any_name].sized(1) for port in model.inputs})
+        free = _core().read_model(graph)
+        fixed = free.clone()
+        fixed.reshape({name: port.sized(1) for name, port in _ports(free.inputs).items()})
     except RuntimeError as error:
         raise BundleError(f"OpenVINO {version()} cannot read {graph}: {error}") from error
-    compiled = _compile(model, graph, options)
-    if "INFERENCE_PRECISION_HINT" in compiled.get_property("SUPPORTED_PROPERTIES"):  # AUTO passes it on, but cannot say
-        got = compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
-        if got != TYPES[float_type(options.precision)]:
-            raise RuntimeUnavailableError(
-                f"OpenVINO's device {options.device} computes in {got} where the bundle says {options.precision}. "
-                f"Export for this device with another --precision."
-            )
-    return OpenVinoSession(compiled, graph)
+    single = _Compiled(fixed, graph, options)
+    takes_several = free.is_dynamic() and options.max_prompts > 1  # an NPU takes nothing but fixed shapes
+    return OpenVinoSession(single, _Compiled(free, graph, options) if takes_several else single, graph)
 
 
 def devices() -> dict[str, str]:
@@ -117,12 +138,24 @@ def _check_device(device: str) -> None:
 
 
 def _compile(model: Any, graph: Path, options: SessionOptions) -> Any:
+    compiled = _compile_or_load(model, graph, options)
+    if "INFERENCE_PRECISION_HINT" in compiled.get_property("SUPPORTED_PROPERTIES"):  # AUTO passes it on, but cannot say
+        got = compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
+        if got != TYPES[float_type(options.precision)]:
+            raise RuntimeUnavailableError(
+                f"OpenVINO's device {options.device} computes in {got} where the bundle says {options.precision}. "
+                f"Export for this device with another --precision."
+            )
+    return compiled
+
+
+def _compile_or_load(model: Any, graph: Path, options: SessionOptions) -> Any:
+    """With the cache, if it is of use."""
     settings = {**options.settings, "INFERENCE_PRECISION_HINT": TYPES[float_type(options.precision)]}
     if is_int8(options.precision) and options.device == "CPU":
         settings["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = "0"  # or it rounds the inputs of 4-bit layers, too
     if options.threads:
         settings["INFERENCE_NUM_THREADS"] = str(options.threads)
-    _warn_of_emulation(options)
     try:
         if options.cache is not None:
             try:

@@ -9,6 +9,8 @@ from sam3i_edge import segmenter as module
 from sam3i_edge.benchmarks.report import STAGES
 from sam3i_edge.benchmarks.scenarios import SCENARIOS, TEXTS, Item, Player
 from sam3i_edge.benchmarks.stages import StageClock, cost_ns, stages_timed
+from sam3i_edge.benchmarks.subjects import Subject
+from sam3i_edge.benchmarks.worker import Worker
 from sam3i_edge.prompt import Prompt
 from tests.conftest import CASES
 
@@ -80,6 +82,17 @@ def test_every_scenario_plays_what_it_says(player, segmenter, monkeypatch):
             int(name.removeprefix("prompts_")) if name.startswith("prompts_") else 3 if name == "mixed_routes" else 1
         )
         assert len({prompt.text for prompt in prompts}) == count
+
+
+def test_a_turn_plays_many_short_frames_or_one_long_one(player, segmenter, monkeypatch):
+    played, play = [], player.frame
+    monkeypatch.setattr(player, "frame", lambda turn: played.append(turn) or play(turn))
+    worker = Worker(Subject("bundle", "bundle"), [], segmenter, player, load_ms=0.0, gpu_before_mb=None)
+    long = worker.frame(3)
+    assert played == [3]
+    last = worker.frame(4, lead_in_s=20 * long["ms"] / 1e3)
+    assert played.count(4) > 2
+    assert set(last) == set(long)
 
 
 def test_an_item_asks_its_own_prompts_first_by_turns():

@@ -21,6 +21,19 @@ from tests.conftest import CASES, PARITY
 from tests.runtimes.conformance import Conformance
 
 
+def models(session):
+    """All that the session compiles, now or later."""
+    return [compiled.model for compiled in dict.fromkeys([session._single, session._several])]
+
+
+def precisions(session):
+    return [model.get_property("INFERENCE_PRECISION_HINT").to_string() for model in models(session)]
+
+
+def from_cache(session):
+    return [model.get_property("LOADED_FROM_CACHE") for model in models(session)]
+
+
 class TestOpenVino(Conformance):
     runtime = "openvino"
     missing_device = "GPU.1"
@@ -47,10 +60,10 @@ def test_not_installed(bundle):
 def test_precision_is_pinned_or_refused(bundle, caplog):
     graph = bundle / "graphs/text.onnx"
     bf16 = open_session("openvino", graph, SessionOptions("CPU", precision="bf16"))
-    assert bf16._model.get_property("INFERENCE_PRECISION_HINT").to_string() == "bf16"
+    assert precisions(bf16) == ["bf16", "bf16"]
     if "FP16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         fp16 = open_session("openvino", graph, SessionOptions("CPU", precision="fp16"))
-        assert fp16._model.get_property("INFERENCE_PRECISION_HINT").to_string() == "f16"
+        assert precisions(fp16) == ["f16", "f16"]
         return
     with pytest.raises(RuntimeUnavailableError, match=r"computes in b?f(32|16) where the bundle says fp16"):
         open_session("openvino", graph, SessionOptions("CPU", precision="fp16"))
@@ -64,7 +77,7 @@ def test_precisions_do_not_share_what_was_compiled(bundle, tmp_path, first, seco
     open_session("openvino", graph, SessionOptions("CPU", precision=first, cache=tmp_path))
     for cached in (False, True):
         session = open_session("openvino", graph, SessionOptions("CPU", precision=second, cache=tmp_path))
-        assert session._model.get_property("LOADED_FROM_CACHE") is cached
+        assert from_cache(session) == [cached]
         fresh = open_session("openvino", graph, SessionOptions("CPU", precision=second)).run(image)
         for name, values in session.run(image).items():
             np.testing.assert_array_equal(values, fresh[name])
@@ -99,10 +112,7 @@ def test_a_bundle_in_bf16(tmp_path):
     assert max(found[name] for name in boxes) < 80  # random weights move them little from the constants they begin as
     with Segmenter.load(output, verify=True) as segmenter:
         assert segmenter.precision == "bf16"
-        precisions = {
-            session._model.get_property("INFERENCE_PRECISION_HINT") for session in segmenter._sessions.values()
-        }
-        assert {precision.to_string() for precision in precisions} == {"bf16"}
+        assert {name for session in segmenter._sessions.values() for name in precisions(session)} == {"bf16"}
         assert segmenter.segment(CASES[0].image, "mug").route == "concept"
 
 
@@ -115,25 +125,38 @@ def test_a_processor_without_bf16(monkeypatch, caplog, precision, warned):
     assert ("This processor has no bfloat16 instructions" in caplog.text) == warned
 
 
-def test_one_prompt_per_call_is_compiled_with_fixed_shapes(bundle):
-    session = open_session("openvino", bundle / "graphs/grounding.onnx", SessionOptions("CPU", max_prompts=1))
-    assert not any(port.partial_shape.is_dynamic for port in session._model.inputs)
+@pytest.mark.parametrize(("max_prompts", "compiled"), [(1, [True]), (4, [True, False])])
+def test_one_prompt_is_computed_with_fixed_shapes(bundle, max_prompts, compiled):
+    session = open_session("openvino", bundle / "graphs/text.onnx", SessionOptions("CPU", max_prompts=max_prompts))
+    tokens = np.zeros((1, 32), np.int32)
+    gates = np.zeros((1, 3), np.float32)
+    alone = session.run({"tokens": tokens, "gates": gates})["text"]
+    assert alone.shape[0] == 1
+    assert session._several is session._single or session._several._compiled is None  # not before it is needed
+    if max_prompts > 1:
+        several = session.run({"tokens": tokens.repeat(3, 0), "gates": gates.repeat(3, 0)})["text"]
+        np.testing.assert_allclose(several, alone.repeat(3, 0), atol=1e-5)
+    fixed = [not any(port.partial_shape.is_dynamic for port in model.inputs) for model in models(session)]
+    assert fixed == compiled
 
 
 def test_model_cache(bundle, tmp_path, caplog):
-    graph, options = bundle / "graphs/text.onnx", SessionOptions("CPU", cache=tmp_path / "cache")
-    assert not open_session("openvino", graph, options)._model.get_property("LOADED_FROM_CACHE")
-    assert open_session("openvino", graph, options)._model.get_property("LOADED_FROM_CACHE")
+    graph, options = bundle / "graphs/vision.onnx", SessionOptions("CPU", cache=tmp_path / "cache")
+    assert not any(from_cache(open_session("openvino", graph, options)))
+    assert all(from_cache(open_session("openvino", graph, options)))
     assert not caplog.text
     for damage in (lambda content: content[:1000], lambda content: content[:-5000] + bytes(5000), lambda content: b""):
         (blob,) = (tmp_path / "cache").rglob("*.blob")
         blob.write_bytes(damage(blob.read_bytes()))
         caplog.clear()
-        assert not open_session("openvino", graph, options)._model.get_property("LOADED_FROM_CACHE")
+        assert not any(from_cache(open_session("openvino", graph, options)))
         assert f"The cached {blob} is damaged; it is made anew" in caplog.text
-        assert open_session("openvino", graph, options)._model.get_property("LOADED_FROM_CACHE")
+        assert all(from_cache(open_session("openvino", graph, options)))
     blob.with_name(f"{blob.name}.sha256").unlink()  # interrupted before it was written
-    assert not open_session("openvino", graph, options)._model.get_property("LOADED_FROM_CACHE")
+    assert not any(from_cache(open_session("openvino", graph, options)))
+    graph = bundle / "graphs/text.onnx"  # compiled twice
+    assert from_cache(open_session("openvino", graph, options)) == [False, False]
+    assert from_cache(open_session("openvino", graph, options)) == [True, True]
 
 
 @pytest.mark.parametrize("device", ["CPU", "AUTO"])

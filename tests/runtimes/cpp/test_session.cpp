@@ -133,6 +133,17 @@ TEST_F(Runtime, ADeviceThatOpenVinoDoesNotFind) {
   }
 }
 
+TEST_F(Runtime, OneRowIsComputedAsSeveralAre) {
+  for (const std::string& runtime : built_runtimes()) {
+    const auto session = open_session(runtime, graph(), options_of(runtime));
+    const Tensor alone = session->run(zeros(1)).at("text"), several = session->run(zeros(3)).at("text");
+    ASSERT_EQ(several.bytes(), 3 * alone.bytes());
+    for (std::size_t i = 0; i < several.bytes() / 4; ++i) {
+      ASSERT_NEAR(several.as<float>()[i], alone.as<float>()[i % (alone.bytes() / 4)], 1e-5);
+    }
+  }
+}
+
 /// The blobs of a cache, in the folders of all settings.
 std::vector<fs::path> blobs_below(const fs::path& folder) {
   std::vector<fs::path> found;
@@ -162,7 +173,7 @@ TEST_F(Runtime, OpenVinosBlobsAreCheckedBeforeTheyAreLoaded) {
     return std::vector<float>(text.as<float>(), text.as<float>() + text.bytes() / 4);
   };
   const auto expected = answer();
-  ASSERT_EQ(blobs_below(*options.cache).size(), 1u);
+  ASSERT_EQ(blobs_below(*options.cache).size(), 2u);  // for one row, and for several
   const fs::path blob = blobs_below(*options.cache).front(), sum = blob.string() + ".sha256";
   EXPECT_EQ(read_file(sum), sha256_of(blob));
   EXPECT_TRUE(warnings.empty());

@@ -78,64 +78,6 @@ ov::Tensor view_of(const Tensor& tensor) {
   return {type_of(tensor.dtype), ov::Shape(tensor.shape.begin(), tensor.shape.end()), tensor.data.get()};
 }
 
-/// A compiled model, with as many infer requests as there are calls at the same time.
-class OpenVinoSession : public Session {
- public:
-  OpenVinoSession(ov::CompiledModel model, fs::path graph)
-      : model_(std::move(model)),
-        graph_(std::move(graph)),
-        inputs_(ports_of(std::as_const(model_).inputs(), graph_)),
-        outputs_(ports_of(std::as_const(model_).outputs(), graph_)),
-        device_("OpenVINO " + version() + " on " + joined(model_.get_property(ov::execution_devices))) {}
-
-  /// Inputs are read and outputs written in place.
-  Tensors run(const Tensors& inputs) override {
-    const std::int64_t rows = check_inputs(inputs_, inputs, graph_);
-    Tensors outputs;
-    for (const auto& [name, port] : outputs_) {
-      Tensor& output = outputs[name];
-      output = {port.dtype, port.sized(rows), nullptr, nullptr};
-      output.data = memory_.take(name, output.bytes());
-    }
-    try {
-      ov::InferRequest request = take_request();
-      for (const auto& [name, tensor] : inputs) request.set_tensor(name, view_of(tensor));
-      for (const auto& [name, tensor] : outputs) request.set_tensor(name, view_of(tensor));
-      request.infer();
-      const std::lock_guard lock(mutex_);
-      idle_.push_back(std::move(request));  // one that failed is dropped
-    } catch (const std::exception& error) {
-      throw BundleError("OpenVINO " + version() + " failed in " + graph_.string() + ": " + error.what());
-    }
-    return outputs;
-  }
-
-  std::string device() const override { return device_; }
-  const Ports& inputs() const override { return inputs_; }
-  const Ports& outputs() const override { return outputs_; }
-
- private:
-  ov::InferRequest take_request() {
-    {
-      const std::lock_guard lock(mutex_);
-      if (!idle_.empty()) {
-        ov::InferRequest request = std::move(idle_.back());
-        idle_.pop_back();
-        return request;
-      }
-    }
-    return model_.create_infer_request();
-  }
-
-  ov::CompiledModel model_;
-  fs::path graph_;
-  Ports inputs_, outputs_;
-  std::string device_;
-  Memory memory_;
-  std::mutex mutex_;
-  std::vector<ov::InferRequest> idle_;
-};
-
 /// Throws RuntimeUnavailableError if `device`, or one of those that "AUTO:..." may choose, is not here.
 void check_device(const std::string& device) {
   const std::vector<std::string> found = core().get_available_devices();
@@ -167,21 +109,15 @@ void check_device(const std::string& device) {
   }
 }
 
-std::shared_ptr<ov::Model> read(const fs::path& graph, const SessionOptions& options) {
-  try {
-    auto model = core().read_model(graph.string());
-    if (options.max_prompts == 1) {  // an NPU takes nothing else
-      std::map<std::string, ov::PartialShape> shapes;
-      for (const auto& [name, port] : ports_of(std::as_const(*model).inputs(), graph)) {
-        const auto shape = port.sized(1);
-        shapes[name] = ov::Shape(shape.begin(), shape.end());
-      }
-      model->reshape(shapes);
-    }
-    return model;
-  } catch (const ov::Exception& error) {
-    throw BundleError("OpenVINO " + version() + " cannot read " + graph.string() + ": " + error.what());
+std::shared_ptr<ov::Model> with_one_row(const ov::Model& free, const fs::path& graph) {
+  std::map<std::string, ov::PartialShape> shapes;
+  for (const auto& [name, port] : ports_of(free.inputs(), graph)) {
+    const auto shape = port.sized(1);
+    shapes[name] = ov::Shape(shape.begin(), shape.end());
   }
+  auto fixed = free.clone();
+  fixed->reshape(shapes);
+  return fixed;
 }
 
 /// A folder for each set of settings, as on the Python side: OpenVINO's own key leaves the precision out, and gives
@@ -219,15 +155,15 @@ void warn_of_emulation(const SessionOptions& options) {
   }
 }
 
-ov::CompiledModel compile(const std::shared_ptr<ov::Model>& model, const fs::path& graph,
-                          const SessionOptions& options) {
+/// With the cache, if it is of use.
+ov::CompiledModel compile_or_load(const std::shared_ptr<ov::Model>& model, const fs::path& graph,
+                                  const SessionOptions& options) {
   ov::AnyMap settings(options.settings.begin(), options.settings.end());
   settings["INFERENCE_PRECISION_HINT"] = type_name(options.precision);
   if (is_int8(options.precision) && options.device == "CPU") {
     settings["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = "0";  // or it rounds the inputs of 4-bit layers, too
   }
   if (options.threads) settings["INFERENCE_NUM_THREADS"] = std::to_string(options.threads);
-  warn_of_emulation(options);
   try {
     if (options.cache) {
       try {
@@ -254,14 +190,122 @@ void check_precision(const ov::CompiledModel& model, const SessionOptions& optio
                                 ". Export for this device with another --precision.");
 }
 
+ov::CompiledModel compile(const std::shared_ptr<ov::Model>& model, const fs::path& graph,
+                          const SessionOptions& options) {
+  ov::CompiledModel compiled = compile_or_load(model, graph, options);
+  check_precision(compiled, options);
+  return compiled;
+}
+
+/// A model, compiled when it is first needed, with as many infer requests as there are calls at the same time.
+class Compiled {
+ public:
+  Compiled(std::shared_ptr<ov::Model> model, fs::path graph, SessionOptions options)
+      : inputs(ports_of(std::as_const(*model).inputs(), graph)),
+        outputs(ports_of(std::as_const(*model).outputs(), graph)),
+        graph_(std::move(graph)),
+        options_(std::move(options)),
+        source_(std::move(model)) {}
+
+  ov::CompiledModel& model() {
+    const std::lock_guard lock(mutex_);
+    if (source_) {
+      compiled_ = compile(source_, graph_, options_);
+      source_.reset();
+    }
+    return compiled_;
+  }
+
+  void infer(const Tensors& given, const Tensors& wanted) {
+    ov::InferRequest request = take();
+    for (const auto& [name, tensor] : given) request.set_tensor(name, view_of(tensor));
+    for (const auto& [name, tensor] : wanted) request.set_tensor(name, view_of(tensor));
+    request.infer();
+    const std::lock_guard lock(mutex_);
+    idle_.push_back(std::move(request));  // one that failed is dropped
+  }
+
+  const Ports inputs, outputs;
+
+ private:
+  ov::InferRequest take() {
+    {
+      const std::lock_guard lock(mutex_);
+      if (!idle_.empty()) {
+        ov::InferRequest request = std::move(idle_.back());
+        idle_.pop_back();
+        return request;
+      }
+    }
+    return model().create_infer_request();
+  }
+
+  fs::path graph_;
+  SessionOptions options_;
+  std::mutex mutex_;
+  std::shared_ptr<ov::Model> source_;
+  ov::CompiledModel compiled_;
+  std::vector<ov::InferRequest> idle_;
+};
+
+/// A graph, compiled with fixed shapes for single rows, and with free ones once several are asked for. With free shapes
+/// every operator works its own out anew in each call: a quarter of a small grounding graph's time. To have both from
+/// the start would take twice as long, and the memory of both.
+class OpenVinoSession : public Session {
+ public:
+  OpenVinoSession(std::shared_ptr<Compiled> single, std::shared_ptr<Compiled> several, fs::path graph)
+      : single_(std::move(single)),
+        several_(std::move(several)),
+        graph_(std::move(graph)),
+        device_("OpenVINO " + version() + " on " + joined(single_->model().get_property(ov::execution_devices))) {}
+
+  /// Inputs are read and outputs written in place.
+  Tensors run(const Tensors& inputs) override {
+    const std::int64_t rows = check_inputs(several_->inputs, inputs, graph_);
+    Tensors outputs;
+    for (const auto& [name, port] : several_->outputs) {
+      Tensor& output = outputs[name];
+      output = {port.dtype, port.sized(rows), nullptr, nullptr};
+      output.data = memory_.take(name, output.bytes());
+    }
+    try {
+      (rows == 1 ? single_ : several_)->infer(inputs, outputs);
+    } catch (const RuntimeUnavailableError&) {
+      throw;
+    } catch (const std::exception& error) {
+      throw BundleError("OpenVINO " + version() + " failed in " + graph_.string() + ": " + error.what());
+    }
+    return outputs;
+  }
+
+  std::string device() const override { return device_; }
+  const Ports& inputs() const override { return several_->inputs; }
+  const Ports& outputs() const override { return several_->outputs; }
+
+ private:
+  std::shared_ptr<Compiled> single_, several_;
+  fs::path graph_;
+  std::string device_;
+  Memory memory_;
+};
+
 }  // namespace
 
 std::unique_ptr<Session> open_openvino(const fs::path& graph, const SessionOptions& options) {
   try {
     check_device(options.device);
-    ov::CompiledModel compiled = compile(read(graph, options), graph, options);
-    check_precision(compiled, options);
-    return std::make_unique<OpenVinoSession>(std::move(compiled), graph);
+    warn_of_emulation(options);
+    std::shared_ptr<ov::Model> free, fixed;
+    try {
+      free = core().read_model(graph.string());
+      fixed = with_one_row(*free, graph);
+    } catch (const ov::Exception& error) {
+      throw BundleError("OpenVINO " + version() + " cannot read " + graph.string() + ": " + error.what());
+    }
+    const bool takes_several = free->is_dynamic() && options.max_prompts > 1;  // an NPU takes only fixed shapes
+    auto single = std::make_shared<Compiled>(fixed, graph, options);
+    auto several = takes_several ? std::make_shared<Compiled>(free, graph, options) : single;
+    return std::make_unique<OpenVinoSession>(std::move(single), std::move(several), graph);
   } catch (const ov::Exception& error) {  // what none of these expects: a driver that does not answer, for example
     throw RuntimeUnavailableError("OpenVINO " + version() + " cannot open " + graph.string() + " on " + options.device +
                                   ": " + last_line(error));
