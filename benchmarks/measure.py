@@ -37,7 +37,8 @@ class Plan:
     scenario_rounds: int = 15
     cold_starts: int = 3
     data: Data | None = None
-    roofline: bool = True
+    details: bool = True
+    """What the answers look like, what the machine can do, and single operators' times."""
     duration_s: float = 0.0
     """Of a sustained run afterwards."""
     skip_unavailable: bool = False
@@ -162,9 +163,9 @@ def _steps(session: Session, files: Sequence[ItemFile]) -> Iterator[str]:
         yield f"cold start {number + 1} of {plan.cold_starts}"
         for one in measured:
             _cold_start(one, files)
-    yield "what the answers look like"
-    _once(session, "pictures", "pictures", Picture)
-    if plan.roofline:
+    if plan.details:
+        yield "what the answers look like"
+        _once(session, "pictures", "pictures", Picture)
         yield "counting work, measuring what the machine can do"
         _rooflines(session)
         yield "where the time goes, operator by operator"

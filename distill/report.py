@@ -155,7 +155,7 @@ def _score(
 
 
 def _times(folder: Path, names: Sequence[str], rounds: int | None, progress: Callable[[str], None]) -> dict[str, Time]:
-    plan = Plan(rounds=rounds, scenario_rounds=0, cold_starts=0, roofline=False)
+    plan = Plan(rounds=rounds, scenario_rounds=0, cold_starts=0, details=False)
     asked = subjects([str(folder / name) for name in names], [], None, "auto")
     measured = benchmark(asked, plan, lambda step: progress(f"{folder.name}: {step}"))
     ratios = {ratio.of: ratio for ratio in measured.ratios if ratio.what == "frame"}

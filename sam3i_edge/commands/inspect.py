@@ -34,7 +34,7 @@ def _inspect(arguments: argparse.Namespace) -> int:
         for kind, specs in (("in ", graph.inputs), ("out", graph.outputs)):
             for spec in specs:
                 print(f"  {kind} {spec.name:14} {spec.dtype:8} {' x '.join(map(str, spec.shape))}")
-    print(f"at export, against the float model, in {manifest.checked_on}")
+    print(f"at export, against the float model, in {manifest.checked_on or 'nothing: it was not compared'}")
     for output, difference in manifest.accuracy.items():
         print(f"  {output:22} {difference}")
     if manifest.quantization:

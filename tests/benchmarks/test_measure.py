@@ -99,7 +99,7 @@ def test_pytorch_as_the_baseline(bundle, data):
 def test_compiled_pytorch_as_the_baseline(bundle):
     """Without data: each new kind of prompt is compiled anew, which takes long."""
     asked = subjects([str(bundle)], ["torch-compile"], str(PARITY / "checkpoint.pt"))
-    report = benchmark(asked, Plan(rounds=2, scenario_rounds=0, cold_starts=0, roofline=False))
+    report = benchmark(asked, Plan(rounds=2, scenario_rounds=0, cold_starts=0, details=False))
     compiled = report.runs[1]
     assert compiled.device.endswith(", compiled")
     assert compiled.frame_ms.count == 2

@@ -62,6 +62,16 @@ def test_a_checkpoint_of_other_sizes(tmp_path):
     assert len(found) == 32
 
 
+@pytest.mark.slow
+def test_random_weights_need_not_be_compared(tmp_path, monkeypatch):
+    monkeypatch.setattr("sam3i_edge.export.pipeline.verify", lambda *_: pytest.fail("it was compared"))
+    torch.save({"model": Sam3i(OTHER_SIZES).state_dict()}, tmp_path / "checkpoint.pt")
+    manifest = export(tmp_path / "checkpoint.pt", OTHER_SIZES, tmp_path / "bundle", check=False)
+    assert (manifest.accuracy, manifest.checked_on) == ({}, "")
+    with Segmenter.load(tmp_path / "bundle", threshold=0.0) as segmenter:
+        assert len(segmenter.segment(np.zeros((40, 30, 3), np.uint8), "mug"))
+
+
 def test_the_source_is_recorded(bundle):
     manifest = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))
     assert manifest["source"]["checkpoint"] == "checkpoint.pt"
