@@ -83,7 +83,7 @@ def test_what_is_not_integer_may_compute_in_bf16(int8_bundles, tmp_path):
     path = shutil.copytree(int8_bundles / "intel-cpu", tmp_path / "bundle")
     write_manifest(path, dataclasses.replace(read_manifest(path), precision="int8-bf16"))
     with Segmenter.load(path) as segmenter:
-        hint = segmenter._sessions["vision"]._model.get_property("INFERENCE_PRECISION_HINT")
+        hint = segmenter._sessions["vision"]._single.model.get_property("INFERENCE_PRECISION_HINT")
         verdict = verify(segmenter, read_golden(path))
     assert hint.to_string() == "bf16"
     assert verdict.passed, verdict.problem

@@ -116,7 +116,7 @@ def test_onnx_runtime_multiplies_by_them_as_they_are(written, tmp_path):
 def test_openvino_multiplies_by_them_as_they_are(written):
     module, file = written
     session = open_session("openvino", file, SessionOptions("CPU", precision="int8"))
-    info = [op.get_rt_info() for op in session._model.get_runtime_model().get_ordered_ops()]
+    info = [op.get_rt_info() for op in session._single.model.get_runtime_model().get_ordered_ops()]
     layers = [(i["layerType"].value, i["runtimePrecision"].value) for i in info]
     assert layers.count(("FullyConnected", "i4")) == 2, layers
     assert_near(module, session)
