@@ -95,12 +95,12 @@ def open_session(graph: Path, options: SessionOptions) -> OpenVinoSession:
     _warn_of_emulation(options)
     try:
         free = _core().read_model(graph)
-        fixed = free.clone()
+        takes_several = free.is_dynamic() and options.max_prompts > 1  # an NPU takes nothing but fixed shapes
+        fixed = free.clone() if takes_several else free
         fixed.reshape({name: port.sized(1) for name, port in _ports(free.inputs).items()})
     except RuntimeError as error:
         raise BundleError(f"OpenVINO {version()} cannot read {graph}: {error}") from error
     single = _Compiled(fixed, graph, options)
-    takes_several = free.is_dynamic() and options.max_prompts > 1  # an NPU takes nothing but fixed shapes
     return OpenVinoSession(single, _Compiled(free, graph, options) if takes_several else single, graph)
 
 
