@@ -109,15 +109,13 @@ void check_device(const std::string& device) {
   }
 }
 
-std::shared_ptr<ov::Model> with_one_row(const ov::Model& free, const fs::path& graph) {
+void fix_to_one_row(ov::Model& model, const fs::path& graph) {
   std::map<std::string, ov::PartialShape> shapes;
-  for (const auto& [name, port] : ports_of(free.inputs(), graph)) {
+  for (const auto& [name, port] : ports_of(std::as_const(model).inputs(), graph)) {
     const auto shape = port.sized(1);
     shapes[name] = ov::Shape(shape.begin(), shape.end());
   }
-  auto fixed = free.clone();
-  fixed->reshape(shapes);
-  return fixed;
+  model.reshape(shapes);
 }
 
 /// A folder for each set of settings, as on the Python side: OpenVINO's own key leaves the precision out, and gives
@@ -296,13 +294,15 @@ std::unique_ptr<Session> open_openvino(const fs::path& graph, const SessionOptio
     check_device(options.device);
     warn_of_emulation(options);
     std::shared_ptr<ov::Model> free, fixed;
+    bool takes_several = false;
     try {
       free = core().read_model(graph.string());
-      fixed = with_one_row(*free, graph);
+      takes_several = free->is_dynamic() && options.max_prompts > 1;  // an NPU takes only fixed shapes
+      fixed = takes_several ? free->clone() : free;
+      fix_to_one_row(*fixed, graph);
     } catch (const ov::Exception& error) {
       throw BundleError("OpenVINO " + version() + " cannot read " + graph.string() + ": " + error.what());
     }
-    const bool takes_several = free->is_dynamic() && options.max_prompts > 1;  // an NPU takes only fixed shapes
     auto single = std::make_shared<Compiled>(fixed, graph, options);
     auto several = takes_several ? std::make_shared<Compiled>(free, graph, options) : single;
     return std::make_unique<OpenVinoSession>(std::move(single), std::move(several), graph);
