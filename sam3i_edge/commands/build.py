@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+import numpy as np
+
 from sam3i_edge.cache import cache_folder
 from sam3i_edge.commands.loading import add_device, load_segmenter
 from sam3i_edge.commands.stopping import steps
@@ -27,6 +29,8 @@ def _build(arguments: argparse.Namespace) -> int:
     step = steps()
     step(f"compiling {arguments.bundle}")
     with load_segmenter(arguments) as segmenter:
+        # OpenVINO compiles for several prompts when they are first asked.
+        segmenter.segment(np.zeros((64, 64, 3), np.uint8), ["mug", "cup"])
         own = segmenter.manifest.target.runtime
         asked = (arguments.runtime or own).partition(":")[0]
         folder = cache_folder(own if asked == NATIVE else asked)
