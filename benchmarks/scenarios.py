@@ -137,3 +137,4 @@ def forget_texts(segmenter: Segmenter) -> None:
     """Make every text new again."""
     segmenter._text_cache.clear()
     segmenter._tokens.cache_clear()
+    segmenter._auto_route.cache_clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -105,10 +106,33 @@ PRESETS |= {
 
 
 def get_preset(name: str) -> Preset:
-    """Raises ConfigError listing the known ones."""
-    if name not in PRESETS:
-        raise ConfigError(unknown_name("student", name, PRESETS) + " Or give the path of a checkpoint.")
-    return PRESETS[name]
+    """One of ``PRESETS``, or several of them on top of one another, such as ``low-res+slim``: shares multiply.
+
+    Raises:
+        ConfigError: there is no such preset; two of them have a backbone.
+    """
+    names = name.split("+")
+    for one in names:
+        if one not in PRESETS:
+            raise ConfigError(unknown_name("student", one, PRESETS) + " Or give the path of a checkpoint.")
+    return functools.reduce(_both, (PRESETS[one] for one in names))
+
+
+def _both(first: Preset, second: Preset) -> Preset:
+    """``second`` made of ``first``."""
+    if first.backbone and second.backbone:
+        raise ConfigError(f"A student has one backbone, not {first.backbone} and {second.backbone}.")
+    shares = {
+        share.name: getattr(first, share.name) * getattr(second, share.name)
+        for share in dataclasses.fields(Preset)
+        if share.type == "float"
+    }
+    return Preset(
+        f"{first.about}; {second.about}",
+        separable_convs=first.separable_convs or second.separable_convs,
+        backbone=first.backbone or second.backbone,
+        **shares,
+    )
 
 
 @dataclass(frozen=True)

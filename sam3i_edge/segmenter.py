@@ -68,8 +68,9 @@ class Segmenter:
         self.precision = precision
         self._manifest = manifest
         self._sessions = sessions
-        self._tokens = lru_cache(TEXT_CACHE_SIZE)(tokenizer.encode)
-        self._classifier = classifier or RouteClassifier.default()
+        self._tokens = tokens = lru_cache(TEXT_CACHE_SIZE)(tokenizer.encode)
+        chooser = classifier or RouteClassifier.default()
+        self._auto_route = lru_cache(TEXT_CACHE_SIZE)(lambda text: chooser.route(tokens(text)))
         self._text_cache: OrderedDict[tuple[str, str], tuple[np.ndarray, np.ndarray]] = OrderedDict()
         self._text_lock = threading.Lock()
         self.threshold = threshold
@@ -169,7 +170,7 @@ class Segmenter:
 
     def route_of(self, prompt: Prompt) -> str:
         """The route that will run: the prompt's own, or what the bundle's classifier makes of the text for ``auto``."""
-        return self._classifier.route(self._tokens(prompt.text)) if prompt.route == AUTO else prompt.route
+        return self._auto_route(prompt.text) if prompt.route == AUTO else prompt.route
 
     def encode_texts(self, texts: Sequence[tuple[str, str]]) -> tuple[np.ndarray, np.ndarray]:
         """Text memory (N, 32, D) float32 and padding (N, 32) bool of N >= 1 (text, route) pairs, cached by pair."""

@@ -65,7 +65,7 @@ def evens_first(count: int) -> Tensor:
 
 
 class VisionAttention(nn.Module):
-    """Self-attention over a (B, H, W, D) map with rotary positions."""
+    """Self-attention over the cells (B, side², D) of a square map, with rotary positions."""
 
     def __init__(self, hidden_size: int, num_heads: int, rotary: RotaryTable) -> None:
         super().__init__()
@@ -87,10 +87,10 @@ class VisionAttention(nn.Module):
         self.rotary = HalvedRotaryTable(self.rotary)
 
     def forward(self, x: Tensor) -> Tensor:
-        qkv = self.qkv(x.flatten(1, 2)).unflatten(-1, (3, self.num_heads, -1))
+        qkv = self.qkv(x).unflatten(-1, (3, self.num_heads, -1))
         q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)
         attended = attend(self.rotary(q), self.rotary(k), v)
-        return self.proj(merge_heads(attended)).view(x.shape)
+        return self.proj(merge_heads(attended))
 
 
 class VisionMlp(nn.Module):
@@ -104,7 +104,10 @@ class VisionMlp(nn.Module):
 
 
 class VisionBlock(nn.Module):
-    """Pre-norm transformer block; attends within windows of ``window_size``, or globally when that is 0."""
+    """Pre-norm transformer block; attends within windows of ``window_size``, or globally when that is 0.
+
+    Cells are a sequence (B, grid², C), not a map: on maps OpenVINO neither fuses LayerNorm nor, in int8, bias and GELU.
+    """
 
     def __init__(self, config: ModelConfig, window_size: int) -> None:
         super().__init__()
@@ -113,6 +116,7 @@ class VisionBlock(nn.Module):
         # The global layers see more positions than a window has: squeeze their coordinates into a window's range.
         rotary = RotaryTable(side, vision.hidden_size // vision.num_heads, vision.window_size / side)
         self.window_size = window_size
+        self.grid_size = config.grid_size
         self.norm1 = nn.LayerNorm(vision.hidden_size)
         self.attn = VisionAttention(vision.hidden_size, vision.num_heads, rotary)
         self.norm2 = nn.LayerNorm(vision.hidden_size)
@@ -125,15 +129,16 @@ class VisionBlock(nn.Module):
         return x + self.mlp(self.norm2(x))
 
     def _attend_in_windows(self, x: Tensor) -> Tensor:
-        batch, height, width, channels = x.shape
-        window = self.window_size
+        batch, _, channels = x.shape
+        side, window = self.grid_size, self.window_size
         # As published: a grid that is no multiple of the window is padded with zeros, which are attended to.
-        x = F.pad(x, (0, 0, 0, -width % window, 0, -height % window))
-        rows, columns = x.shape[1] // window, x.shape[2] // window
-        windows = x.view(batch, rows, window, columns, window, channels).transpose(2, 3)
-        attended = self.attn(windows.reshape(-1, window, window, channels))
-        merged = attended.view(batch, rows, columns, window, window, channels).transpose(2, 3)
-        return merged.reshape(batch, rows * window, columns * window, channels)[:, :height, :width]
+        grid = F.pad(x.view(batch, side, side, channels), (0, 0, 0, -side % window, 0, -side % window))
+        count = grid.shape[1] // window
+        windows = grid.view(batch, count, window, count, window, channels).transpose(2, 3)
+        attended = self.attn(windows.reshape(-1, window * window, channels))
+        merged = attended.view(batch, count, count, window, window, channels).transpose(2, 3)
+        padded = merged.reshape(batch, count * window, count * window, channels)
+        return padded[:, :side, :side].flatten(1, 2)
 
 
 class PatchEmbed(nn.Module):
@@ -165,10 +170,10 @@ class VisionTrunk(nn.Module):
 
     def forward(self, pixel_values: Tensor) -> Tensor:
         """Normalised pixels (B, 3, S, S) to features (B, C, S / patch, S / patch)."""
-        x = self.ln_pre(self.patch_embed(pixel_values) + self._tiled_positions())
+        x = self.ln_pre((self.patch_embed(pixel_values) + self._tiled_positions()).flatten(1, 2))
         for block in self.blocks[: self.last_layer + 1]:
             x = block(x)
-        return x.permute(0, 3, 1, 2)
+        return x.transpose(1, 2).unflatten(-1, (self.grid_size, self.grid_size))
 
     def _tiled_positions(self) -> Tensor:
         side = self.pretrain_grid_size

@@ -181,3 +181,15 @@ def test_a_text_student_is_small():
 def test_an_unknown_student_is_refused():
     with pytest.raises(ConfigError, match=r"Unknown student 'defualt'.*Did you mean 'default'"):
         get_preset("defualt")
+
+
+def test_presets_add_up():
+    both = get_preset("default+low-res+slim")
+    assert (both.vision, both.picture, both.text_width) == (2 / 3, 3 / 4, 2 / 3)
+    assert (both.encoder, both.decoder) == pytest.approx((4 / 9, 4 / 9))
+    assert both.separable_convs and not both.backbone
+    assert get_preset("lite+low-res").backbone == PRESETS["lite"].backbone
+    with pytest.raises(ConfigError, match="one backbone, not efficientvit_b0 and repvit_m1_1"):
+        get_preset("lite+lite-repvit")
+    with pytest.raises(ConfigError, match="Unknown student 'lowres'"):
+        get_preset("default+lowres")

@@ -11,7 +11,7 @@ def test_attention_is_the_same_with_the_even_channels_of_heads_first():
     generator = torch.Generator().manual_seed(0)
     attention = VisionAttention(48, 4, RotaryTable(side=5, head_size=12, coordinate_scale=1.0))
     rows = attention.qkv.weight.detach().clone()
-    x = torch.randn(2, 5, 5, 48, generator=generator)
+    x = torch.randn(2, 25, 48, generator=generator)
     expected = attention(x)
     for _ in range(2):  # the second time there is nothing left to do
         attention.halve_heads()
