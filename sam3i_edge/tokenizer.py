@@ -1,4 +1,4 @@
-"""The CLIP tokenizer, reading the ``tokenizer.json`` of a bundle.
+"""The CLIP tokenizer, reading the ``tokenizer.json.gz`` of a bundle.
 
 Its own byte-pair merge rather than the ``tokenizers`` package: the published tokenizer cleans text with ftfy, lower-
 cases it as Python does and knows its two special tokens only where its pattern meets them, none of which that package
@@ -7,10 +7,12 @@ expresses; and it would bring an HTTP stack onto the robot.
 
 from __future__ import annotations
 
+import gzip
 import html
 import json
 import logging
 import re
+import zlib
 from collections.abc import Iterable
 from functools import lru_cache
 from itertools import pairwise
@@ -79,14 +81,14 @@ class Tokenizer:
 
     @classmethod
     def from_file(cls, path: str | Path) -> Tokenizer:
-        """Read a ``tokenizer.json`` (the format of the ``tokenizers`` package).
+        """Read a ``tokenizer.json.gz``: the format of the ``tokenizers`` package, compressed by gzip.
 
         Raises:
             BundleError: the file is not such a tokenizer.
         """
         try:
-            return cls.from_json(Path(path).read_text(encoding="utf-8"))
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            return cls.from_json(gzip.decompress(Path(path).read_bytes()).decode("utf-8"))
+        except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, RecursionError) as error:
             raise BundleError(f"{path} is no CLIP tokenizer: {error!r}. Export the bundle anew.") from error
 
     @classmethod

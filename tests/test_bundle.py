@@ -1,5 +1,6 @@
 """A damaged bundle is refused with the file's name."""
 
+import gzip
 import json
 import shutil
 from pathlib import Path
@@ -39,7 +40,7 @@ def test_intact(copy):
 
 def test_nothing_in_a_bundle_runs_or_is_pickled(bundle):
     kinds = {path.suffix for path in bundle.rglob("*") if path.is_file()}
-    assert kinds == {".json", ".onnx", ".npz"}
+    assert kinds == {".json", ".gz", ".onnx", ".npz"}
 
 
 def test_missing_file(copy):
@@ -67,8 +68,8 @@ def test_extra_file(copy):
 
 
 def test_newer_format(copy):
-    edit(copy, format_version=3)
-    refused(copy, r"format version 3; this package reads version 2\. Update this package")
+    edit(copy, format_version=4)
+    refused(copy, r"format version 4; this package reads version 3\. Update this package")
 
 
 @pytest.mark.parametrize("name", ["../outside", "/etc/hostname", "graphs/../../outside", "a\\..\\b"])
@@ -80,9 +81,9 @@ def test_path_that_leaves_the_folder(copy, name):
 
 
 def test_link_that_leaves_the_folder(copy):
-    target = copy.parent / "tokenizer.json"
-    (copy / "tokenizer.json").rename(target)
-    (copy / "tokenizer.json").symlink_to(target)
+    target = copy.parent / "tokenizer.json.gz"
+    (copy / "tokenizer.json.gz").rename(target)
+    (copy / "tokenizer.json.gz").symlink_to(target)
     refused(copy, "leaves the bundle")
 
 
@@ -141,9 +142,9 @@ def rehash(copy: Path) -> None:
     "content", ["{}", "[]", '{"model": {"vocab": {}, "merges": []}, "truncation": {"max_length": 32}}']
 )
 def test_tampered_tokenizer(copy, content):
-    (copy / "tokenizer.json").write_text(content)
+    (copy / "tokenizer.json.gz").write_bytes(gzip.compress(content.encode()))
     rehash(copy)
-    refused(copy, r"tokenizer\.json is no CLIP tokenizer")
+    refused(copy, r"tokenizer\.json\.gz is no CLIP tokenizer")
 
 
 def test_tampered_route(copy):
@@ -153,10 +154,10 @@ def test_tampered_route(copy):
 
 
 def test_tokenizer_of_another_length(copy):
-    path = copy / "tokenizer.json"
-    content = json.loads(path.read_text(encoding="utf-8"))
+    path = copy / "tokenizer.json.gz"
+    content = json.loads(gzip.decompress(path.read_bytes()))
     content["truncation"]["max_length"] = 77
-    path.write_text(json.dumps(content))
+    path.write_bytes(gzip.compress(json.dumps(content).encode()))
     rehash(copy)
     refused(copy, "another length than 32 tokens")
 

@@ -21,8 +21,8 @@ RECORDED = json.loads(gzip.decompress((DATA / "tokens.json.gz").read_bytes()))
 
 @pytest.fixture(scope="module")
 def tokenizer(tmp_path_factory) -> Tokenizer:
-    path = tmp_path_factory.mktemp("tokenizer") / "tokenizer.json"
-    path.write_text(build_tokenizer_json(32), encoding="utf-8")
+    path = tmp_path_factory.mktemp("tokenizer") / "tokenizer.json.gz"
+    path.write_bytes(gzip.compress(build_tokenizer_json(32).encode("utf-8")))
     return Tokenizer.from_file(path)
 
 
@@ -108,9 +108,18 @@ def test_too_long_a_text_is_cut_with_a_warning(tokenizer, caplog):
     assert ids[-1] == 49407
 
 
-@pytest.mark.parametrize("content", ["", "{}", '{"model": {"vocab": {}, "merges": [[1]]}}', "[]"])
+WHOLE = gzip.compress(b"[1, 2, 3]" * 99)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *map(gzip.compress, (b"", b"{}", b'{"model": {"vocab": {}, "merges": [[1]]}}', b"[]", b"\xff")),
+        *(b"", b"{}", WHOLE[:-1], WHOLE[:20], WHOLE[:12] + b"\xff" + WHOLE[13:]),
+    ],
+)
 def test_a_damaged_file_is_named(tmp_path, content):
-    path = tmp_path / "tokenizer.json"
-    path.write_text(content)
-    with pytest.raises(BundleError, match=r"tokenizer\.json is no CLIP tokenizer"):
+    path = tmp_path / "tokenizer.json.gz"
+    path.write_bytes(content)
+    with pytest.raises(BundleError, match=r"tokenizer\.json\.gz is no CLIP tokenizer"):
         Tokenizer.from_file(path)

@@ -27,6 +27,9 @@ EXTERNAL_DATA_BYTES = 1 << 30
 
 NO_LIMIT = 1 << 62
 
+LARGEST_TABLE = 1 << 19
+"""Every layer has a rotary table of its own, and all are alike. Weights of a full-size layer are larger, and are not."""
+
 
 def convert(
     module: nn.Module,
@@ -77,6 +80,7 @@ def _simplify(model: onnx_ir.Model) -> None:
         passes.CommonSubexpressionEliminationPass(),
         passes.IdentityEliminationPass(),
         passes.RemoveUnusedNodesPass(),
+        passes.DeduplicateInitializersPass(LARGEST_TABLE),
         passes.RemoveUnusedOpsetsPass(),
         passes.ClearMetadataAndDocStringPass(),  # stack traces with the paths of this machine
     )(model)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import gc
+import gzip
 import importlib.metadata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -218,7 +219,8 @@ def _write_bundle(stage: Path, model: Sam3i, source: Source, job: _Job, progress
     graphs = graph_specs(config, limits)
     if job.plan:
         check_blocks(model, job.plan.recipe)
-    (stage / TOKENIZER_FILE).write_text(build_tokenizer_json(config.text.context_length, job.merges), encoding="utf-8")
+    written = build_tokenizer_json(config.text.context_length, job.merges).encode("utf-8")
+    (stage / TOKENIZER_FILE).write_bytes(gzip.compress(written, mtime=0))
     progress("running the float model on the golden cases")
     tokenizer = Tokenizer.from_file(stage / TOKENIZER_FILE)
     write_golden(stage, make_golden(graph_modules(model, limits), config, limits, tokenizer))

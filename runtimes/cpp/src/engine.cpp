@@ -41,7 +41,7 @@ SessionOptions session_options(const Manifest& manifest, const std::string& runt
 }
 
 Tokenizer read_tokenizer(const Bundle& bundle) {
-  const auto path = bundle.path / "tokenizer.json";
+  const auto path = bundle.path / "tokenizer.json.gz";
   Tokenizer tokenizer = Tokenizer::from_file(path);
   const auto length = bundle.manifest.model.context_length;
   if (static_cast<std::int64_t>(tokenizer.context_length()) != length) {

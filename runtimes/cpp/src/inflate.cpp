@@ -9,6 +9,8 @@ namespace {
 constexpr int kLongest = 15;              // bits of a code
 constexpr int kEndOfBlock = 256;          // literals below, lengths above
 constexpr std::size_t kMostRatio = 1032;  // nothing can be compressed further
+constexpr std::string_view kGzipMagic("\x1f\x8b\x08\0", 4);  // deflate, and none of the parts that a header may have
+constexpr std::size_t kGzipHeader = 10;
 
 /// Bits, the lowest of each byte first.
 class Bits {
@@ -155,6 +157,22 @@ void read_stored(Bits& bits, std::size_t size, std::vector<std::uint8_t>& to) {
   to.insert(to.end(), bytes.begin(), bytes.end());
 }
 
+/// The first four bytes, the lowest first.
+std::uint32_t number(std::string_view bytes) {
+  std::uint32_t value = 0;
+  for (std::size_t i = 4; i-- > 0;) value = value << 8 | static_cast<unsigned char>(bytes[i]);
+  return value;
+}
+
+std::uint32_t crc32(std::string_view bytes) {
+  std::uint32_t crc = ~0u;
+  for (const char byte : bytes) {
+    crc ^= static_cast<unsigned char>(byte);
+    for (int bit = 0; bit < 8; ++bit) crc = crc >> 1 ^ (crc & 1 ? 0xEDB88320u : 0u);
+  }
+  return ~crc;
+}
+
 }  // namespace
 
 std::vector<std::uint8_t> inflate(std::string_view compressed, std::size_t size) {
@@ -181,6 +199,16 @@ std::vector<std::uint8_t> inflate(std::string_view compressed, std::size_t size)
   }
   if (made.size() != size) throw InflateError("it is less than its size says");
   return made;
+}
+
+std::string gunzip(std::string_view file) {
+  if (file.size() < kGzipHeader + 8 || file.substr(0, 4) != kGzipMagic) throw InflateError("it is no plain gzip file");
+  const std::string_view end = file.substr(file.size() - 8);
+  const std::size_t size = number(end.substr(4));
+  const auto bytes = inflate(file.substr(kGzipHeader, file.size() - kGzipHeader - 8), size);
+  std::string content(bytes.begin(), bytes.end());
+  if (crc32(content) != number(end)) throw InflateError("its checksum is wrong");
+  return content;
 }
 
 }  // namespace sam3i_edge::detail

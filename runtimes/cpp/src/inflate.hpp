@@ -1,9 +1,10 @@
-// Deflate (RFC 1951), read: what NumPy compresses the golden cases with. Only to read, and not where speed counts.
+// Deflate (RFC 1951), read: what golden cases and tokenizer are compressed with. Not where speed counts.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <stdexcept>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -17,5 +18,8 @@ class InflateError : public std::runtime_error {
 
 /// What was compressed, exactly `size` bytes. Throws InflateError where it is not, or is more or less.
 std::vector<std::uint8_t> inflate(std::string_view compressed, std::size_t size);
+
+/// What a gzip file (RFC 1952) of one member, without a name or a comment, holds. Throws InflateError where it is none.
+std::string gunzip(std::string_view file);
 
 }  // namespace sam3i_edge::detail

@@ -22,7 +22,7 @@ struct Recorded {
   ImageView image() const { return {pixels.data(), width, height}; }
 };
 
-/// Of `size` values every how-manieth is kept, so that no more than 2^17 are; it shares no divisor with `size`.
+/// Of `size` values every how-manieth is kept, so that no more than 2^15 are; it shares no divisor with `size`.
 std::size_t sample_step(std::size_t size);
 
 /// Read the golden files of a bundle. Throws BundleError.

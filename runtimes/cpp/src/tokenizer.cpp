@@ -10,6 +10,7 @@
 
 #include "clean.hpp"
 #include "files.hpp"
+#include "inflate.hpp"
 #include "sam3i_edge/errors.hpp"
 #include "unicode.hpp"
 #include "warning.hpp"
@@ -129,7 +130,7 @@ Chain make_chain(const std::string& bytes) {
 
 Tokenizer Tokenizer::from_file(const std::filesystem::path& path) {
   try {
-    return from_json(read_file(path));
+    return from_json(gunzip(read_file(path)));
   } catch (const std::runtime_error& error) {
     throw BundleError(path.string() + " is no CLIP tokenizer: " + error.what() + ". Export the bundle anew.");
   } catch (const nlohmann::json::exception& error) {

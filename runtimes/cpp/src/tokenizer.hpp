@@ -1,4 +1,4 @@
-// The CLIP tokenizer, reading the tokenizer.json of a bundle.
+// The CLIP tokenizer, reading the tokenizer.json.gz of a bundle.
 #pragma once
 
 #include <cstddef>

@@ -20,7 +20,7 @@ namespace {
 /// The bundle's, or one of bytes without merges where there is no bundle.
 Tokenizer make_tokenizer() {
   set_warning_handler({});
-  if (!golden::folder().empty()) return Tokenizer::from_file(golden::bundles().front().second / "tokenizer.json");
+  if (!golden::folder().empty()) return Tokenizer::from_file(golden::bundles().front().second / "tokenizer.json.gz");
   nlohmann::json vocabulary;
   int id = 0;
   for (const char* ending : {"", "</w>"}) {

@@ -21,11 +21,12 @@ import numpy as np
 from PIL import Image
 
 from sam3i_edge import Box, Instances, Prompt, Segmenter, shipped
-from sam3i_edge.bundle import open_bundle, sha256_of
+from sam3i_edge.bundle import TOKENIZER_FILE, open_bundle, sha256_of
 from sam3i_edge.compare import ANSWER_TOLERANCES, LOSS_DB, TOLERANCES
 from sam3i_edge.data.hmpl import load_samples
 from sam3i_edge.errors import Sam3iEdgeError, unknown_name
 from sam3i_edge.evaluate.run import read_sample
+from sam3i_edge.export.tokenizer_json import build_tokenizer_json
 from sam3i_edge.prompt import ROUTES
 from sam3i_edge.route import RouteClassifier
 from sam3i_edge.schema import plain
@@ -181,7 +182,7 @@ def lines(count: int) -> Iterable[str]:
 
 def texts(bundle: Path) -> dict[str, Any]:
     """Token ids and routes. What ftfy's repair of mojibake changes is left out: the C++ side has no such repair."""
-    tokenizer, classifier = Tokenizer.from_file(bundle / "tokenizer.json"), RouteClassifier.load(bundle / "route.json")
+    tokenizer, classifier = Tokenizer.from_file(bundle / TOKENIZER_FILE), RouteClassifier.load(bundle / "route.json")
     recorded = [line["text"] for line in json.loads(gzip.decompress((DATA / "tokens.json.gz").read_bytes()))]
     asked = [query.text for sample in load_samples(shipped.SCENES, "demo").samples for query in sample.queries]
     natural = json.loads((DATA / "route/natural.json").read_text(encoding="utf-8"))
@@ -295,6 +296,13 @@ def rehashed(name: str, content: bytes) -> Callable[[Path], None]:
     return change
 
 
+def spoiled(position: int) -> bytes:
+    """A compressed tokenizer with one byte changed."""
+    content = bytearray(gzip.compress(build_tokenizer_json(32).encode("utf-8")))
+    content[position] ^= 1
+    return bytes(content)
+
+
 def damages() -> list[Callable[[Path], None]]:
     """Ways to spoil a bundle."""
 
@@ -305,18 +313,18 @@ def damages() -> list[Callable[[Path], None]]:
 
     def link(copy: Path) -> None:
         outside = copy.parent / "outside.json"
-        replace(outside, (copy / "tokenizer.json").read_bytes())
-        (copy / "tokenizer.json").unlink()
-        (copy / "tokenizer.json").symlink_to(outside.resolve())
+        replace(outside, (copy / TOKENIZER_FILE).read_bytes())
+        (copy / TOKENIZER_FILE).unlink()
+        (copy / TOKENIZER_FILE).symlink_to(outside.resolve())
 
     def forget(copy: Path) -> None:
         files = json.loads((copy / "manifest.json").read_text(encoding="utf-8"))["files"]
         edit(files={name: record for name, record in files.items() if name != "graphs/text.onnx"})(copy)
 
     def another_length(copy: Path) -> None:
-        content = json.loads((copy / "tokenizer.json").read_text(encoding="utf-8"))
+        content = json.loads(gzip.decompress((copy / TOKENIZER_FILE).read_bytes()))
         content["truncation"]["max_length"] = 77
-        rehashed("tokenizer.json", json.dumps(content).encode())(copy)
+        rehashed(TOKENIZER_FILE, gzip.compress(json.dumps(content).encode()))(copy)
 
     def outside(name: str) -> Callable[[Path], None]:
         return edit_part("files", **{name: {"sha256": "0", "bytes": 1}})
@@ -337,10 +345,14 @@ def damages() -> list[Callable[[Path], None]]:
         forget,
         another_length,
         *map(outside, ["../outside", "/etc/hostname", "graphs/../../outside", "a\\..\\b", "a//b", "a/b/c/d/e", ""]),
-        *(rehashed("tokenizer.json", content) for content in (b"{}", b"[]", b"no json", b'{"model": {"vocab": 3}}')),
+        *(
+            rehashed(TOKENIZER_FILE, gzip.compress(content))
+            for content in (b"{}", b"[]", b"no json", b'{"model": {"vocab": 3}}')
+        ),
+        *(rehashed(TOKENIZER_FILE, content) for content in (b"{}", spoiled(0), spoiled(500), spoiled(-6), spoiled(-1))),
         *(rehashed("route.json", content) for content in (b"{}", b'{"surprise": 1}')),
         edit(format="zip"),
-        edit(format_version=3),
+        edit(format_version=4),
         edit(format_version=1),
         edit(format_version=None),
         edit(surprise=1),
