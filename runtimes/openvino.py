@@ -42,7 +42,7 @@ class _Compiled:
         self._graph, self._options = graph, options
         self._source, self._compiled = model, None
         self._lock = threading.Lock()
-        self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._idle: queue.SimpleQueue[_Request] = queue.SimpleQueue()
 
     @property
     def model(self) -> Any:
@@ -56,11 +56,26 @@ class _Compiled:
         try:
             request = self._idle.get_nowait()
         except queue.Empty:
-            request = self.model.create_infer_request()
-        for name, values in outputs.items():
-            request.set_tensor(name, openvino.Tensor(values, shared_memory=True))
-        request.infer(inputs, share_inputs=True, share_outputs=True)  # or it returns copies that nobody reads
+            request = _Request(self.model.create_infer_request())
+        request.infer({**inputs, **outputs})
         self._idle.put(request)  # one that failed is dropped
+
+
+class _Request:
+    """An infer request, and where in memory its ports are: to tell OpenVINO anew costs as much as a small operator."""
+
+    def __init__(self, request: Any) -> None:
+        self._request = request
+        self._places: dict[str, tuple[int, tuple[int, ...]]] = {}
+
+    def infer(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Read inputs and write outputs in place."""
+        for name, values in arrays.items():
+            place = (values.__array_interface__["data"][0], values.shape)
+            if self._places.get(name) != place:
+                self._request.set_tensor(name, openvino.Tensor(values, shared_memory=True))
+                self._places[name] = place
+        self._request.infer(share_outputs=True)  # or it returns copies that nobody reads
 
 
 class OpenVinoSession:
@@ -79,7 +94,7 @@ class OpenVinoSession:
     def run(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """As ``Session.run``. Inputs are read and outputs written in place, in memory of NumPy's."""
         rows = check_inputs(self._several.inputs, inputs, self._graph)
-        arrays = {name: np.ascontiguousarray(value) for name, value in inputs.items()}
+        arrays = {name: _in_place(value) for name, value in inputs.items()}
         ports = self._several.outputs
         outputs = {name: self._memory.empty(name, port.sized(rows), port.dtype) for name, port in ports.items()}
         try:
@@ -87,6 +102,12 @@ class OpenVinoSession:
         except RuntimeError as error:
             raise BundleError(f"OpenVINO {version()} failed in {self._graph}: {error}") from error
         return dict(outputs)
+
+
+def _in_place(value: Tensor) -> np.ndarray:
+    """An array that OpenVINO takes as it lies in memory: a copy of one that has gaps, or that nobody may write."""
+    array = np.asarray(value)
+    return array if array.flags.carray else np.array(array, order="C")
 
 
 def open_session(graph: Path, options: SessionOptions) -> OpenVinoSession:
