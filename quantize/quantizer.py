@@ -22,8 +22,8 @@ _SOFTMAX = _ATEN.softmax.int
 LINEAR, CONV, PRODUCT = _ATEN.linear.default, _ATEN.conv2d.default, _ATEN.matmul.default
 WEIGHTED: tuple[Any, ...] = (LINEAR, CONV)
 """The operators with weights that are quantized; the first side has a scale for each output channel. Besides, where a
-recipe says so, the two products of attention; never softmax or LayerNorm. Nor transposed convolutions: ONNX Runtime has
-no integer kernel for them, and OpenVINO took it for one of three."""
+recipe says so, the two products of attention; never softmax or LayerNorm. Nor transposed convolutions, for which ONNX
+Runtime has no integer kernel: the export makes 1 x 1 ones of those of the pyramid."""
 LEAST_WIDTH = 16
 """Thinner layers (of box coordinates) are left alone: eight bits are too few for a place, and there is no work."""
 

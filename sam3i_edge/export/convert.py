@@ -28,7 +28,7 @@ EXTERNAL_DATA_BYTES = 1 << 30
 NO_LIMIT = 1 << 62
 
 LARGEST_TABLE = 1 << 19
-"""Every layer has a rotary table of its own, and all are alike. Weights of a full-size layer are larger, and are not."""
+"""Values of one: every layer has a rotary table of its own, all alike. Weights of full-size layers are larger."""
 
 
 def convert(

@@ -39,7 +39,7 @@ from sam3i_edge.export.vocabulary import Merge, keep_rows, merges_of, read_texts
 from sam3i_edge.golden import read_golden, write_golden
 from sam3i_edge.graphs import GraphSpec, Limits, default_limits, graph_specs
 from sam3i_edge.model import ModelConfig, Sam3i, load
-from sam3i_edge.model.vision import VisionAttention
+from sam3i_edge.model.vision import VisionAttention, VisionBackbone
 from sam3i_edge.prompt import ROUTES
 from sam3i_edge.quantize.aim import Aim
 from sam3i_edge.quantize.calibration import CalibrationData, load_calibration
@@ -229,9 +229,11 @@ def _write_bundle(stage: Path, model: Sam3i, source: Source, job: _Job, progress
     if job.merges is not None:  # what the smaller tokenizer asks for is there as before
         rows = keep_rows(model, job.merges)
         progress(f"kept {rows} of {VOCABULARY_SIZE} token rows")
-    for module in model.modules():
+    for module in list(model.modules()):
         if isinstance(module, VisionAttention):
             module.halve_heads()
+        elif isinstance(module, VisionBackbone):
+            module.shuffle_pixels()
     modules = graph_modules(model, limits)
     made, quantization = None, None
     if job.plan:

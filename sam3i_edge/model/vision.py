@@ -200,6 +200,16 @@ def _pyramid_level(in_size: int, out_size: int, scale: float, separable: bool) -
     return nn.Sequential(layers)
 
 
+def _pointwise(conv: nn.ConvTranspose2d) -> nn.Conv2d:
+    """A transposed 2 x 2 convolution of stride 2 as a 1 x 1 one, whose channels are then to become the pixels."""
+    count = 4 * conv.out_channels
+    made = nn.Conv2d(conv.in_channels, count, kernel_size=1)
+    made.weight = nn.Parameter(conv.weight.detach().permute(1, 2, 3, 0).reshape(count, conv.in_channels, 1, 1))
+    assert conv.bias is not None
+    made.bias = nn.Parameter(conv.bias.detach().repeat_interleave(4))
+    return made
+
+
 class VisionBackbone(nn.Module):
     """Trunk plus simple feature pyramid."""
 
@@ -211,6 +221,16 @@ class VisionBackbone(nn.Module):
             _pyramid_level(config.vision.hidden_size, config.hidden_size, scale, config.separable_convs)
             for scale in (4, 2, 1, 0.5)
         )
+
+    def shuffle_pixels(self) -> None:
+        """Upsample by 1 x 1 convolutions, which are quantized. What it computes stays the same; checkpoints do not."""
+        for i, level in enumerate(self.convs):
+            layers: OrderedDict[str, nn.Module] = OrderedDict()
+            for name, layer in level.named_children():
+                layers[name] = _pointwise(layer) if isinstance(layer, nn.ConvTranspose2d) else layer
+                if isinstance(layer, nn.ConvTranspose2d):
+                    layers[f"{name}_shuffle"] = nn.PixelShuffle(2)
+            self.convs[i] = nn.Sequential(layers)
 
     def forward(self, pixel_values: Tensor, finest: int = 0) -> tuple[Tensor, ...]:
         """Pixels (B, 3, S, S) to the pyramid (B, D, 4g, 4g), (B, D, 2g, 2g), (B, D, g, g), with g = S / patch.

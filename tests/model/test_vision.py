@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from sam3i_edge.model.vision import RotaryTable, VisionAttention
+from sam3i_edge.config import ModelConfig
+from sam3i_edge.model.vision import RotaryTable, VisionAttention, VisionBackbone
 
 
 def test_attention_is_the_same_with_the_even_channels_of_heads_first():
@@ -19,3 +20,15 @@ def test_attention_is_the_same_with_the_even_channels_of_heads_first():
     moved = attention.qkv.weight
     assert torch.equal(moved[:12], rows[[0, 2, 4, 6, 8, 10, 1, 3, 5, 7, 9, 11]])
     assert torch.equal(moved[96:], rows[96:])  # v has no positions
+
+
+def test_upsampling_is_the_same_by_shuffled_pixels():
+    torch.manual_seed(0)
+    backbone = VisionBackbone(ModelConfig.preset("tabletop")).eval()
+    image = torch.randn(1, 3, 224, 224)
+    with torch.inference_mode():
+        expected = backbone(image)
+        for _ in range(2):  # the second time there is nothing left to do
+            backbone.shuffle_pixels()
+            torch.testing.assert_close(backbone(image), expected)
+    assert not any(isinstance(module, torch.nn.ConvTranspose2d) for module in backbone.convs.modules())
