@@ -20,11 +20,11 @@ MAX_FP16 = float(np.finfo(np.float16).max)
 
 _NAMES = """
     Abs Add And ArgMax ArgMin AveragePool BatchNormalization Cast Ceil Clip Concat Constant ConstantOfShape Conv
-    ConvTranspose Cos DequantizeLinear Div Elu Equal Erf Exp Expand Flatten Floor Gather GatherElements GatherND Gelu
-    Gemm GlobalAveragePool Greater GreaterOrEqual HardSigmoid Identity InstanceNormalization LayerNormalization
-    LeakyRelu Less LessOrEqual Log MatMul Max MaxPool Mean Min Mul Neg Not Or Pad Pow QuantizeLinear Range ReduceMax
-    ReduceMean ReduceMin ReduceProd ReduceSum Relu Reshape Resize Round Shape Sigmoid Sign Sin Slice Softmax Split Sqrt
-    Squeeze Sub Sum Tanh Tile TopK Transpose Unsqueeze Where Xor
+    ConvTranspose Cos DepthToSpace DequantizeLinear Div Elu Equal Erf Exp Expand Flatten Floor Gather GatherElements
+    GatherND Gelu Gemm GlobalAveragePool Greater GreaterOrEqual HardSigmoid Identity InstanceNormalization
+    LayerNormalization LeakyRelu Less LessOrEqual Log MatMul Max MaxPool Mean Min Mul Neg Not Or Pad Pow QuantizeLinear
+    Range ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum Relu Reshape Resize Round Shape Sigmoid Sign Sin Slice
+    Softmax Split Sqrt Squeeze Sub Sum Tanh Tile TopK Transpose Unsqueeze Where Xor
 """
 OPERATORS = frozenset(_NAMES.split())
 """Of those that the parser takes, the ones that need no plug-in and no control flow. The fused Attention is not among
