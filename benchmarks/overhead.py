@@ -169,8 +169,10 @@ def _start_benchmark_app(graph: Path, precision: str, runs: int) -> tuple[float,
 
 def _only_request(session: Any) -> Any:
     """The infer request that a session of OpenVINO will use for every call of one thread; it knows its own latency."""
+    from sam3i_edge.runtimes.openvino import _Request  # OpenVINO itself is only needed here
+
     request = session._single.model.create_infer_request()
-    session._single._idle.put(request)
+    session._single._idle.put(_Request(request))
     return request
 
 

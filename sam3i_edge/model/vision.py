@@ -227,9 +227,10 @@ class VisionBackbone(nn.Module):
         for i, level in enumerate(self.convs):
             layers: OrderedDict[str, nn.Module] = OrderedDict()
             for name, layer in level.named_children():
-                layers[name] = _pointwise(layer) if isinstance(layer, nn.ConvTranspose2d) else layer
                 if isinstance(layer, nn.ConvTranspose2d):
-                    layers[f"{name}_shuffle"] = nn.PixelShuffle(2)
+                    layers |= {name: _pointwise(layer), f"{name}_shuffle": nn.PixelShuffle(2)}
+                else:
+                    layers[name] = layer
             self.convs[i] = nn.Sequential(layers)
 
     def forward(self, pixel_values: Tensor, finest: int = 0) -> tuple[Tensor, ...]:

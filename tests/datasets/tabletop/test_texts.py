@@ -85,7 +85,7 @@ def test_an_unknown_split_is_refused():
         describe(SceneFacts(SIZE, SIZE, ()), "trian", np.random.default_rng(0))
 
 
-def test_texts_are_short_and_well_formed(train, compose, tmp_path):
+def test_texts_are_short_and_well_formed(train, compose):
     tokenizer = Tokenizer.from_json(build_tokenizer_json(77))
     end = tokenizer.encode(END_OF_TEXT)[1]
     texts = {text.text for _, text in (*train, *compose)}
