@@ -192,7 +192,7 @@ def test_no_state_dict(saved, content):
 
 
 def test_loading_makes_no_second_copy(tmp_path):
-    """The parameters are the mapped file: of 270 MB of weights, next to nothing becomes memory of the process."""
+    """The parameters are the mapped file: of 270 MB of weights, only a fraction becomes memory of the process."""
     config = dataclasses.replace(SMALL, text=TextConfig(hidden_size=1024, num_layers=1, num_heads=4))
     path = tmp_path / "checkpoint.pt"
     torch.save({"model": Sam3i(config).state_dict()}, path)
@@ -206,7 +206,7 @@ def test_loading_makes_no_second_copy(tmp_path):
     )
     command = [sys.executable, "-c", code, str(path), json.dumps(config.to_dict()), PARITY / "checkpoint.pt"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert int(done.stdout) < 30e6
+    assert int(done.stdout) < path.stat().st_size / 4  # the allocator's own 0 to 32 MB were seen
 
 
 def test_no_file(tmp_path):
