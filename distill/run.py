@@ -25,7 +25,7 @@ from sam3i_edge.distill.students import Preset, build, depths, plan, query_count
 from sam3i_edge.distill.tasks import STAGES, Int8, task_of
 from sam3i_edge.distill.teacher import Teacher
 from sam3i_edge.errors import ConfigError, TrainingError
-from sam3i_edge.export.tokenizer_json import clip_tokenizer
+from sam3i_edge.export.clip_tokenizer import clip_tokenizer
 from sam3i_edge.model import Sam3i, load
 from sam3i_edge.model.lite import LiteBackbone
 from sam3i_edge.quantize.pipeline import check_blocks

@@ -17,7 +17,7 @@ from sam3i_edge.distill.cache import FeatureCache
 from sam3i_edge.distill.learners import CascadeLearner, Int8Learner, Pictures, TextLearner, VisionLearner
 from sam3i_edge.distill.teacher import Teacher
 from sam3i_edge.errors import ConfigError, TrainingError, unknown_name
-from sam3i_edge.export.tokenizer_json import clip_tokenizer
+from sam3i_edge.export.clip_tokenizer import clip_tokenizer
 from sam3i_edge.model import Pyramid, Sam3i, checkpoint
 from sam3i_edge.quantize.recipe import Recipe as QuantizationRecipe
 from sam3i_edge.train.batches import Collate, TrainingSet, ask_each, model_image, prompts_of

@@ -203,7 +203,8 @@ class NativeSegmenter(Segmenter):
         path = Path(bundle)  # the library has checked its files
         manifest = read_manifest(path)
         precision = precision_in(manifest, session_options(manifest, inner or manifest.target.runtime, device))
-        tokenizer, classifier = Tokenizer.from_file(path / TOKENIZER_FILE), RouteClassifier.load(path / ROUTE_FILE)
+        tokenizer = Tokenizer.from_file(path / TOKENIZER_FILE, manifest.model.text.context_length)
+        classifier = RouteClassifier.load(path / ROUTE_FILE)
         super().__init__(manifest, tokenizer, {}, threshold, classifier, precision)
 
     def verify(self, bundle: str | Path) -> None:

@@ -2,7 +2,7 @@
 
 manifest.json      what is here, for which target, how exact at export, SHA-256 of every other file
 graphs/            vision.onnx, text.onnx, grounding.onnx, with external data beside them when large
-tokenizer.json.gz  the text tokenizer
+merges.txt.gz      the text tokenizer
 route.json         the classifier behind the route ``auto``
 golden/            a photograph, prompts and the float model's answers, for ``sam3i-edge verify``
 """
@@ -26,9 +26,9 @@ from sam3i_edge.route import ROUTE_FILE
 from sam3i_edge.targets import Target
 
 FORMAT = "sam3i-edge-bundle"
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 MANIFEST_FILE = "manifest.json"
-TOKENIZER_FILE = "tokenizer.json.gz"
+TOKENIZER_FILE = "merges.txt.gz"
 GOLDEN_PROMPTS_FILE = "golden/prompts.json"
 GOLDEN_TENSORS_FILE = "golden/tensors.npz"
 GOLDEN_FILES = (GOLDEN_PROMPTS_FILE, GOLDEN_TENSORS_FILE)

@@ -13,9 +13,9 @@ from typing import overload
 
 import numpy as np
 
-from sam3i_edge.bundle import TOKENIZER_FILE, Bundle, Manifest, open_bundle
+from sam3i_edge.bundle import TOKENIZER_FILE, Manifest, open_bundle
 from sam3i_edge.cache import cache_folder
-from sam3i_edge.errors import BundleError, PromptError, RuntimeUnavailableError
+from sam3i_edge.errors import PromptError, RuntimeUnavailableError
 from sam3i_edge.graphs import FEATURES
 from sam3i_edge.image import check_image, preprocess
 from sam3i_edge.instances import Instances, postprocess
@@ -108,7 +108,8 @@ class Segmenter:
 
             return native.load(bundle, runtime, device, threshold, verify)
         opened = open_bundle(bundle)
-        tokenizer, classifier = _read_tokenizer(opened), RouteClassifier.load(opened.path / ROUTE_FILE)
+        tokenizer = Tokenizer.from_file(opened.path / TOKENIZER_FILE, opened.manifest.model.text.context_length)
+        classifier = RouteClassifier.load(opened.path / ROUTE_FILE)
         name = runtime or opened.manifest.target.runtime
         options = session_options(opened.manifest, name, device)
         sessions = {graph: open_session(name, opened.graph_path(graph), options) for graph in opened.manifest.graphs}
@@ -306,13 +307,6 @@ def precision_in(manifest: Manifest, options: SessionOptions) -> str:
     """What the bundle computes in when it is opened so: another runtime than its target's has precisions of its own."""
     typed = is_typed_half(manifest.target, manifest.precision)  # then it stands in the graphs
     return manifest.precision if typed else options.precision
-
-
-def _read_tokenizer(bundle: Bundle) -> Tokenizer:
-    tokenizer, length = Tokenizer.from_file(bundle.path / TOKENIZER_FILE), bundle.manifest.model.text.context_length
-    if tokenizer.context_length != length:
-        raise BundleError(f"{bundle.path / TOKENIZER_FILE} makes texts of another length than {length} tokens.")
-    return tokenizer
 
 
 def as_prompts(prompt: str | Prompt | Sequence[str | Prompt]) -> list[Prompt]:

@@ -1,4 +1,4 @@
-"""The CLIP tokenizer, reading the ``tokenizer.json.gz`` of a bundle.
+"""The CLIP tokenizer, reading the ``merges.txt.gz`` of a bundle.
 
 Its own byte-pair merge rather than the ``tokenizers`` package: the published tokenizer cleans text with ftfy, lower-
 cases it as Python does and knows its two special tokens only where its pattern meets them, none of which that package
@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import gzip
 import html
-import json
 import logging
 import re
 import zlib
-from collections.abc import Iterable
+from collections.abc import Sequence
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import ftfy
 import numpy as np
@@ -45,16 +43,41 @@ def bytes_to_characters() -> dict[int, str]:
     return {byte: chr(byte) for byte in printable} | {byte: chr(256 + i) for i, byte in enumerate(others)}
 
 
-NUM_BYTE_WORDS = 512
+Merge = tuple[str, str]
 MOST_WORDS = 1 << 16
 """The auto route reads an id as two bytes."""
+MERGES_HEADER = "#version: 0.2"
+"""The first line of CLIP's published merges."""
 
 
-def words_of(merges: Iterable[tuple[str, str]]) -> list[str]:
-    """All words of a tokenizer with these merges, in the order of their ids."""
+def words_of(merges: Sequence[Merge | None]) -> list[str | None]:
+    """The word of every id of a tokenizer with these merges; None for one that was left out."""
     characters = [*bytes_to_characters().values()]
     ends = [character + END_OF_WORD for character in characters]
-    return [*characters, *ends, *map("".join, merges), START_OF_TEXT, END_OF_TEXT]
+    joined = [merge and "".join(merge) for merge in merges]
+    return [*characters, *ends, *joined, START_OF_TEXT, END_OF_TEXT]
+
+
+def format_merges(merges: Sequence[Merge | None]) -> str:
+    """The text that ``parse_merges`` reads: CLIP's ``merges.txt``, with an empty line for a merge that is left out."""
+    return "\n".join([MERGES_HEADER, *(" ".join(merge) if merge else "" for merge in merges), ""])
+
+
+def parse_merges(text: str) -> list[Merge | None]:
+    """The merges of a ``merges.txt``. Raises ValueError where it is not one."""
+    header, *lines, rest = text.split("\n")
+    if header != MERGES_HEADER or rest:
+        raise ValueError(f"it does not begin with {MERGES_HEADER!r} and end with a line")
+    known = set(words_of([]))
+    merges: list[Merge | None] = []
+    for number, line in enumerate(lines, 2):
+        first, space, second = line.partition(" ")
+        if line and (not space or first not in known or second not in known or first + second in known):
+            raise ValueError(f"line {number} does not join two words of lines before into a new one")
+        if line:
+            known.add(first + second)
+        merges.append((first, second) if line else None)
+    return merges
 
 
 def clean(text: str) -> str:
@@ -66,37 +89,28 @@ def clean(text: str) -> str:
 class Tokenizer:
     """Text to the model's 32 token ids."""
 
-    def __init__(self, vocabulary: dict[str, int], merges: list[tuple[str, str]], context_length: int) -> None:
+    def __init__(self, merges: Sequence[Merge | None], context_length: int) -> None:
+        words = words_of(merges)
+        if len(words) > MOST_WORDS:
+            raise ValueError(f"it has {len(words)} words, more than {MOST_WORDS}")
         self.context_length = context_length
-        self._ids = vocabulary
-        self._ranks = {pair: rank for rank, pair in enumerate(merges)}
+        self._ids = {word: i for i, word in enumerate(words) if word is not None}
+        self._ranks = {merge: rank for rank, merge in enumerate(merges) if merge is not None}
         self._characters = bytes_to_characters()
-        ids = [vocabulary.get(word, -1) for word in words_of(merges)]
-        # A smaller vocabulary leaves out merges; every other word keeps its id.
-        ascends = all(type(id_) is int and id_ < after for id_, after in pairwise([*ids, MOST_WORDS]))
-        if ids[:NUM_BYTE_WORDS] != [*range(NUM_BYTE_WORDS)] or not ascends or len(ids) != len(vocabulary):
-            raise ValueError("the vocabulary is not the bytes, the merges and two special tokens, in this order")
         self._pattern = regex.compile(WORD_PATTERN, regex.IGNORECASE)
         self._word_ids = lru_cache(maxsize=4096)(self._encode_word)
 
     @classmethod
-    def from_file(cls, path: str | Path) -> Tokenizer:
-        """Read a ``tokenizer.json.gz``: the format of the ``tokenizers`` package, compressed by gzip.
+    def from_file(cls, path: str | Path, context_length: int) -> Tokenizer:
+        """Read a ``merges.txt.gz``: CLIP's merges, compressed by gzip; an empty line is a merge that was left out.
 
         Raises:
             BundleError: the file is not such a tokenizer.
         """
         try:
-            return cls.from_json(gzip.decompress(Path(path).read_bytes()).decode("utf-8"))
-        except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, RecursionError) as error:
+            return cls(parse_merges(gzip.decompress(Path(path).read_bytes()).decode("utf-8")), context_length)
+        except (OSError, EOFError, zlib.error, ValueError) as error:
             raise BundleError(f"{path} is no CLIP tokenizer: {error!r}. Export the bundle anew.") from error
-
-    @classmethod
-    def from_json(cls, content: str) -> Tokenizer:
-        """Read the content of a ``tokenizer.json``. Raises ValueError, KeyError or TypeError where it is not one."""
-        parsed: dict[str, Any] = json.loads(content)
-        merges = [(first, second) for first, second in parsed["model"]["merges"]]
-        return cls(dict(parsed["model"]["vocab"]), merges, int(parsed["truncation"]["max_length"]))
 
     def encode(self, text: str) -> np.ndarray:
         """``text`` as (context_length,) int32: start, words, end, then zeros. Too long a text loses its end."""

@@ -13,7 +13,7 @@ from sam3i_edge import Prompt, Segmenter
 from sam3i_edge.bundle import list_files, read_manifest, write_manifest
 from sam3i_edge.data.phrases import phrases
 from sam3i_edge.errors import BundleError
-from sam3i_edge.export.tokenizer_json import clip_tokenizer
+from sam3i_edge.export.clip_tokenizer import clip_tokenizer
 from sam3i_edge.prompt import ROUTES
 from sam3i_edge.route import DEFAULT_FILE, RouteClassifier, buckets, fnv1a
 from tests.conftest import DATA

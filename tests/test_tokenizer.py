@@ -12,8 +12,8 @@ import types
 import pytest
 
 from sam3i_edge.errors import BundleError
-from sam3i_edge.export.tokenizer_json import build_tokenizer_json
-from sam3i_edge.tokenizer import Tokenizer
+from sam3i_edge.export.clip_tokenizer import make_tokenizer_file
+from sam3i_edge.tokenizer import Tokenizer, format_merges, parse_merges
 from tests.conftest import DATA
 
 RECORDED = json.loads(gzip.decompress((DATA / "tokens.json.gz").read_bytes()))
@@ -21,9 +21,9 @@ RECORDED = json.loads(gzip.decompress((DATA / "tokens.json.gz").read_bytes()))
 
 @pytest.fixture(scope="module")
 def tokenizer(tmp_path_factory) -> Tokenizer:
-    path = tmp_path_factory.mktemp("tokenizer") / "tokenizer.json.gz"
-    path.write_bytes(gzip.compress(build_tokenizer_json(32).encode("utf-8")))
-    return Tokenizer.from_file(path)
+    path = tmp_path_factory.mktemp("tokenizer") / "merges.txt.gz"
+    path.write_bytes(make_tokenizer_file())
+    return Tokenizer.from_file(path, 32)
 
 
 def test_all_recorded_lines(tokenizer):
@@ -108,18 +108,32 @@ def test_too_long_a_text_is_cut_with_a_warning(tokenizer, caplog):
     assert ids[-1] == 49407
 
 
-WHOLE = gzip.compress(b"[1, 2, 3]" * 99)
+HEADER = b"#version: 0.2\n"
+WHOLE = gzip.compress(HEADER + b"\n" * 999)
+NO_MERGES = (
+    *(b"", b"{}", b"#version: 0.1\n", HEADER[:-1], HEADER + b"a b"),
+    *(
+        HEADER + line + b"\n"
+        for line in (b"a", b"a ", b" ", b" a", b"a b c", b"ab c", b"a b\na b", b"a b\r", b"\xff a")
+    ),
+    HEADER + b"\n" * 65023,
+)
 
 
 @pytest.mark.parametrize(
     "content",
-    [
-        *map(gzip.compress, (b"", b"{}", b'{"model": {"vocab": {}, "merges": [[1]]}}', b"[]", b"\xff")),
-        *(b"", b"{}", WHOLE[:-1], WHOLE[:20], WHOLE[:12] + b"\xff" + WHOLE[13:]),
-    ],
+    [*map(gzip.compress, NO_MERGES), *(b"", HEADER, WHOLE[:-1], WHOLE[:20], WHOLE[:12] + b"\xff" + WHOLE[13:])],
 )
 def test_a_damaged_file_is_named(tmp_path, content):
-    path = tmp_path / "tokenizer.json.gz"
+    path = tmp_path / "merges.txt.gz"
     path.write_bytes(content)
-    with pytest.raises(BundleError, match=r"tokenizer\.json\.gz is no CLIP tokenizer"):
-        Tokenizer.from_file(path)
+    with pytest.raises(BundleError, match=r"merges\.txt\.gz is no CLIP tokenizer"):
+        Tokenizer.from_file(path, 32)
+
+
+def test_a_merge_left_out_keeps_the_ids_of_the_others(tmp_path):
+    path = tmp_path / "merges.txt.gz"
+    path.write_bytes(gzip.compress(HEADER + b"a b\n\nab c</w>\n"))
+    ids = Tokenizer.from_file(path, 8).encode("abc ab")
+    assert ids.tolist() == [515, 514, 64, 256 + 65, 516, 0, 0, 0]
+    assert format_merges(parse_merges("#version: 0.2\na b\n\nab c</w>\n")) == "#version: 0.2\na b\n\nab c</w>\n"

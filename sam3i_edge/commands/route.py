@@ -23,7 +23,7 @@ def _route(arguments: argparse.Namespace) -> int:
     if output.is_dir() or not output.parent.is_dir():
         raise DataError(f"The output {output} is a folder, or in none that exists. Give a file's name with -o.")
     try:
-        from sam3i_edge.export.tokenizer_json import clip_tokenizer
+        from sam3i_edge.export.clip_tokenizer import clip_tokenizer
         from sam3i_edge.train.route import CONTEXT_LENGTH, fit_to_texts, read_pairs, share_right
     except ModuleNotFoundError as error:
         raise RuntimeUnavailableError(

@@ -12,8 +12,8 @@ from torch import nn
 
 from sam3i_edge.bundle import FORMAT, FORMAT_VERSION, PREPROCESSING, Manifest, Source
 from sam3i_edge.config import ModelConfig
+from sam3i_edge.export.clip_tokenizer import clip_tokenizer
 from sam3i_edge.export.modules import graph_modules
-from sam3i_edge.export.tokenizer_json import clip_tokenizer
 from sam3i_edge.graphs import GraphSpec, default_limits, graph_specs
 from sam3i_edge.model import Sam3i
 from sam3i_edge.prompt import ROUTES

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import gc
-import gzip
 import importlib.metadata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from sam3i_edge.bundle import (
 from sam3i_edge.compare import Difference
 from sam3i_edge.errors import ConfigError, ExportError, RuntimeUnavailableError
 from sam3i_edge.evaluate.eager import segmenter_of
+from sam3i_edge.export.clip_tokenizer import VOCABULARY_SIZE, clip_tokenizer, make_tokenizer_file
 from sam3i_edge.export.convert import convert
 from sam3i_edge.export.golden_cases import make_golden
 from sam3i_edge.export.halved import halved
@@ -32,10 +32,9 @@ from sam3i_edge.export.modules import graph_modules
 from sam3i_edge.export.quantized import Int8Options, Plan, make_plan, measured, record, scores
 from sam3i_edge.export.staging import staged
 from sam3i_edge.export.tensorrt_lint import lint
-from sam3i_edge.export.tokenizer_json import VOCABULARY_SIZE, build_tokenizer_json, clip_tokenizer
 from sam3i_edge.export.trtexec import FILE as TRTEXEC_FILE
 from sam3i_edge.export.trtexec import trtexec_commands
-from sam3i_edge.export.vocabulary import Merge, keep_rows, merges_of, read_texts
+from sam3i_edge.export.vocabulary import keep_rows, merges_of, read_texts
 from sam3i_edge.golden import read_golden, write_golden
 from sam3i_edge.graphs import GraphSpec, Limits, default_limits, graph_specs
 from sam3i_edge.model import ModelConfig, Sam3i, load
@@ -49,7 +48,7 @@ from sam3i_edge.quantize.recipe import RECIPE_FILE
 from sam3i_edge.route import ROUTE_FILE, RouteClassifier
 from sam3i_edge.segmenter import Segmenter
 from sam3i_edge.targets import Target, check_precision, get_target, is_int8, is_typed_half
-from sam3i_edge.tokenizer import Tokenizer
+from sam3i_edge.tokenizer import Merge, Tokenizer
 from sam3i_edge.verify import Verdict, verify
 
 BASE_NOTE = "base SAM 3 without trained adapters: the routes simple and complex answer as concept does"
@@ -219,10 +218,9 @@ def _write_bundle(stage: Path, model: Sam3i, source: Source, job: _Job, progress
     graphs = graph_specs(config, limits)
     if job.plan:
         check_blocks(model, job.plan.recipe)
-    written = build_tokenizer_json(config.text.context_length, job.merges).encode("utf-8")
-    (stage / TOKENIZER_FILE).write_bytes(gzip.compress(written, mtime=0))
+    (stage / TOKENIZER_FILE).write_bytes(make_tokenizer_file(job.merges))
     progress("running the float model on the golden cases")
-    tokenizer = Tokenizer.from_file(stage / TOKENIZER_FILE)
+    tokenizer = Tokenizer.from_file(stage / TOKENIZER_FILE, config.text.context_length)
     write_golden(stage, make_golden(graph_modules(model, limits), config, limits, tokenizer))
 
     before = _float_scores(job.plan, model, progress)

@@ -13,13 +13,11 @@ from torch import nn
 
 from sam3i_edge.data.hmpl import load_samples
 from sam3i_edge.errors import DataError
-from sam3i_edge.export.tokenizer_json import clip_merges
+from sam3i_edge.export.clip_tokenizer import clip_merges
 from sam3i_edge.model import Sam3i
 from sam3i_edge.prompt import BOXES_ALONE
 from sam3i_edge.quantize.embedding import KeptRows
-from sam3i_edge.tokenizer import Tokenizer, words_of
-
-Merge = tuple[str, str]
+from sam3i_edge.tokenizer import Merge, Tokenizer, words_of
 
 
 def read_texts(path: str | Path) -> list[str]:
@@ -61,10 +59,9 @@ def merges_of(texts: Iterable[str], tokenizer: Tokenizer) -> set[Merge]:
 
 def keep_rows(model: Sam3i, merges: Collection[Merge]) -> int:
     """Keep the token rows that a tokenizer of these merges can ask for, in place. Returns how many."""
-    every = clip_merges()
-    ids = {word: i for i, word in enumerate(words_of(every))}
-    rows = torch.tensor([ids[word] for word in words_of(pair for pair in every if pair in merges)])
+    words = words_of([merge if merge in merges else None for merge in clip_merges()])
+    rows = torch.tensor([row for row, word in enumerate(words) if word is not None])
     encoder = model.backbone.language_backbone.encoder
     table = nn.Embedding.from_pretrained(encoder.token_embedding.weight.detach()[rows].clone())
-    encoder.token_embedding = KeptRows(table, rows, len(ids))  # type: ignore[assignment]
+    encoder.token_embedding = KeptRows(table, rows, len(words))  # type: ignore[assignment]
     return len(rows)

@@ -160,7 +160,7 @@ def _regress(found: Sequence[np.ndarray], labels: Tensor, importance: Tensor, co
 
 
 def _main() -> None:
-    from sam3i_edge.export.tokenizer_json import clip_tokenizer
+    from sam3i_edge.export.clip_tokenizer import clip_tokenizer
 
     fit_built_in(clip_tokenizer(CONTEXT_LENGTH)).save(DEFAULT_FILE)
 

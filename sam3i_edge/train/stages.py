@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from sam3i_edge.data.samples import Sample
 from sam3i_edge.errors import ConfigError, TrainingError
-from sam3i_edge.export.tokenizer_json import clip_tokenizer
+from sam3i_edge.export.clip_tokenizer import clip_tokenizer
 from sam3i_edge.model import Sam3i, checkpoint
 from sam3i_edge.model.encoder import EncoderLayer
 from sam3i_edge.model.layers import Mlp, MultiheadAttention

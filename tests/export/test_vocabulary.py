@@ -13,7 +13,7 @@ import torch
 from sam3i_edge.cli import main
 from sam3i_edge.data.hmpl import load_samples
 from sam3i_edge.errors import DataError
-from sam3i_edge.export.tokenizer_json import build_tokenizer_json, clip_merges, clip_tokenizer
+from sam3i_edge.export.clip_tokenizer import clip_merges, clip_tokenizer, make_tokenizer_file
 from sam3i_edge.export.vocabulary import keep_rows, merges_of, read_texts
 from sam3i_edge.image import read_image
 from sam3i_edge.prompt import BOXES_ALONE, Prompt, gates
@@ -34,9 +34,11 @@ def kept():
 
 
 @pytest.fixture(scope="module")
-def small(kept):
+def small(kept, tmp_path_factory):
     """A tokenizer for ``TEXTS`` alone."""
-    return Tokenizer.from_json(build_tokenizer_json(32, kept))
+    path = tmp_path_factory.mktemp("tokenizer") / "merges.txt.gz"
+    path.write_bytes(make_tokenizer_file(kept))
+    return Tokenizer.from_file(path, 32)
 
 
 def test_its_texts_become_the_same_tokens(small, kept):

@@ -9,8 +9,8 @@ import torch
 
 from sam3i_edge.distill.losses import pyramid_losses
 from sam3i_edge.errors import ConfigError
+from sam3i_edge.export.clip_tokenizer import clip_tokenizer
 from sam3i_edge.export.modules import graph_modules
-from sam3i_edge.export.tokenizer_json import clip_tokenizer
 from sam3i_edge.graphs import default_limits, graph_specs
 from sam3i_edge.model.vision import normalize
 from sam3i_edge.quantize.aware import FakeIntegers

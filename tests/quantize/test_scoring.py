@@ -6,8 +6,8 @@ import torch
 
 from sam3i_edge.evaluate.cgf1 import CgF1
 from sam3i_edge.evaluate.masks import encode
+from sam3i_edge.export.clip_tokenizer import clip_tokenizer
 from sam3i_edge.export.modules import graph_modules
-from sam3i_edge.export.tokenizer_json import clip_tokenizer
 from sam3i_edge.graphs import Limits
 from sam3i_edge.quantize import auto
 from sam3i_edge.quantize.aim import Aim

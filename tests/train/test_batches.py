@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sam3i_edge.data.samples import Query
-from sam3i_edge.export.tokenizer_json import clip_tokenizer
+from sam3i_edge.export.clip_tokenizer import clip_tokenizer
 from sam3i_edge.train.batches import Collate, StepSampler, TrainingSet, ask
 from tests.train.conftest import tiny_recipe
 from tests.train.shapes import COLOURS

@@ -14,7 +14,7 @@ from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
 
 from sam3i_edge.data.hmpl import load_samples
-from sam3i_edge.export.tokenizer_json import clip_tokenizer
+from sam3i_edge.export.clip_tokenizer import clip_tokenizer
 from sam3i_edge.train.batches import Collate, StepSampler, TrainingSet, ask
 from sam3i_edge.train.distributed import gather
 from sam3i_edge.train.learner import Learner

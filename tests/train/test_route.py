@@ -10,7 +10,7 @@ from sam3i_edge.commands import route as command
 from sam3i_edge.data.phrases import PARTS, is_held_out, phrases, words
 from sam3i_edge.data.phrases.wordings import WORDINGS
 from sam3i_edge.errors import ConfigError, DataError
-from sam3i_edge.export.tokenizer_json import clip_tokenizer
+from sam3i_edge.export.clip_tokenizer import clip_tokenizer
 from sam3i_edge.prompt import ROUTES
 from sam3i_edge.route import RouteClassifier
 from sam3i_edge.train.route import fit, fit_built_in, read_pairs, share_right

@@ -13,7 +13,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kManifestFile = "manifest.json";
-const std::vector<std::string> kNeeded = {"tokenizer.json.gz", "route.json", "golden/prompts.json", "golden/tensors.npz"};
+const std::vector<std::string> kNeeded = {kTokenizerFile, "route.json", "golden/prompts.json", "golden/tensors.npz"};
 constexpr std::size_t kLongestPart = 100, kMostParts = 4;
 
 /// A plain name: up to four parts of letters, digits and "_.-", and nowhere two dots in a row. It also keeps out what

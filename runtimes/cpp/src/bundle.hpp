@@ -11,6 +11,8 @@
 
 namespace sam3i_edge::detail {
 
+constexpr const char* kTokenizerFile = "merges.txt.gz";
+
 /// Size and hash that a file must have.
 struct FileRecord {
   std::string sha256;

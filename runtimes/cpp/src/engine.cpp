@@ -40,16 +40,6 @@ SessionOptions session_options(const Manifest& manifest, const std::string& runt
   return made;
 }
 
-Tokenizer read_tokenizer(const Bundle& bundle) {
-  const auto path = bundle.path / "tokenizer.json.gz";
-  Tokenizer tokenizer = Tokenizer::from_file(path);
-  const auto length = bundle.manifest.model.context_length;
-  if (static_cast<std::int64_t>(tokenizer.context_length()) != length) {
-    throw BundleError(path.string() + " makes texts of another length than " + std::to_string(length) + " tokens.");
-  }
-  return tokenizer;
-}
-
 std::string key_of(const std::pair<std::string, std::string>& pair) { return pair.second + ' ' + pair.first; }
 
 /// Refuses a graph that is not as the manifest says: what it gives is read by the manifest's types and shapes.
@@ -81,7 +71,8 @@ Engine::Engine(const std::filesystem::path& path, const LoadOptions& options, co
   if (options.threads) check_threads(*options.threads);  // before a large bundle is hashed
   const Bundle bundle = open_bundle(path);
   manifest_ = bundle.manifest;
-  tokenizer_ = read_tokenizer(bundle);
+  tokenizer_ = Tokenizer::from_file(bundle.path / kTokenizerFile,
+                                    static_cast<std::size_t>(bundle.manifest.model.context_length));
   classifier_ = RouteClassifier::load(path / "route.json");
   const std::string runtime = options.runtime.empty() ? manifest_.target.runtime : options.runtime;
   const SessionOptions how = session_options(manifest_, runtime, options);

@@ -149,19 +149,11 @@ void read_block(Bits& bits, const Codes& codes, std::size_t size, std::vector<st
 
 void read_stored(Bits& bits, std::size_t size, std::vector<std::uint8_t>& to) {
   const std::string_view sizes = bits.take_bytes(4);
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(sizes[i]); };
-  const std::size_t length = byte(0) | byte(1) << 8;
-  if ((length ^ 0xFFFF) != static_cast<std::size_t>(byte(2) | byte(3) << 8)) throw InflateError("a length is damaged");
+  const std::size_t length = little_endian(sizes.substr(0, 2));
+  if ((length ^ 0xFFFF) != little_endian(sizes.substr(2))) throw InflateError("a length is damaged");
   require_room(to, size, length);
   const std::string_view bytes = bits.take_bytes(length);
   to.insert(to.end(), bytes.begin(), bytes.end());
-}
-
-/// The first four bytes, the lowest first.
-std::uint32_t number(std::string_view bytes) {
-  std::uint32_t value = 0;
-  for (std::size_t i = 4; i-- > 0;) value = value << 8 | static_cast<unsigned char>(bytes[i]);
-  return value;
 }
 
 std::uint32_t crc32(std::string_view bytes) {
@@ -174,6 +166,12 @@ std::uint32_t crc32(std::string_view bytes) {
 }
 
 }  // namespace
+
+std::uint32_t little_endian(std::string_view bytes) {
+  std::uint32_t value = 0;
+  for (std::size_t i = bytes.size(); i-- > 0;) value = value << 8 | static_cast<unsigned char>(bytes[i]);
+  return value;
+}
 
 std::vector<std::uint8_t> inflate(std::string_view compressed, std::size_t size) {
   if (size / kMostRatio > compressed.size()) throw InflateError("it is less than its size says");
@@ -204,10 +202,10 @@ std::vector<std::uint8_t> inflate(std::string_view compressed, std::size_t size)
 std::string gunzip(std::string_view file) {
   if (file.size() < kGzipHeader + 8 || file.substr(0, 4) != kGzipMagic) throw InflateError("it is no plain gzip file");
   const std::string_view end = file.substr(file.size() - 8);
-  const std::size_t size = number(end.substr(4));
+  const std::size_t size = little_endian(end.substr(4));
   const auto bytes = inflate(file.substr(kGzipHeader, file.size() - kGzipHeader - 8), size);
   std::string content(bytes.begin(), bytes.end());
-  if (crc32(content) != number(end)) throw InflateError("its checksum is wrong");
+  if (crc32(content) != little_endian(end.substr(0, 4))) throw InflateError("its checksum is wrong");
   return content;
 }
 

@@ -16,6 +16,9 @@ class InflateError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+/// A number of at most four bytes, the lowest first.
+std::uint32_t little_endian(std::string_view bytes);
+
 /// What was compressed, exactly `size` bytes. Throws InflateError where it is not, or is more or less.
 std::vector<std::uint8_t> inflate(std::string_view compressed, std::size_t size);
 

@@ -20,11 +20,7 @@ std::string_view part(std::string_view from, std::size_t start, std::size_t coun
 
 /// A number of `count` bytes, the lowest first.
 std::size_t number(std::string_view from, std::size_t start, std::size_t count) {
-  std::size_t value = 0;
-  for (const char c : part(from, start, count)) {
-    value = value >> 8 | std::size_t{static_cast<unsigned char>(c)} << 8 * (count - 1);
-  }
-  return value;
+  return little_endian(part(from, start, count));
 }
 
 /// What stands between two texts of an array's header, which is a literal of Python's.

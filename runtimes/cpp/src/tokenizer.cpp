@@ -1,12 +1,11 @@
 #include "tokenizer.hpp"
 
+#include <algorithm>
 #include <array>
 #include <functional>
-#include <nlohmann/json.hpp>
 #include <queue>
 #include <stdexcept>
 #include <tuple>
-#include <utility>
 
 #include "clean.hpp"
 #include "files.hpp"
@@ -19,6 +18,7 @@ namespace sam3i_edge::detail {
 namespace {
 
 constexpr std::string_view kStart = "<start_of_text>", kEnd = "<end_of_text>", kEndOfWord = "</w>";
+constexpr std::string_view kHeader = "#version: 0.2\n";  // the first line of CLIP's published merges
 constexpr std::int32_t kBytes = 256, kFirstMerge = 2 * kBytes;
 constexpr std::int64_t kMostWords = 1 << 16;  // the auto route reads an id as two bytes
 constexpr std::uint64_t key_of(std::int32_t first, std::int32_t second) {
@@ -53,30 +53,15 @@ const ByteTable& byte_table() {
   return table;
 }
 
-/// All ids' words in order, as the file must have them: bytes, bytes that end a word, merges, two special tokens.
-std::vector<std::string> expected_words(const std::vector<std::pair<std::string, std::string>>& merges) {
-  std::vector<std::string> words;
-  for (const char* ending : {"", kEndOfWord.data()}) {
-    for (const char32_t character : byte_table().character_of) {
-      words.emplace_back();
-      append_utf8(words.back(), character);
-      words.back() += ending;
-    }
+/// The ids of the words that need no merge.
+std::unordered_map<std::string, std::int32_t> ids_of_bytes() {
+  std::unordered_map<std::string, std::int32_t> ids;
+  for (std::int32_t id = 0; id < kFirstMerge; ++id) {
+    std::string word;
+    append_utf8(word, byte_table().character_of[static_cast<std::size_t>(id % kBytes)]);
+    ids.emplace(id < kBytes ? word : word.append(kEndOfWord), id);
   }
-  for (const auto& [first, second] : merges) words.push_back(first + second);
-  words.emplace_back(kStart);
-  words.emplace_back(kEnd);
-  return words;
-}
-
-std::vector<std::pair<std::string, std::string>> read_merges(const nlohmann::json& values) {
-  std::vector<std::pair<std::string, std::string>> merges;
-  merges.reserve(values.size());
-  for (const auto& pair : values) {
-    if (pair.size() != 2) throw std::runtime_error("a merge is not a pair");
-    merges.emplace_back(pair.at(0).get<std::string>(), pair.at(1).get<std::string>());
-  }
-  return merges;
+  return ids;
 }
 
 bool is_same_letter(char32_t point, char pattern) {
@@ -128,46 +113,42 @@ Chain make_chain(const std::string& bytes) {
 
 }  // namespace
 
-Tokenizer Tokenizer::from_file(const std::filesystem::path& path) {
+Tokenizer Tokenizer::from_file(const std::filesystem::path& path, std::size_t context_length) {
   try {
-    return from_json(gunzip(read_file(path)));
+    return from_merges(gunzip(read_file(path)), context_length);
   } catch (const std::runtime_error& error) {
-    throw BundleError(path.string() + " is no CLIP tokenizer: " + error.what() + ". Export the bundle anew.");
-  } catch (const nlohmann::json::exception& error) {
     throw BundleError(path.string() + " is no CLIP tokenizer: " + error.what() + ". Export the bundle anew.");
   }
 }
 
-Tokenizer Tokenizer::from_json(std::string_view content) {
-  const auto parsed = nlohmann::json::parse(content);
-  const auto& model = parsed.at("model");
-  const auto& vocabulary = model.at("vocab");
-  const auto merges = read_merges(model.at("merges"));
-  const auto words = expected_words(merges);
-  // A smaller vocabulary leaves out merges; every other word keeps its id.
-  std::unordered_map<std::string, std::int32_t> ids;
-  std::int32_t last = -1;
-  for (const auto& word : words) {
-    const auto found = vocabulary.find(word);
-    if (found == vocabulary.end() || !found->is_number_integer()) break;
-    const auto id = found->get<std::int64_t>();
-    if (id <= last || id >= kMostWords || (last + 1 < kFirstMerge && id != last + 1)) break;
-    last = static_cast<std::int32_t>(id);
-    if (!ids.emplace(word, last).second) break;
+Tokenizer Tokenizer::from_merges(std::string_view text, std::size_t context_length) {
+  if (text.substr(0, kHeader.size()) != kHeader || text.back() != '\n') {
+    throw std::runtime_error("it does not begin with '#version: 0.2' and end with a line");
   }
-  if (ids.size() != words.size() || vocabulary.size() != words.size()) {
-    throw std::runtime_error("the vocabulary is not the bytes, the merges and two special tokens, in this order");
-  }
+  text.remove_prefix(kHeader.size());
+  const auto words = kFirstMerge + std::count(text.begin(), text.end(), '\n') + 2;
+  if (words > kMostWords) throw std::runtime_error("it has " + std::to_string(words) + " words, more than 65536");
   Tokenizer made;
-  const auto length = parsed.at("truncation").at("max_length").get<std::int64_t>();
-  if (length < 1 || length > 1 << 16) throw std::runtime_error("its length is " + std::to_string(length));
-  made.context_length_ = static_cast<std::size_t>(length);
-  made.start_ = ids.at(std::string(kStart));
-  made.end_ = ids.at(std::string(kEnd));
-  for (const auto& [left, right] : merges) {
-    const auto first = ids.find(left), second = ids.find(right);
-    if (first == ids.end() || second == ids.end()) continue;  // a pair that never arises
-    made.joined_.insert_or_assign(key_of(first->second, second->second), ids.at(left + right));
+  made.context_length_ = context_length;
+  made.start_ = static_cast<std::int32_t>(words) - 2;
+  made.end_ = made.start_ + 1;
+  auto ids = ids_of_bytes();
+  ids.emplace(kStart, made.start_);
+  ids.emplace(kEnd, made.end_);
+  for (std::int32_t id = kFirstMerge; id < made.start_; ++id) {
+    const auto length = text.find('\n');
+    const std::string_view line = text.substr(0, length);
+    text.remove_prefix(length + 1);
+    if (line.empty()) continue;  // a smaller vocabulary leaves it out
+    const auto space = std::min(line.find(' '), line.size());
+    const auto first = ids.find(std::string(line.substr(0, space)));
+    const auto second = ids.find(std::string(line.substr(std::min(space + 1, line.size()))));
+    const bool is_known = first != ids.end() && second != ids.end();
+    if (!is_known || !ids.emplace(first->first + second->first, id).second) {
+      throw std::runtime_error("line " + std::to_string(id - kFirstMerge + 2) +
+                               " does not join two words of lines before into a new one");
+    }
+    made.joined_.emplace(key_of(first->second, second->second), id);
   }
   return made;
 }
@@ -200,7 +181,7 @@ void Tokenizer::append_word(std::u32string_view word, std::vector<std::int32_t>&
   Chain chain = make_chain(bytes);
   const std::size_t count = bytes.size();
   // Of all known pairs the one of the best rank is joined first, of equal ones the leftmost. A pair that a join brings
-  // about always ranks behind it: in CLIP's table a word comes after its parts.
+  // about always ranks behind it: a word comes after its parts.
   using Candidate = std::tuple<std::int32_t, std::size_t, std::uint64_t>;  // joined, place, and the pair that it was
   std::priority_queue<Candidate, std::vector<Candidate>, std::greater<>> candidates;
   const auto consider = [&](std::size_t at) {

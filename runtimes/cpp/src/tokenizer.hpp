@@ -1,4 +1,4 @@
-// The CLIP tokenizer, reading the tokenizer.json.gz of a bundle.
+// The CLIP tokenizer, reading the merges.txt.gz of a bundle.
 #pragma once
 
 #include <cstddef>
@@ -18,11 +18,9 @@ constexpr std::int32_t kPaddingId = 0;
 class Tokenizer {
  public:
   /// Throws BundleError where the file is no such tokenizer.
-  static Tokenizer from_file(const std::filesystem::path& path);
-  /// Throws std::runtime_error, saying what is wrong.
-  static Tokenizer from_json(std::string_view content);
-
-  std::size_t context_length() const { return context_length_; }
+  static Tokenizer from_file(const std::filesystem::path& path, std::size_t context_length);
+  /// CLIP's merges, uncompressed; an empty line is one that was left out. Throws std::runtime_error, saying what is wrong.
+  static Tokenizer from_merges(std::string_view text, std::size_t context_length);
 
   /// `text`, which is UTF-8, as `context_length` ids: start, words, end, then zeros. Too long a text loses its end,
   /// with a warning. Throws PromptError where it is no UTF-8.

@@ -14,8 +14,8 @@ from sam3i_edge.data.tabletop.facts import SceneFacts, Thing
 from sam3i_edge.data.tabletop.texts import COUNTS, Text, describe
 from sam3i_edge.data.tabletop.view import FUNCTIONS
 from sam3i_edge.errors import DataError
-from sam3i_edge.export.tokenizer_json import build_tokenizer_json
-from sam3i_edge.tokenizer import END_OF_TEXT, Tokenizer
+from sam3i_edge.export.clip_tokenizer import clip_tokenizer
+from sam3i_edge.tokenizer import END_OF_TEXT
 from tests.datasets.tabletop.synthetic import SIZE, scene, thing
 
 SCENES = 250
@@ -86,7 +86,7 @@ def test_an_unknown_split_is_refused():
 
 
 def test_texts_are_short_and_well_formed(train, compose):
-    tokenizer = Tokenizer.from_json(build_tokenizer_json(77))
+    tokenizer = clip_tokenizer(77)
     end = tokenizer.encode(END_OF_TEXT)[1]
     texts = {text.text for _, text in (*train, *compose)}
     for text in texts:

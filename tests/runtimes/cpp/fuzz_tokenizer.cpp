@@ -20,24 +20,8 @@ namespace {
 /// The bundle's, or one of bytes without merges where there is no bundle.
 Tokenizer make_tokenizer() {
   set_warning_handler({});
-  if (!golden::folder().empty()) return Tokenizer::from_file(golden::bundles().front().second / "tokenizer.json.gz");
-  nlohmann::json vocabulary;
-  int id = 0;
-  for (const char* ending : {"", "</w>"}) {
-    for (const bool prints : {true, false}) {
-      char32_t stand_in = 256;
-      for (char32_t byte = 0; byte < 256; ++byte) {
-        const bool is_printing = (byte >= '!' && byte <= '~') || (byte >= 0xA1 && byte <= 0xAC) || byte >= 0xAE;
-        if (is_printing != prints) continue;
-        vocabulary[to_utf8(std::u32string(1, prints ? byte : stand_in++)) + ending] = id++;
-      }
-    }
-  }
-  vocabulary["<start_of_text>"] = id++;
-  vocabulary["<end_of_text>"] = id++;
-  const nlohmann::json content = {{"model", {{"vocab", vocabulary}, {"merges", nlohmann::json::array()}}},
-                                  {"truncation", {{"max_length", 32}}}};
-  return Tokenizer::from_json(content.dump());
+  if (golden::folder().empty()) return Tokenizer::from_merges("#version: 0.2\n", 32);
+  return Tokenizer::from_file(golden::bundles().front().second / "merges.txt.gz", 32);
 }
 
 }  // namespace

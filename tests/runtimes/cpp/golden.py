@@ -21,12 +21,12 @@ import numpy as np
 from PIL import Image
 
 from sam3i_edge import Box, Instances, Prompt, Segmenter, shipped
-from sam3i_edge.bundle import TOKENIZER_FILE, open_bundle, sha256_of
+from sam3i_edge.bundle import TOKENIZER_FILE, open_bundle, read_manifest, sha256_of
 from sam3i_edge.compare import ANSWER_TOLERANCES, LOSS_DB, TOLERANCES
 from sam3i_edge.data.hmpl import load_samples
 from sam3i_edge.errors import Sam3iEdgeError, unknown_name
 from sam3i_edge.evaluate.run import read_sample
-from sam3i_edge.export.tokenizer_json import build_tokenizer_json
+from sam3i_edge.export.clip_tokenizer import make_tokenizer_file
 from sam3i_edge.prompt import ROUTES
 from sam3i_edge.route import RouteClassifier
 from sam3i_edge.schema import plain
@@ -182,7 +182,8 @@ def lines(count: int) -> Iterable[str]:
 
 def texts(bundle: Path) -> dict[str, Any]:
     """Token ids and routes. What ftfy's repair of mojibake changes is left out: the C++ side has no such repair."""
-    tokenizer, classifier = Tokenizer.from_file(bundle / TOKENIZER_FILE), RouteClassifier.load(bundle / "route.json")
+    tokenizer = Tokenizer.from_file(bundle / TOKENIZER_FILE, read_manifest(bundle).model.text.context_length)
+    classifier = RouteClassifier.load(bundle / "route.json")
     recorded = [line["text"] for line in json.loads(gzip.decompress((DATA / "tokens.json.gz").read_bytes()))]
     asked = [query.text for sample in load_samples(shipped.SCENES, "demo").samples for query in sample.queries]
     natural = json.loads((DATA / "route/natural.json").read_text(encoding="utf-8"))
@@ -298,9 +299,27 @@ def rehashed(name: str, content: bytes) -> Callable[[Path], None]:
 
 def spoiled(position: int) -> bytes:
     """A compressed tokenizer with one byte changed."""
-    content = bytearray(gzip.compress(build_tokenizer_json(32).encode("utf-8")))
+    content = bytearray(make_tokenizer_file())
     content[position] ^= 1
     return bytes(content)
+
+
+BAD_MERGES = (
+    b"",
+    b"{}",
+    b"#version: 0.2",
+    b"#version: 0.1\n",
+    b"#version: 0.2\na",
+    b"#version: 0.2\na\n",
+    b"#version: 0.2\na \n",
+    b"#version: 0.2\n \n",
+    b"#version: 0.2\na b\na b\n",
+    b"#version: 0.2\nab c\n",
+    b"#version: 0.2\n\na b c\n",
+    b"#version: 0.2\r\na b\r\n",
+    b"#version: 0.2\n\xff\xff\n",
+    b"#version: 0.2\n" + b"\n" * 65023,
+)
 
 
 def damages() -> list[Callable[[Path], None]]:
@@ -321,11 +340,6 @@ def damages() -> list[Callable[[Path], None]]:
         files = json.loads((copy / "manifest.json").read_text(encoding="utf-8"))["files"]
         edit(files={name: record for name, record in files.items() if name != "graphs/text.onnx"})(copy)
 
-    def another_length(copy: Path) -> None:
-        content = json.loads(gzip.decompress((copy / TOKENIZER_FILE).read_bytes()))
-        content["truncation"]["max_length"] = 77
-        rehashed(TOKENIZER_FILE, gzip.compress(json.dumps(content).encode()))(copy)
-
     def outside(name: str) -> Callable[[Path], None]:
         return edit_part("files", **{name: {"sha256": "0", "bytes": 1}})
 
@@ -343,16 +357,12 @@ def damages() -> list[Callable[[Path], None]]:
         flip,
         link,
         forget,
-        another_length,
         *map(outside, ["../outside", "/etc/hostname", "graphs/../../outside", "a\\..\\b", "a//b", "a/b/c/d/e", ""]),
-        *(
-            rehashed(TOKENIZER_FILE, gzip.compress(content))
-            for content in (b"{}", b"[]", b"no json", b'{"model": {"vocab": 3}}')
-        ),
+        *(rehashed(TOKENIZER_FILE, gzip.compress(content)) for content in BAD_MERGES),
         *(rehashed(TOKENIZER_FILE, content) for content in (b"{}", spoiled(0), spoiled(500), spoiled(-6), spoiled(-1))),
         *(rehashed("route.json", content) for content in (b"{}", b'{"surprise": 1}')),
         edit(format="zip"),
-        edit(format_version=4),
+        edit(format_version=5),
         edit(format_version=1),
         edit(format_version=None),
         edit(surprise=1),

@@ -29,7 +29,7 @@ class Text : public golden::Golden {
 
 TEST_F(Text, TokensAndRoutesAreThePythonSides) {
   for (const auto& [name, path] : bundles()) {
-    const auto tokenizer = Tokenizer::from_file(path / "tokenizer.json.gz");
+    const auto tokenizer = Tokenizer::from_file(path / "merges.txt.gz", 32);
     const auto classifier = RouteClassifier::load(path / "route.json");
     const auto lines = read_json(folder() / name / "texts.json").at("lines");
     ASSERT_GE(lines.size(), 5000u);
@@ -46,7 +46,7 @@ TEST_F(Text, TokensAndRoutesAreThePythonSides) {
 }
 
 TEST_F(Text, TooLongATextIsCutWithAWarning) {
-  const auto tokenizer = Tokenizer::from_file(bundles().front().second / "tokenizer.json.gz");
+  const auto tokenizer = Tokenizer::from_file(bundles().front().second / "merges.txt.gz", 32);
   std::string warning, text;
   set_warning_handler([&](const std::string& said) { warning = said; });
   for (int i = 0; i < 50; ++i) text += "word ";
@@ -57,7 +57,7 @@ TEST_F(Text, TooLongATextIsCutWithAWarning) {
 }
 
 TEST_F(Text, WhatIsNoUtf8IsRefused) {
-  const auto tokenizer = Tokenizer::from_file(bundles().front().second / "tokenizer.json.gz");
+  const auto tokenizer = Tokenizer::from_file(bundles().front().second / "merges.txt.gz", 32);
   for (const char* text :
        {"\xff", "\xc3", "a\xe2\x82", "\xed\xa0\x80", "\xc0\x80", "\xf4\x90\x80\x80", "\xf8\x88\x80\x80\x80"}) {
     EXPECT_THROW(tokenizer.encode(text), PromptError) << text;
@@ -105,9 +105,9 @@ TEST(Unicode, HangulAndMarksAreComposed) {
 TEST(Clean, MojibakeStaysAsItIs) { EXPECT_EQ(to_utf8(clean(U"fianc\u221a\u00a9")), "fianc\u221a\u00a9"); }
 
 TEST(Tokenizer, OtherFilesAreRefused) {
-  for (const char* content : {"", "{}", "[]", R"({"model": {"vocab": {}, "merges": [[1]]}})",
-                              R"({"model": {"vocab": {}, "merges": []}, "truncation": {"max_length": 32}})"}) {
-    EXPECT_ANY_THROW(Tokenizer::from_json(content)) << content;
+  for (const char* content : {"", "{}", "#version: 0.2", "#version: 0.1\n", "#version: 0.2\na\n", "#version: 0.2\na \n",
+                              "#version: 0.2\na b\na b\n", "#version: 0.2\nab c\n", "#version: 0.2\na b\n\xff b\n"}) {
+    EXPECT_ANY_THROW(Tokenizer::from_merges(content, 32)) << content;
   }
 }
 
