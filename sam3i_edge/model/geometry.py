@@ -39,13 +39,12 @@ def roi_weights(start: Tensor, end: Tensor, size: int) -> Tensor:
 
 
 def roi_align(features: Tensor, boxes: Tensor) -> Tensor:
-    """Pool ``features`` (1 or N, D, g, g) in ``boxes`` (N, B, 4), xyxy in map units, to (N, B, D, 7, 7)."""
-    size = features.shape[-1]
+    """Pool ``features`` (1 or N, g, g, D) in ``boxes`` (N, B, 4), xyxy in map units, to (N, B, 7, 7, D)."""
+    size = features.shape[1]
     x0, y0, x1, y1 = boxes.unbind(-1)
-    pooled_rows = roi_weights(y0, y1, size) @ features.permute(0, 2, 3, 1).flatten(2)[:, None]
+    pooled_rows = roi_weights(y0, y1, size) @ features.flatten(2)[:, None]
     pooled_rows = pooled_rows.unflatten(-1, (size, -1))  # (N, B, 7, g, D)
-    pooled = roi_weights(x0, x1, size)[:, :, None] @ pooled_rows  # (N, B, 7, 7, D)
-    return pooled.permute(0, 1, 4, 2, 3)
+    return roi_weights(x0, x1, size)[:, :, None] @ pooled_rows
 
 
 class GeometryLayer(nn.Module):
@@ -121,9 +120,11 @@ class GeometryEncoder(nn.Module):
         return self.encode_norm(tokens), padding
 
     def _embed_boxes(self, features: Tensor, boxes: Tensor, labels: Tensor) -> Tensor:
-        normed = self.img_pre_norm(features.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        normed = self.img_pre_norm(features.permute(0, 2, 3, 1))
         pooled = roi_align(normed, box_cxcywh_to_xyxy(boxes) * features.shape[-1])
-        from_pool = self.boxes_pool_project(pooled.flatten(0, 1)).view(*boxes.shape[:2], -1)
+        # The convolution takes in all of its input: a product, which runtimes compute in integers, and sooner.
+        project = self.boxes_pool_project
+        from_pool = F.linear(pooled.flatten(2), project.weight.permute(0, 2, 3, 1).flatten(1), project.bias)
         cx, cy, width, height = boxes.unbind(-1)
         place = sine_encode(torch.stack([cy, cx], dim=-1), self.frequencies).flatten(-2)
         position = torch.cat([place, height[..., None], width[..., None]], dim=-1)

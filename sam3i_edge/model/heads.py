@@ -98,8 +98,10 @@ class MaskHead(nn.Module):
         concept, *_ = split_gates(gates)
         adapted = route_terms(gates, queries, self.mask_predictor_adapter1, self.mask_predictor_adapter2)
         embedded = concept * self.mask_predictor(queries) + sum(adapted)
-        instance = self.instance_seg_head(pixels)
-        return torch.matmul(embedded, instance.flatten(2)).unflatten(2, instance.shape[-2:])
+        # The head's 1 x 1 convolution moves from the many pixels to the few queries: (E W) P + E b for E (W P + b).
+        head = self.instance_seg_head
+        masks = (embedded @ head.weight.flatten(1)) @ pixels.flatten(2) + (embedded @ head.bias)[..., None]
+        return masks.unflatten(2, pixels.shape[-2:])
 
     def semantic(self, pixels: Tensor) -> Tensor:
         """Semantic mask logits (N, 1, 4g, 4g): every pixel the prompt means, regardless of instance."""
