@@ -100,7 +100,7 @@ class MaskHead(nn.Module):
         embedded = concept * self.mask_predictor(queries) + sum(adapted)
         # The head's 1 x 1 convolution moves from the many pixels to the few queries: (E W) P + E b for E (W P + b).
         head = self.instance_seg_head
-        masks = (embedded @ head.weight.flatten(1)) @ pixels.flatten(2) + (embedded @ head.bias)[..., None]
+        masks = (embedded @ head.weight[..., 0, 0]) @ pixels.flatten(2) + (embedded @ head.bias)[..., None]
         return masks.unflatten(2, pixels.shape[-2:])
 
     def semantic(self, pixels: Tensor) -> Tensor:
