@@ -132,7 +132,7 @@ class Tokenizer:
     def _merge(self, parts: list[str]) -> list[str]:
         """Join the neighbours of the best rank, everywhere at once, until no pair is known."""
         while len(parts) > 1:
-            best = min(pairwise(parts), key=lambda pair: self._ranks.get(pair, len(self._ranks)))
+            best = min(pairwise(parts), key=lambda pair: self._ranks.get(pair, MOST_WORDS))
             if best not in self._ranks:
                 break
             joined, i = [], 0
