@@ -14,7 +14,7 @@
 namespace sam3i_edge::detail {
 namespace {
 
-constexpr std::size_t kMostValues = std::size_t{1} << 14;
+constexpr std::size_t kMostValues = std::size_t{1} << 15;
 constexpr const char* kExpected[] = {"preprocess/image", "vision/fine",          "vision/middle",    "vision/coarse",
                                      "text/text",        "grounding/presence",   "grounding/logits", "grounding/boxes",
                                      "grounding/masks",  "grounding/query_index"};
