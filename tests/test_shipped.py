@@ -9,7 +9,7 @@ from safetensors import safe_open
 from sam3i_edge import shipped
 from sam3i_edge.config import ModelConfig
 from sam3i_edge.data.hmpl import load_samples
-from sam3i_edge.distill.students import PRESETS, layer_counts, plan
+from sam3i_edge.distill.students import get_preset, layer_counts, plan
 from sam3i_edge.evaluate import evaluate
 from sam3i_edge.evaluate.eager import segmenter_of
 from sam3i_edge.model import load
@@ -37,10 +37,11 @@ def test_its_sizes_are_the_tabletop_preset(model):
     assert model.config == ModelConfig.preset("tabletop")
 
 
-def test_the_student_is_its_default_student_in_half_precision(student):
-    made = plan(PRESETS["default"], ModelConfig.preset("tabletop")).config
+def test_the_student_is_its_default_student_for_smaller_pictures_in_half_precision(student):
+    made = plan(get_preset("default+low-res"), ModelConfig.preset("tabletop")).config
     assert layer_counts(student.config) == layer_counts(made)
     assert (student.config.text, student.config.separable_convs) == (made.text, True)
+    assert student.config.image_size == made.image_size == 168
     assert shipped.STUDENT.stat().st_size <= 11e6
     with safe_open(shipped.STUDENT, "pt") as file:
         assert {file.get_tensor(name).dtype for name in file.keys()} == {torch.float16}  # noqa: SIM118
