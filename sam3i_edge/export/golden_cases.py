@@ -22,7 +22,7 @@ PROMPTS = (
     Prompt("coffee cup", route="concept"),
     Prompt("the spoon to the right of the cup", route="simple"),
     Prompt("what you would stir your drink with", route="complex"),
-    Prompt("cup", route="concept", boxes=[Box(96, 8, 230, 116)], negative_boxes=[Box(178, 131, 230, 182)]),
+    Prompt("cup", route="concept", boxes=[Box(120, 10, 288, 145)], negative_boxes=[Box(223, 164, 288, 227)]),
 )
 
 
