@@ -31,6 +31,30 @@ class Case:
     final: Instances
 
 
+BAD_MERGES = (
+    b"",
+    b"{}",
+    b"#version: 0.2",
+    b"#version: 0.1\n",
+    b"#version: 0.2\na",
+    b"#version: 0.2\na\n",
+    b"#version: 0.2\na \n",
+    b"#version: 0.2\n \n",
+    b"#version: 0.2\na b",
+    b"#version: 0.2\na b\na b\n",
+    b"#version: 0.2\nab c\n",
+    b"#version: 0.2\n\na b c\n",
+    b"#version: 0.2\r\na b\r\n",
+    b"#version: 0.2\n\xff\xff\n",
+    b"#version: 0.2\n a\n",
+    b"#version: 0.2\na b c\n",
+    b"#version: 0.2\na b\r\n",
+    b"#version: 0.2\n\xff a\n",
+    b"#version: 0.2\n" + b"\n" * 65023,
+)
+"""What is no file of merges: neither side may read it, the Python one nor the C++ one."""
+
+
 def _case(values: dict[str, Any], recorded: Any) -> Case:
     name, image = values["name"], recorded[f"image/{values['image']}"]
     height, width = image.shape[:2]

@@ -31,7 +31,7 @@ from sam3i_edge.prompt import ROUTES
 from sam3i_edge.route import RouteClassifier
 from sam3i_edge.schema import plain
 from sam3i_edge.tokenizer import Tokenizer
-from tests.conftest import CASES, DATA
+from tests.conftest import BAD_MERGES, CASES, DATA
 
 SIZES = [(1, 1), (1, 7), (5, 1), (2, 3), (16, 16), (17, 31), (224, 224), (224, 100), (300, 224), (333, 517), (640, 480)]
 LARGE = [(1920, 1080), (1080, 1920), (20000, 40), (7, 3001), (448, 673), (448, 672)]
@@ -302,24 +302,6 @@ def spoiled(position: int) -> bytes:
     content = bytearray(make_tokenizer_file())
     content[position] ^= 1
     return bytes(content)
-
-
-BAD_MERGES = (
-    b"",
-    b"{}",
-    b"#version: 0.2",
-    b"#version: 0.1\n",
-    b"#version: 0.2\na",
-    b"#version: 0.2\na\n",
-    b"#version: 0.2\na \n",
-    b"#version: 0.2\n \n",
-    b"#version: 0.2\na b\na b\n",
-    b"#version: 0.2\nab c\n",
-    b"#version: 0.2\n\na b c\n",
-    b"#version: 0.2\r\na b\r\n",
-    b"#version: 0.2\n\xff\xff\n",
-    b"#version: 0.2\n" + b"\n" * 65023,
-)
 
 
 def damages() -> list[Callable[[Path], None]]:
