@@ -26,7 +26,7 @@ from sam3i_edge.route import ROUTE_FILE
 from sam3i_edge.targets import Target
 
 FORMAT = "sam3i-edge-bundle"
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 MANIFEST_FILE = "manifest.json"
 TOKENIZER_FILE = "merges.txt.gz"
 GOLDEN_PROMPTS_FILE = "golden/prompts.json"

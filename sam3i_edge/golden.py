@@ -21,7 +21,7 @@ from sam3i_edge.graphs import FEATURES
 from sam3i_edge.image import check_image
 from sam3i_edge.prompt import Prompt
 
-MAX_VALUES = 1 << 15
+MAX_VALUES = 1 << 14
 """Of a larger tensor the golden file keeps every n-th value: the features of a full-size model have 28 million, and
 all of the smallest model's values would weigh as much as its INT8 graphs."""
 
@@ -41,11 +41,21 @@ class _PromptsFile:
 
 @dataclass(frozen=True, eq=False)
 class Golden:
-    """Golden cases. ``expected`` is keyed ``stage/output``; ``sample`` says which values of a tensor it holds."""
+    """Golden cases. ``expected`` is keyed ``stage/output``; ``sample`` says which values of a tensor it holds.
+
+    Of the masks, ``inside`` has every pixel: which of them a sample holds must not decide how alike two masks are.
+    """
 
     image: np.ndarray
     prompts: tuple[Prompt, ...]
     expected: Mapping[str, np.ndarray]
+    inside: np.ndarray
+    """As ``pixels_inside`` gives it, of the masks (N, K, h, w)."""
+
+
+def pixels_inside(masks: np.ndarray) -> np.ndarray:
+    """Which pixels of each mask's logits (..., h, w) lie inside, 8 to a byte: (masks, ceil(h * w / 8)) uint8."""
+    return np.packbits(masks.reshape(-1, masks.shape[-2] * masks.shape[-1]) > 0, axis=1)
 
 
 def sample(values: np.ndarray) -> np.ndarray:
@@ -69,7 +79,7 @@ def write_golden(path: Path, golden: Golden) -> None:
     (path / GOLDEN_PROMPTS_FILE).write_text(text + "\n", encoding="utf-8")
     tensors = {f"expected/{name}": sample(values) for name, values in golden.expected.items()}
     with (path / GOLDEN_TENSORS_FILE).open("wb") as file:
-        np.savez_compressed(file, allow_pickle=False, image=golden.image, **tensors)
+        np.savez_compressed(file, allow_pickle=False, image=golden.image, inside=golden.inside, **tensors)
 
 
 def read_golden(path: Path) -> Golden:
@@ -78,10 +88,12 @@ def read_golden(path: Path) -> Golden:
         content = schema.parse(_PromptsFile, json.loads((path / GOLDEN_PROMPTS_FILE).read_text(encoding="utf-8")))
         with np.load(path / GOLDEN_TENSORS_FILE, allow_pickle=False) as tensors:
             expected = {name: tensors[f"expected/{name}"].astype(np.float32) for name in EXPECTED}
-            image = check_image(tensors["image"])
+            image, inside = check_image(tensors["image"]), tensors["inside"]
         if not content.prompts:
             raise ValueError("there are no prompts")
-        return Golden(image, content.prompts, expected)
+        if inside.dtype != np.uint8 or inside.ndim != 2:
+            raise ValueError("the masks are none")
+        return Golden(image, content.prompts, expected, inside)
     except (
         OSError,
         EOFError,

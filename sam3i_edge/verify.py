@@ -19,7 +19,7 @@ from sam3i_edge.bundle import MANIFEST_FILE, Bundle, sha256_of
 from sam3i_edge.cache import cache_folder, write_whole
 from sam3i_edge.compare import ANSWER_TOLERANCES, LOSS_DB, MAX_SQNR_DB, TOLERANCES, Difference, Tolerance, measure
 from sam3i_edge.errors import BundleError, unknown_name
-from sam3i_edge.golden import Golden, read_golden, sample, sampled_positions
+from sam3i_edge.golden import Golden, pixels_inside, read_golden, sample, sampled_positions
 from sam3i_edge.graphs import FEATURES
 from sam3i_edge.image import preprocess
 from sam3i_edge.instances import sigmoid
@@ -33,8 +33,8 @@ BEST = 5
 INT8_LEAST_SCORE = 0.3
 """With integers only instances that a threshold might return have their masks compared: the others' are vague, and what
 the recipe costs on real pictures is measured at export."""
-LEAST_PIXELS = 16
-"""Smaller masks, counted on the pixels that the golden file keeps, are not compared: one pixel would decide."""
+LEAST_PIXELS = 64
+"""Smaller masks are not compared: a few pixels of their edge would decide."""
 
 
 SINGLE = "/presence"
@@ -221,7 +221,7 @@ def _check_answers(golden: Golden, found: Outputs, displaced: np.ndarray, precis
     expected_scores = _expected_scores(golden)
     changes = np.abs(_scores(found["logits"], found["presence"]) - expected_scores)
     changes = np.where(displaced, 0, np.nan_to_num(changes, nan=1))  # no score can change more; JSON has no NaN
-    ious = _mask_ious(found["masks"], golden.expected["grounding/masks"]).reshape(count, most)
+    ious = _mask_ious(pixels_inside(found["masks"]), golden.inside).reshape(count, most)
     ious = np.where(displaced, np.nan, ious)
     if is_int8(precision):
         ious = np.where(expected_scores >= INT8_LEAST_SCORE, ious, np.nan)
@@ -238,11 +238,10 @@ def _scores(logits: np.ndarray, presence: np.ndarray) -> np.ndarray:
 
 
 def _mask_ious(found: np.ndarray, expected: np.ndarray) -> np.ndarray:
-    """IoU of each mask (N, K, h, w) with the expected one, of which ``sample`` kept some; NaN for tiny ones."""
-    masks = found.shape[0] * found.shape[1]
-    mask_of = sampled_positions(found.size) // (found.size // masks)
-    a, b = sample(found) > 0, expected > 0
-    both, either = (np.bincount(mask_of, weights=pixels, minlength=masks) for pixels in (a & b, a | b))
+    """IoU of each mask with the expected one, both as ``pixels_inside`` gives them; NaN for tiny ones."""
+    if found.shape != expected.shape:
+        return np.zeros(len(found))
+    both, either = (np.unpackbits(bits, axis=1).sum(axis=1) for bits in (found & expected, found | expected))
     return np.where(either >= LEAST_PIXELS, both / np.maximum(either, 1), np.nan)
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import logging
+import re
 import shutil
 
 import numpy as np
@@ -134,6 +135,28 @@ def test_one_that_scores_better_than_the_last_does_not_give_way(bundle, precisio
     assert not verdict.passed
     failed = [check for check in verdict.checks if not check.passed]
     assert {check.difference.max_abs for check in failed} == {np.inf}
+
+
+@pytest.mark.parametrize("shape", ["as it is", "other"])
+def test_one_mask_that_is_another_is_seen_in_all_its_pixels(bundle, shape):
+    golden = another_mask(read_golden(bundle))
+    if shape == "other":
+        golden = dataclasses.replace(golden, inside=golden.inside[:, :-1])
+    with Segmenter.load(bundle) as segmenter:
+        verdict = verify.verify(segmenter, golden)
+    assert all(check.passed for check in verdict.checks)
+    assert re.search(r"but not the instances of 'coffee cup': mask IoU 0\.\d+, score changed", verdict.problem)
+
+
+def another_mask(golden):
+    """Of the first prompt's best instance a quarter of the mask is cut off."""
+    scores = verify._expected_scores(golden)[0]
+    inside = golden.inside.copy()
+    mask = np.unpackbits(inside[scores.argmax()])
+    ours = np.flatnonzero(mask)
+    mask[ours[: len(ours) // 4]] = 0
+    inside[scores.argmax()] = np.packbits(mask)
+    return dataclasses.replace(golden, inside=inside)
 
 
 def missing(golden, place):

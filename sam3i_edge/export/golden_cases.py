@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from sam3i_edge.config import ModelConfig
-from sam3i_edge.golden import Golden
+from sam3i_edge.golden import Golden, pixels_inside
 from sam3i_edge.graphs import FEATURES, Limits, graph_specs
 from sam3i_edge.image import preprocess, read_image
 from sam3i_edge.prompt import Box, Prompt, gates, pack_boxes
@@ -46,4 +46,4 @@ def make_golden(modules: Mapping[str, nn.Module], config: ModelConfig, limits: L
     outputs = [f"grounding/{output.name}" for output in graph_specs(config, limits)["grounding"].outputs]
     for name, values in zip(("text/text", *outputs), zip(*answers, strict=True), strict=True):
         expected[name] = torch.cat(values).numpy()
-    return Golden(image, PROMPTS, expected)
+    return Golden(image, PROMPTS, expected, pixels_inside(expected["grounding/masks"]))

@@ -20,7 +20,7 @@ from sam3i_edge.export import Int8Options, export
 from sam3i_edge.golden import read_golden, write_golden
 from tests.conftest import PARITY
 from tests.runtimes.conftest import PHOTO, ROOT, run, section
-from tests.test_verify import missing, perturb, rehash
+from tests.test_verify import another_mask, missing, perturb, rehash
 
 pytestmark = pytest.mark.slow
 
@@ -204,6 +204,15 @@ def test_the_tool_forgives_what_the_python_side_forgives(checkout, built, tmp_pa
     rehash(copy)
     ours, theirs = verdicts(checkout, built, copy)
     assert ours["passed"] is (place == -1)
+    assert_same_verdict(ours, theirs)
+
+
+def test_the_tool_sees_another_mask_as_the_python_side_does(checkout, built, tmp_path):
+    copy = shutil.copytree(checkout / "small", tmp_path / "copy")
+    write_golden(copy, another_mask(read_golden(copy)))
+    rehash(copy)
+    ours, theirs = verdicts(checkout, built, copy)
+    assert not ours["passed"]
     assert_same_verdict(ours, theirs)
 
 

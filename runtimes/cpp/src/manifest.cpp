@@ -9,7 +9,7 @@ namespace sam3i_edge::detail {
 namespace {
 
 constexpr const char* kFormat = "sam3i-edge-bundle";
-constexpr std::int64_t kFormatVersion = 4;
+constexpr std::int64_t kFormatVersion = 5;
 const std::vector<std::string> kPrecisions = {"fp32", "bf16", "fp16", "int8", "int8-bf16", "int8-fp16"};
 const std::vector<std::string> kRoutes = {"concept", "simple", "complex"};
 const std::map<std::string, std::string> kPreprocessing = {

@@ -14,7 +14,7 @@
 namespace sam3i_edge::detail {
 namespace {
 
-constexpr std::size_t kMostValues = std::size_t{1} << 15;
+constexpr std::size_t kMostValues = std::size_t{1} << 14;
 constexpr const char* kExpected[] = {"preprocess/image", "vision/fine",          "vision/middle",    "vision/coarse",
                                      "text/text",        "grounding/presence",   "grounding/logits", "grounding/boxes",
                                      "grounding/masks",  "grounding/query_index"};
@@ -72,6 +72,9 @@ Recorded read_recorded(const std::filesystem::path& bundle) {
     for (const char* name : kExpected) {
       recorded.expected[name] = find(arrays, std::string("expected/") + name).floats();
     }
+    NpzArray& inside = find(arrays, "inside");
+    if (inside.dtype != "|u1" || inside.shape.size() != 2) throw NpzError("the masks are none");
+    recorded.inside = std::move(inside.bytes);
     return recorded;
   } catch (const std::runtime_error& error) {
     throw BundleError("The golden cases of " + bundle.string() + " cannot be read: " + error.what() +

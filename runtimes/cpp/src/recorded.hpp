@@ -18,11 +18,12 @@ struct Recorded {
   int width = 0, height = 0;
   std::vector<Prompt> prompts;
   std::map<std::string, std::vector<float>> expected;  ///< by "stage/output", sampled as below
+  std::vector<std::uint8_t> inside;  ///< of every mask which pixels lie inside, 8 to a byte; each begins with a new one
 
   ImageView image() const { return {pixels.data(), width, height}; }
 };
 
-/// Of `size` values every how-manieth is kept, so that no more than 2^15 are; it shares no divisor with `size`.
+/// Of `size` values every how-manieth is kept, so that no more than 2^14 are; it shares no divisor with `size`.
 std::size_t sample_step(std::size_t size);
 
 /// Read the golden files of a bundle. Throws BundleError.

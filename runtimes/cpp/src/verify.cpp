@@ -24,7 +24,7 @@ using Arrays = std::map<std::string, Values>;  // by name, the rows of all promp
 
 constexpr std::size_t kBest = 5;         // so many instances of each prompt, by the float model's score, are compared
 constexpr double kInt8LeastScore = 0.3;  // with integers the masks of those that score less are vague
-constexpr double kLeastPixels = 16;      // in a smaller mask one pixel would decide
+constexpr double kLeastPixels = 64;      // in a smaller mask a few pixels of its edge would decide
 
 Values sampled(const Values& values) {
   const std::size_t step = sample_step(values.size());
@@ -102,18 +102,20 @@ std::vector<double> scores_of(const Values& logits, const Values& presence) {
   return scores;
 }
 
-/// IoU of each of `count` masks with the recorded one, of which some values were kept; none for tiny ones.
-std::vector<std::optional<double>> mask_ious(const Values& found, const Values& expected, std::size_t count) {
-  const std::size_t step = sample_step(found.size()), size = found.size() / count;
-  std::vector<double> both(count), either(count);
-  for (std::size_t i = 0; i < expected.size() && i * step < found.size(); ++i) {
-    const bool a = found[i * step] > 0, b = expected[i] > 0;
-    both[i * step / size] += a && b;
-    either[i * step / size] += a || b;
-  }
+/// IoU of each of `count` masks with the recorded one, of which `inside` has the pixels as bits; none for tiny ones.
+std::vector<std::optional<double>> mask_ious(const Values& found, const std::vector<std::uint8_t>& inside,
+                                             std::size_t count) {
+  const std::size_t size = found.size() / count, bytes = (size + 7) / 8;
   std::vector<std::optional<double>> ious(count);
+  if (inside.size() != count * bytes) return std::vector<std::optional<double>>(count, 0.0);
   for (std::size_t i = 0; i < count; ++i) {
-    if (either[i] >= kLeastPixels) ious[i] = both[i] / either[i];
+    double both = 0, either = 0;
+    for (std::size_t pixel = 0; pixel < size; ++pixel) {
+      const bool a = found[i * size + pixel] > 0, b = inside[i * bytes + pixel / 8] >> (7 - pixel % 8) & 1;
+      both += a && b;
+      either += a || b;
+    }
+    if (either >= kLeastPixels) ious[i] = both / either;
   }
   return ious;
 }
@@ -225,7 +227,7 @@ class Replay {
     const Arrays& found = aligned.outputs;
     const auto wanted = scores_of(expected("grounding/logits"), expected("grounding/presence"));
     const auto scores = scores_of(found.at("logits"), found.at("presence"));
-    const auto ious = mask_ious(found.at("masks"), expected("grounding/masks"), scores.size());
+    const auto ious = mask_ious(found.at("masks"), recorded_.inside, scores.size());
     const std::size_t most = scores.size() / recorded_.prompts.size();
     for (std::size_t k = 0; k < recorded_.prompts.size(); ++k) {
       std::vector<std::size_t> best(most);

@@ -344,7 +344,7 @@ def damages() -> list[Callable[[Path], None]]:
         *(rehashed(TOKENIZER_FILE, content) for content in (b"{}", spoiled(0), spoiled(500), spoiled(-6), spoiled(-1))),
         *(rehashed("route.json", content) for content in (b"{}", b'{"surprise": 1}')),
         edit(format="zip"),
-        edit(format_version=5),
+        edit(format_version=6),
         edit(format_version=1),
         edit(format_version=None),
         edit(surprise=1),
