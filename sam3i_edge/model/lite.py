@@ -46,6 +46,12 @@ class LiteBackbone(nn.Module):
                 f"vision.backbone {self.name} has its channels last, and the neck reads them first. Choose another, "
                 f"such as {', '.join(SUGGESTED)}."
             )
+        only = about.input_size[-1] if about.fixed_input_size else self.side
+        if only != self.side:
+            raise ConfigError(
+                f"vision.backbone {self.name} takes pictures of {only} x {only} alone, and {config.grid_size} cells on "
+                f"a side need {self.side}. Choose another, such as {', '.join(SUGGESTED)}."
+            )
         self.read = [strides.index(stride) for stride in STRIDES]
         channels = self.body.feature_info.channels()
         self.laterals = nn.ModuleList(nn.Conv2d(channels[i], config.hidden_size, kernel_size=1) for i in self.read)

@@ -60,6 +60,7 @@ def test_a_checkpoint_comes_back_with_what_its_norms_have_seen(tmp_path):
     ("backbone", "message"),
     [
         ("repvit_m9", "repvit_m0_9"),
+        ("coatnet_nano_rw_224", r"takes pictures of 224 x 224 alone, and \d+ cells .* need \d+\. .* such as effi"),
         ("vit_tiny_patch16_224", r"levels of strides \[16, 16.*it must have \(4, 8, 16, 32\)"),
         ("swin_tiny_patch4_window7_224", r"has its channels last, .* such as efficientvit_b0, "),
     ],
