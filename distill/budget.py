@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from sam3i_edge.benchmarks.report import STAGES
 from sam3i_edge.benchmarks.subjects import subjects
 from sam3i_edge.config import ModelConfig, TextConfig
 from sam3i_edge.distill.students import PRESETS, layer_counts, plan
+from sam3i_edge.doctor import check_ready
 from sam3i_edge.errors import ConfigError
 from sam3i_edge.export import export
 
@@ -114,6 +116,7 @@ def estimate(
     Raises:
         RuntimeUnavailableError: the target is not ready here.
     """
+    check_ready(target)
     students = dict(_fitting(teacher, progress))
     configs = {TEACHER: teacher} | {name: config for name, config in students.items() if config != teacher}
     abouts = {TEACHER: "as it is"} | {name: preset.about for name, preset in PRESETS.items()}
@@ -149,8 +152,10 @@ def _fitting(teacher: ModelConfig, progress: Callable[[str], None]) -> Iterator[
 def _width(stage: str, config: ModelConfig) -> ModelConfig:
     """A config that is the same for all whose ``stage`` differs in depth alone."""
     smallest = _resized(config, PROBES["smallest"])
+    # Any text will do, but it must fit the adapters, which the grounding graph has, too.
+    text = TextConfig(hidden_size=math.lcm(TextConfig().num_heads, config.adapter.num_heads))
     if stage == "vision":
-        return dataclasses.replace(smallest, text=TextConfig(), num_queries=FULL.num_queries)
+        return dataclasses.replace(smallest, text=text, num_queries=FULL.num_queries)
     trunk = dataclasses.replace(smallest.vision, backbone="")
     if stage == "text":
         return dataclasses.replace(
@@ -160,7 +165,7 @@ def _width(stage: str, config: ModelConfig) -> ModelConfig:
             hidden_size=config.hidden_size,
             num_heads=config.num_heads,
         )
-    return dataclasses.replace(smallest, vision=trunk, text=TextConfig())
+    return dataclasses.replace(smallest, vision=trunk, text=text)
 
 
 def table(estimates: Sequence[Estimate], latency_ms: float | None) -> str:
@@ -170,11 +175,12 @@ def table(estimates: Sequence[Estimate], latency_ms: float | None) -> str:
 
 def _lines(estimates: Sequence[Estimate], latency_ms: float | None) -> Iterator[str]:
     whole = estimates[0].frame_ms
-    yield f"{'':12}{'frame ms':>10}{'of it':>7}" + "".join(f"{stage:>13}" for stage in STAGES)
+    width = max(len(one.name) for one in estimates) + 1
+    yield f"{'':{width}}{'frame ms':>10}{'of it':>7}" + "".join(f"{stage:>13}" for stage in STAGES)
     for one in sorted(estimates, key=lambda one: -one.frame_ms):
         fits = "" if latency_ms is None else "  fits" if one.frame_ms <= latency_ms else "  too slow"
         stages = "".join(f"{one.stages_ms[stage]:13.1f}" for stage in STAGES)
-        yield f"{one.name:12}{one.frame_ms:10.1f}{one.frame_ms / whole:7.2f}{stages}{fits}   {one.about}"
+        yield f"{one.name:{width}}{one.frame_ms:10.1f}{one.frame_ms / whole:7.2f}{stages}{fits}   {one.about}"
     if latency_ms is not None:
         fitting = [one for one in estimates if one.frame_ms <= latency_ms]
         best = max(fitting, key=lambda one: one.frame_ms, default=None)

@@ -177,7 +177,7 @@ def _mask_losses(found: Tensor, wanted: Tensor, masked: Tensor, match: Match, th
     has_mask = torch.isin(match.prompts, masked)
     row = torch.searchsorted(masked, match.prompts[has_mask])
     a = found[row, match.queries[has_mask]].float().flatten(1)
-    b = resized(wanted[row, theirs[has_mask]][None].float(), found.shape[-2:])[0].sigmoid().flatten(1)
+    b = resized(wanted[row, theirs[has_mask]][:, None].float(), found.shape[-2:]).sigmoid().flatten(1)
     share = share[has_mask]
     total = _over_processes(share.sum())
     entropy = F.binary_cross_entropy_with_logits(a, b, reduction="none").mean(1)

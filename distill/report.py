@@ -14,6 +14,7 @@ from sam3i_edge.benchmarks.subjects import subjects
 from sam3i_edge.bundle import read_manifest
 from sam3i_edge.config import ModelConfig
 from sam3i_edge.data.samples import Sample
+from sam3i_edge.doctor import check_ready
 from sam3i_edge.errors import BenchmarkError
 from sam3i_edge.evaluate import evaluate
 from sam3i_edge.evaluate.confidence import Confidence, measure_confidence
@@ -97,10 +98,13 @@ def compare_students(
 
     Raises:
         BenchmarkError: no target.
+        RuntimeUnavailableError: one is not ready here.
         CheckpointError, ExportError, DataError: as their makers.
     """
     if not targets:
         raise BenchmarkError("No target of this machine is ready. See: sam3i-edge doctor")
+    for target in targets:
+        check_ready(target)
     sizes = {name: _sizes(checkpoint) for name, checkpoint in models.items()}  # all can be read, before hours of work
     with staged(output) as stage:
         for name, checkpoint in models.items():

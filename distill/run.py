@@ -22,7 +22,7 @@ from sam3i_edge.data.samples import Sample
 from sam3i_edge.distill import cache as feature_cache
 from sam3i_edge.distill.importance import choose_layers, choose_queries
 from sam3i_edge.distill.students import Preset, build, depths, plan, query_count
-from sam3i_edge.distill.tasks import STAGES, Int8, task_of
+from sam3i_edge.distill.tasks import STAGES, Int8, asked_of, check_scale, task_of
 from sam3i_edge.distill.teacher import Teacher
 from sam3i_edge.errors import ConfigError, TrainingError
 from sam3i_edge.export.clip_tokenizer import clip_tokenizer
@@ -31,7 +31,8 @@ from sam3i_edge.model.lite import LiteBackbone
 from sam3i_edge.quantize.pipeline import check_blocks
 from sam3i_edge.route import ROUTE_FILE
 from sam3i_edge.train.batches import Batch, Collate, TrainingSet, ask_each
-from sam3i_edge.train.loop import LAST, RUN_FILE, begin_in, finished, save_model, train
+from sam3i_edge.train.distributed import any_process
+from sam3i_edge.train.loop import LAST, RUN_FILE, begin_in, finished, read_run, save_model, train
 from sam3i_edge.train.recipe import Recipe
 
 START, STUDENT = "start.safetensors", "student.safetensors"
@@ -69,6 +70,15 @@ class Job:
     with_teacher: bool = True
     """False: labels alone teach the same student from the same start. What the teacher is worth."""
 
+    def __post_init__(self) -> None:
+        if self.cache and "vision" in self.recipes:
+            check_scale(self.recipes["vision"])
+        if self.pretrained:
+            if isinstance(self.student, Path):
+                raise ConfigError("--pretrained is for presets: the student goes on with the weights that it has.")
+            if not plan(self.student, self.config).config.vision.backbone:
+                raise ConfigError("--pretrained is for students with a backbone of timm, such as lite.")
+
 
 def distill(job: Job, output: Path, *, resume: bool = False, stop: Callable[[], bool], say: Say) -> Path | None:
     """Make the student, teach it in the job's stages, and leave it in ``output`` with its sizes.
@@ -84,7 +94,8 @@ def distill(job: Job, output: Path, *, resume: bool = False, stop: Callable[[], 
         The student's checkpoint; None if the run was stopped.
 
     Raises:
-        TrainingError: the folder is in use or of another run.
+        TrainingError: the folder is in use or of another run, or a stage that is asked for comes too late in it.
+        KeyboardInterrupt: stopped while layers were chosen; nothing is left.
         CheckpointError: the teacher, or the student to go on with, cannot be read.
         ConfigError: the answers of such a student have other sizes than the teacher's.
     """
@@ -93,7 +104,8 @@ def distill(job: Job, output: Path, *, resume: bool = False, stop: Callable[[], 
     teacher = load(job.teacher, job.config).to(PartialState().device)
     with PartialState().main_process_first():
         if PartialState().is_main_process:
-            _begin(job, teacher, output, resume, say)
+            _begin(job, teacher, output, resume, _ending(say, stop))
+    _check_order(job, output)
     start = output / START
     if "int8" in job.recipes:
         check_blocks(load(start, output / CONFIG_FILE), job.int8.recipe)
@@ -105,7 +117,7 @@ def distill(job: Job, output: Path, *, resume: bool = False, stop: Callable[[], 
             continue
         student = load(start, output / CONFIG_FILE)
         known = _known(job, teacher, stop, say) if stage == "vision" and job.cache else None
-        if stop():
+        if any_process(stop()):
             return None
         recipe = job.recipes[stage]
         train(
@@ -119,7 +131,7 @@ def distill(job: Job, output: Path, *, resume: bool = False, stop: Callable[[], 
             resume=(folder / RUN_FILE).is_file(),
             stop=stop,
         )
-        if stop():
+        if any_process(stop()):
             return None
         start = folder / LAST  # the average of its weights, where the recipe has one
     student = load(start, output / CONFIG_FILE)
@@ -130,6 +142,30 @@ def distill(job: Job, output: Path, *, resume: bool = False, stop: Callable[[], 
             shutil.copy(route, output)
     PartialState().wait_for_everyone()
     return output / STUDENT
+
+
+def _ending(say: Say, stop: Callable[[], bool]) -> Say:
+    """``say`` that ends a long preparation, which has nothing to keep, when it is asked to stop."""
+
+    def step(message: str) -> None:
+        if stop():
+            raise KeyboardInterrupt
+        say(message)
+
+    return step
+
+
+def _check_order(job: Job, output: Path) -> None:
+    """A stage builds on what those before it left. Raises TrainingError if one exists that would not."""
+    for number, stage in enumerate(STAGES):
+        if stage not in job.recipes or finished(output / stage):
+            continue
+        for later in STAGES[number + 1 :]:
+            if (output / later / RUN_FILE).is_file():
+                raise TrainingError(
+                    f"{output / later} was taught without the stage {stage}. Remove that folder and name both in "
+                    f"--stages, or run them in a new one."
+                )
 
 
 def _made_before(folder: Path, start: Path) -> Path:
@@ -144,11 +180,11 @@ def _made_before(folder: Path, start: Path) -> Path:
 def _begin(job: Job, teacher: Sam3i, output: Path, resume: bool, say: Say) -> None:
     """Choose the student's layers and write it as it begins; or check that this was done, for the same job."""
     student = sha256_of(job.student) if isinstance(job.student, Path) else schema.plain(job.student)
-    asked = {"teacher": sha256_of(job.teacher), "student": student, "data": job.data}
+    asked = {"teacher": sha256_of(job.teacher), "student": student, "data": job.data, "pretrained": job.pretrained}
     described = output / PLAN_FILE
     if resume:
-        known = json.loads(described.read_text(encoding="utf-8")) if described.is_file() else {}
-        changed = [key for key, value in asked.items() if known.get(key) != value]
+        known = read_run(described) if described.is_file() else {}
+        changed = [key for key, value in asked.items() if known.get(key, False) != value]
         if changed:
             raise TrainingError(
                 f"The run in {output} {'was started with other ' + ', '.join(changed) if known else 'is not there'}. "
@@ -162,10 +198,15 @@ def _begin(job: Job, teacher: Sam3i, output: Path, resume: bool, say: Say) -> No
         plan(job.student, teacher.config)  # what does not fit leaves no folder behind
         begin_in(output)  # choosing layers takes a while: first see that there is a place for the student
         start, kept = _new_student(job, job.student, teacher, say)
-    save_model(start, output / START)
-    start.config.write_beside(output / START)
     about: dict[str, Any] = asked | {"kept": {stack: list(layers) for stack, layers in kept.items()}}
-    described.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+    try:
+        save_model(start, output / START)
+        start.config.write_beside(output / START)
+        described.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+    except BaseException:
+        for file in output.iterdir():  # it was empty; half a beginning could be neither resumed nor begun anew
+            file.unlink()
+        raise
 
 
 def _new_student(job: Job, preset: Preset, teacher: Sam3i, say: Say) -> tuple[Sam3i, dict[str, Sequence[int]]]:
@@ -176,10 +217,8 @@ def _new_student(job: Job, preset: Preset, teacher: Sam3i, say: Say) -> tuple[Sa
     queries = choose_queries(teacher, batches, query_count(preset, teacher.config))
     torch.manual_seed(SEED)
     student = build(teacher, plan(preset, teacher.config, kept, queries))
-    if job.pretrained:
-        vision = student.backbone.vision_backbone
-        if not isinstance(vision, LiteBackbone):
-            raise ConfigError("--pretrained is for students with a backbone of timm; this one has its teacher's trunk.")
+    vision = student.backbone.vision_backbone
+    if job.pretrained and isinstance(vision, LiteBackbone):
         vision.load_pretrained()
     return student, dict(kept)
 
@@ -197,9 +236,14 @@ def _known_student(checkpoint: Path, teacher: ModelConfig) -> Sam3i:
 
 
 def measured_batches(samples: Sequence[Sample], config: ModelConfig) -> list[Batch]:
-    """The first images of ``samples`` with some of their texts, all levels."""
+    """The first images of ``samples`` that have texts, with some of these, all levels.
+
+    Raises:
+        TrainingError: none has.
+    """
     recipe = Recipe(prompts=6, least_scale=1.0, mask_size=8)
-    data = TrainingSet(samples[:MEASURED_IMAGES], ask_each, recipe, config.image_size)
+    asked = asked_of(samples)
+    data = TrainingSet(asked[:MEASURED_IMAGES], ask_each, recipe, config.image_size)
     collate = Collate(clip_tokenizer(config.text.context_length))
     starts = range(0, len(data), MEASURED_BATCH)
     return [collate([data[i, i] for i in range(start, min(start + MEASURED_BATCH, len(data)))]) for start in starts]
@@ -215,4 +259,4 @@ def _known(job: Job, teacher: Sam3i, stop: Callable[[], bool], say: Say) -> feat
             feature_cache.fill(
                 job.cache, teacher, job.samples, about, lambda done, total: say(f"{done} of {total} images"), stop
             )
-    return None if stop() else feature_cache.FeatureCache(job.cache, about)
+    return None if any_process(stop()) else feature_cache.FeatureCache(job.cache, about)

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sam3i_edge.config import AdapterConfig, ModelConfig
+from sam3i_edge.config import ModelConfig
 from sam3i_edge.errors import ConfigError, unknown_name
 from sam3i_edge.model import Sam3i
 from sam3i_edge.train.matching import MOST_QUERIES
@@ -45,8 +45,6 @@ class Preset:
     """Share of the text transformer's width. A narrower one begins with random weights."""
     embedding: float = 1.0
     """Width of a token's row, as a share of the student's text width."""
-    bottleneck: float = 1.0
-    """Share of the adapters' inner width."""
     separable_convs: bool = False
     picture: float = 1.0
     """Share of the picture's side."""
@@ -214,7 +212,6 @@ def plan(
     text = dataclasses.replace(
         teacher.text, hidden_size=width, num_layers=len(chosen["text"]), embedding_size=0 if row == width else row
     )
-    bottleneck = _share(preset.bottleneck, teacher.adapter.bottleneck_size, 8)
     image_size = max(1, round(preset.picture * teacher.grid_size)) * teacher.patch_size
     chosen_queries = tuple(queries or _spread(teacher.num_queries, query_count(preset, teacher)))
     config = dataclasses.replace(
@@ -226,7 +223,6 @@ def plan(
         text=text,
         encoder_layers=len(chosen["encoder"]),
         decoder_layers=len(chosen["decoder"]),
-        adapter=AdapterConfig(bottleneck, teacher.adapter.num_heads, teacher.adapter.scale),
         separable_convs=preset.separable_convs or teacher.separable_convs,
     )
     return Plan(config, chosen, chosen_queries)

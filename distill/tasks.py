@@ -74,9 +74,7 @@ def task_of(
         raise ConfigError(unknown_name("stage", stage, STAGES))
     for name, parameter in student.named_parameters():
         parameter.requires_grad_(bool(re.search(LEARNS[stage], name)) and not re.search(UNREAD, name))
-    asked = [sample for sample in samples if sample.queries]
-    if stage != "vision" and not asked:
-        raise TrainingError("No image of the training set has a text.")
+    asked = asked_of(samples) if stage != "vision" else []
     tokenizer = clip_tokenizer(student.config.text.context_length)
     image_size = teacher.image_size if teacher else student.config.image_size
     if stage == "whole" or (stage == "int8" and teacher):
@@ -93,10 +91,24 @@ def task_of(
             lambda items: prompts_of([pair for item in items for pair in item], tokenizer),
             lambda model: TextLearner(model, teacher),
         )
-    if cache and recipe.least_scale < 1:
-        raise ConfigError(f"least_scale is {recipe.least_scale}: a feature cache has the images at their own scale, 1.")
+    if cache:
+        check_scale(recipe)
     pictures = PictureSet(samples, image_size, recipe.least_scale, cache)
     return Task(stage, pictures, collate_pictures, lambda model: VisionLearner(model, teacher))
+
+
+def asked_of(samples: Sequence[Sample]) -> list[Sample]:
+    """Those that have a text. Raises TrainingError if none has."""
+    asked = [sample for sample in samples if sample.queries]
+    if not asked:
+        raise TrainingError("No image of the training set has a text.")
+    return asked
+
+
+def check_scale(recipe: Recipe) -> None:
+    """Raises ConfigError if a recipe of the stage ``vision`` shrinks images, which a feature cache does not hold."""
+    if recipe.least_scale < 1:
+        raise ConfigError(f"least_scale is {recipe.least_scale}: a feature cache has the images at their own scale, 1.")
 
 
 def _end_to_end(stage: str, teacher: Teacher | None, int8: Int8, student: Sam3i) -> Learner:

@@ -72,9 +72,21 @@ def examine() -> Report:
         "python": platform.python_version(),
     }
     runtimes = {name: _runtime(name) for name in RUNTIMES}
-    drivers = find_drivers(Path("/")) if platform.system() == "Linux" else {}
+    drivers = _drivers()
     targets = tuple(_target(get_target(name), runtimes, drivers) for name in TARGETS)
     return Report(machine, drivers, tuple(runtimes.values()), targets)
+
+
+def check_ready(name_or_file: str) -> None:
+    """Raises RuntimeUnavailableError, saying what is missing, if bundles for a target do not run here."""
+    target = get_target(name_or_file)
+    found = _target(target, {target.runtime: _runtime(target.runtime)}, _drivers())
+    if found.problem:
+        raise RuntimeUnavailableError(f"The target {target.name} is not ready here: {found.problem}")
+
+
+def _drivers() -> dict[str, str]:
+    return find_drivers(Path("/")) if platform.system() == "Linux" else {}
 
 
 def find_drivers(root: Path) -> dict[str, str]:

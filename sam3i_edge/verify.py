@@ -33,8 +33,8 @@ BEST = 5
 INT8_LEAST_SCORE = 0.3
 """With integers only instances that a threshold might return have their masks compared: the others' are vague, and what
 the recipe costs on real pictures is measured at export."""
-LEAST_PIXELS = 64
-"""Smaller masks are not compared: a few pixels of their edge would decide."""
+LEAST_PIXELS = 100
+"""Smaller masks are not compared: in FP32 one pixel of their edge would decide."""
 
 
 SINGLE = "/presence"

@@ -6,6 +6,8 @@ import argparse
 import re
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,24 +71,32 @@ def add(commands: Any) -> None:
 
 def _distill(arguments: argparse.Namespace) -> int:
     if arguments.student == "list":
-        from sam3i_edge.distill.students import PRESETS
+        with _needs_torch():
+            from sam3i_edge.distill.students import PRESETS
 
-        print("\n".join(f"{name:12} {preset.about}" for name, preset in PRESETS.items()))
+        width = max(map(len, PRESETS))
+        print("\n".join(f"{name:{width}} {preset.about}" for name, preset in PRESETS.items()))
         return 0
     return _plan(arguments) if arguments.plan else teach(arguments, "the student")
 
 
+@contextmanager
+def _needs_torch() -> Iterator[None]:
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise RuntimeUnavailableError(
+            f"Students need {error.name}, which is not installed: pip install 'sam3i-edge[distill]'"
+        ) from error
+
+
 def teach(arguments: argparse.Namespace, result: str) -> int:
     """Run the stages that the arguments name, and say where the ``result`` is. Returns the exit status."""
-    try:
+    with _needs_torch():
         from accelerate import PartialState
 
         from sam3i_edge.distill.run import Job, distill
         from sam3i_edge.distill.students import get_preset
-    except ModuleNotFoundError as error:
-        raise RuntimeUnavailableError(
-            f"Training it needs {error.name}, which is not installed: pip install 'sam3i-edge[distill]'"
-        ) from error
     student = Path(arguments.student) if Path(arguments.student).is_file() else get_preset(arguments.student)
     if not arguments.data or not arguments.output:
         raise ConfigError(f"Give --data, what to learn from, and -o, a folder for {result}.")
@@ -136,7 +146,8 @@ def _int8(arguments: argparse.Namespace) -> Int8:
 
 
 def _plan(arguments: argparse.Namespace) -> int:
-    from sam3i_edge.distill.budget import estimate, table, to_json
+    with _needs_torch():
+        from sam3i_edge.distill.budget import estimate, table, to_json
 
     check_output(arguments.json)
     wanted = milliseconds(arguments.latency) if arguments.latency else None
@@ -168,11 +179,13 @@ def _recipes(arguments: argparse.Namespace) -> dict[str, Recipe]:
     if not chosen:
         raise ConfigError(f"--stages names no stage. Known: {', '.join(STAGES)}.")
     values = overrides(arguments.set)
-    for name in chosen + [key.partition(".")[0] for key in values if "." in key]:
+    named = [key.partition(".")[0] for key in values if "." in key]
+    for name in chosen + named:
         if name not in STAGES:
             raise ConfigError(unknown_name("stage", name, STAGES))
     if arguments.without_teacher and chosen != ["whole"]:
         raise ConfigError("Without a teacher there are labels alone, which only the stage whole has: --stages whole.")
     common = {key: value for key, value in values.items() if "." not in key}
     own = {name: {k.partition(".")[2]: v for k, v in values.items() if k.startswith(f"{name}.")} for name in STAGES}
-    return {name: load_recipe(arguments.recipe, name, common | own[name], RECIPES) for name in chosen}
+    recipes = {name: load_recipe(arguments.recipe, name, common | own[name], RECIPES) for name in chosen + named}
+    return {name: recipes[name] for name in chosen}

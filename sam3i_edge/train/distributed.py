@@ -14,6 +14,15 @@ def num_processes() -> int:
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
+def any_process(flag: bool) -> bool:
+    """Whether it is set in any of the processes, which must all ask: a signal may reach one of them a step later."""
+    if num_processes() == 1:
+        return flag
+    flags: list[bool] = [False] * num_processes()
+    dist.all_gather_object(flags, flag)
+    return any(flags)
+
+
 def mean_over_processes(value: Tensor) -> Tensor:
     """The mean of a scalar. As the divisor of a sum, it makes the processes' mean gradient that of the joint batch."""
     if num_processes() == 1:

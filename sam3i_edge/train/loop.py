@@ -29,6 +29,7 @@ from sam3i_edge import schema
 from sam3i_edge.errors import TrainingError
 from sam3i_edge.model import Sam3i
 from sam3i_edge.train.batches import StepSampler
+from sam3i_edge.train.distributed import any_process
 from sam3i_edge.train.recipe import Recipe
 from sam3i_edge.train.schedule import make_optimizers, set_rates
 from sam3i_edge.train.task import Task
@@ -87,6 +88,10 @@ def train(
     )
     set_seed(recipe.seed, device_specific=True)
     set_dropout(model, recipe.dropout)
+    if recipe.images < accelerator.num_processes:
+        raise TrainingError(
+            f"images is {recipe.images}, for {accelerator.num_processes} processes together: each needs one at least."
+        )
     images = len(task.dataset)
     total = recipe.total_steps(images)
     run = {"stage": task.name, "recipe": schema.plain(recipe), "images": images, "steps": total}
@@ -122,7 +127,7 @@ def train(
         bar.update()
         if progress.step % LOG_EVERY == 0 or progress.step == total:
             _log(writer, bar, progress.step, parts.read(), {"rate": share, **clock.read()})
-        stopping, last = stop(), progress.step == total
+        stopping, last = any_process(stop()), progress.step == total
         if validate and (last or (recipe.validate_every and progress.step % recipe.validate_every == 0)):
             _validate(accelerator, kept, validate, progress, output, writer)
             learner.train()
@@ -281,23 +286,32 @@ def _claim(output: Path, run: dict[str, Any], model: Sam3i, resume: bool) -> Non
     if resume:
         if not described.is_file():
             raise TrainingError(f"There is no run to resume in {output}. Start it without --resume.")
-        known = json.loads(described.read_text(encoding="utf-8"))
+        known = read_run(described)
         changed = [key for key in {*run, *known} if json.loads(json.dumps(run)).get(key) != known.get(key)]
         if changed:
             raise TrainingError(
                 f"The run in {output} was started with other {', '.join(sorted(changed))}. Resume it with the same "
                 f"arguments ({described} has them), or start a new one elsewhere."
             )
-        return
-    begin_in(output)
+    else:
+        begin_in(output)
+        described.write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
     model.config.write_beside(output / LAST)
-    described.write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
+
+
+def read_run(described: Path) -> dict[str, Any]:
+    """What a run wrote of itself when it began. Raises TrainingError."""
+    try:
+        known: dict[str, Any] = json.loads(described.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise TrainingError(f"{described} is damaged ({error}). Begin anew in another folder.") from error
+    return known
 
 
 def finished(output: Path) -> bool:
-    """Whether the run in ``output`` has made all of its steps."""
-    run = json.loads((output / RUN_FILE).read_text(encoding="utf-8"))
-    return (output / STATE.format(run["steps"])).is_dir()
+    """Whether there is a run in ``output`` that has made all of its steps."""
+    described = output / RUN_FILE
+    return described.is_file() and (output / STATE.format(read_run(described)["steps"])).is_dir()
 
 
 def begin_in(output: Path) -> None:
@@ -317,12 +331,12 @@ def _save(accelerator: Accelerator, output: Path, model: Sam3i, progress: Progre
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
         (partial / "progress.json").write_text(json.dumps(dataclasses.asdict(progress)), encoding="utf-8")
+        save_model(model, output / LAST)  # first: a run whose last state is there is finished
         earlier = list(output.glob("state-*"))
         partial.rename(output / STATE.format(progress.step))
         for folder in earlier:
             if folder.name != STATE.format(progress.step):
                 shutil.rmtree(folder)
-        save_model(model, output / LAST)
     accelerator.wait_for_everyone()
 
 

@@ -24,6 +24,11 @@ class LearningRates:
     detector: float = 8e-4
     trunk_decay: float = 0.9
 
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not value >= 0:
+                raise ConfigError(f"recipe: rates.{name} is {value}; it must be 0 or more.")
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -88,13 +93,19 @@ class Recipe:
         for name in ("images", "prompts", "accumulate", "save_every", "timescale", "rate_scale", "clip_norm"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"recipe: {name} is {getattr(self, name)}; it must be greater than 0.")
+        counts = ("steps", "warmup_steps", "cooldown_steps", "mask_size", "validate_every", "workers")
+        for name in (*counts, "weight_decay"):
+            if not getattr(self, name) >= 0:
+                raise ConfigError(f"recipe: {name} is {getattr(self, name)}; it must be 0 or more.")
+        if self.ema == 1:
+            raise ConfigError("recipe: ema is 1; it must be less, or the average stays with the first weights.")
         for name in ("dropout", "box_prompts", "least_scale", "mask_share", "no_target_share", "ema"):
             if not 0 <= getattr(self, name) <= 1 or (name in ("least_scale", "mask_share") and not getattr(self, name)):
                 raise ConfigError(f"recipe: {name} is {getattr(self, name)}; it must lie between 0 and 1.")
         for level in self.levels:
             if level not in ROUTES:
                 raise ConfigError("recipe: " + unknown_name("level", level, ROUTES))
-        if self.steps <= 0 and self.epochs <= 0:
+        if not self.steps and self.epochs <= 0:
             raise ConfigError(f"recipe: epochs is {self.epochs} and steps {self.steps}; one must be greater than 0.")
 
     def total_steps(self, images: int) -> int:
@@ -132,7 +143,7 @@ def load_recipe(
     Args:
         name_or_file: a name among ``presets``, or the path of a .toml file with the same stages.
         stage: one of them.
-        overrides: values by field.
+        overrides: values by field; of ``rates``, those that differ.
         presets: None: those of training, ``published`` and ``tabletop``.
 
     Raises:
@@ -151,7 +162,11 @@ def load_recipe(
     else:
         raise ConfigError(unknown_name("recipe", str(name_or_file), presets) + " Or give the path of a .toml file.")
     try:
-        return schema.parse(Recipe, schema.plain(book[stage]) | dict(overrides or {}))
+        values = schema.plain(book[stage])
+        for name, value in (overrides or {}).items():
+            is_table = isinstance(value, Mapping) and isinstance(values.get(name), Mapping)
+            values[name] = {**values[name], **value} if is_table else value
+        return schema.parse(Recipe, values)
     except schema.SchemaError as error:
         raise ConfigError(f"recipe: {error}") from error
 

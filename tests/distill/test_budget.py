@@ -18,6 +18,7 @@ TIMES = WidthTimes(
     dict.fromkeys(STAGES, 1.0), {"global": 10.0, "windowed": 4.0, "text": 2.0, "encoder": 5.0, "decoder": 3.0}
 )
 FULL = ModelConfig()
+TABLETOP = ModelConfig.preset("tabletop")
 
 
 def test_a_frame_is_its_blocks():
@@ -87,6 +88,17 @@ def test_the_largest_that_fits_is_named():
 def test_a_latency_without_a_unit_is_refused(capsys):
     assert main(["distill", "--plan", "--latency", "50"]) == 1
     assert "Cannot read the latency '50'. Write a number with ms or s: 50ms." in capsys.readouterr().err
+
+
+def test_a_target_that_is_not_ready_is_refused_before_anything_is_exported(capsys):
+    assert main(["distill", "--plan", "--target", "jetson"]) == 1
+    told = capsys.readouterr().err
+    assert "The target jetson is not ready here: " in told and "exporting" not in told
+
+
+def test_adapters_of_any_number_of_heads_can_be_planned():
+    three = dataclasses.replace(TABLETOP, adapter=dataclasses.replace(TABLETOP.adapter, num_heads=3))
+    assert {stage: budget._width(stage, three).adapter.num_heads for stage in STAGES} == dict.fromkeys(STAGES, 3)
 
 
 @pytest.mark.slow

@@ -84,6 +84,8 @@ def test_no_answer_at_all_teaches_presence_alone():
     torch.stack([*answer_losses(Answers(*values), theirs, MASKED).values()]).sum().backward()
     assert values[2].grad.abs().sum() > 0
     assert values[0].grad is None or values[0].grad.abs().sum() == 0
+    smaller = mine._replace(masks=mine.masks[..., ::2, ::2])
+    assert answer_losses(smaller, theirs, MASKED)["mask_dice"] == 0
 
 
 def test_the_lead_of_the_best_is_taught_where_it_is_missing():

@@ -21,6 +21,7 @@ from sam3i_edge import shipped
 from sam3i_edge.cli import main
 from sam3i_edge.distill.losses import pyramid_losses, text_losses
 from sam3i_edge.distill.run import measured_batches
+from sam3i_edge.errors import TrainingError
 from sam3i_edge.export import export
 from sam3i_edge.image import preprocess, read_image
 from sam3i_edge.model import load
@@ -101,6 +102,7 @@ def test_students_of_smaller_pictures_and_fewer_queries_are_taught_and_taught_on
 def test_weights_of_timm_are_for_backbones_of_timm(shapes, teacher_file, tmp_path, capsys):
     assert main(arguments(shapes, teacher_file, tmp_path / "run", "--pretrained")) == 1
     assert "--pretrained is for students with a backbone of timm" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
 
 
 def test_each_stage_teaches_its_part_and_nothing_else(student):
@@ -130,6 +132,51 @@ def test_stages_called_one_by_one_build_on_each_other(student, shapes, teacher_f
     shutil.rmtree(output / "vision")
     assert main(arguments(shapes, teacher_file, output, "--stages", "text", "--resume")) == 1
     assert "started with other begins_with" in capsys.readouterr().err
+
+
+def test_a_stage_that_comes_too_late_is_refused(shapes, teacher_file, tmp_path, capsys):
+    output = tmp_path / "run"
+    assert main(arguments(shapes, teacher_file, output, "--stages", "whole")) == 0
+    taught = (output / "student.safetensors").read_bytes()
+    assert main(arguments(shapes, teacher_file, output, "--stages", "vision", "--resume")) == 1
+    assert f"{output / 'whole'} was taught without the stage vision. Remove that folder and" in capsys.readouterr().err
+    assert not (output / "vision").exists() and (output / "student.safetensors").read_bytes() == taught
+    shutil.rmtree(output / "whole")
+    assert main(arguments(shapes, teacher_file, output, "--stages", "vision,whole", "--resume")) == 0
+
+
+def test_a_disk_that_fills_at_the_beginning_leaves_an_empty_folder(shapes, teacher_file, tmp_path, monkeypatch):
+    from sam3i_edge.distill import run
+
+    def full(_model, path):
+        path.with_suffix(".partial").write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(run, "save_model", full)
+    assert main(arguments(shapes, teacher_file, tmp_path / "run")) == 1
+    assert not list((tmp_path / "run").iterdir())
+
+
+def test_ctrl_c_while_layers_are_chosen_ends_it(shapes, teacher_file, tmp_path, monkeypatch, capsys):
+    import sam3i_edge.commands.distill as command
+
+    monkeypatch.setattr(command, "stop_after_this_step", lambda: [2])
+    assert main(arguments(shapes, teacher_file, tmp_path / "run")) == 130
+    assert "choosing the layers" not in capsys.readouterr().err
+    assert not list((tmp_path / "run").iterdir())
+
+
+def test_a_damaged_record_of_a_run_is_named(shapes, teacher_file, tmp_path, capsys):
+    (tmp_path / "plan.json").write_text('{"teacher"')
+    assert main(arguments(shapes, teacher_file, tmp_path, "--resume")) == 1
+    assert f"{tmp_path / 'plan.json'} is damaged (" in capsys.readouterr().err
+
+
+def test_images_without_texts_choose_no_layers(samples):
+    silent = [dataclasses.replace(sample, queries=()) for sample in samples]
+    assert len(measured_batches([*silent, *samples[:2]], CONFIG)[0].images) == 2
+    with pytest.raises(TrainingError, match="No image of the training set has a text"):
+        measured_batches(silent, CONFIG)
 
 
 def test_what_does_not_fit_is_said_before_any_stage(shapes, teacher_file, tmp_path, capsys):
@@ -254,14 +301,17 @@ def test_a_student_of_shorter_texts_is_refused(shapes, teacher_file, tmp_path, c
         (["--stages", "vison"], "Unknown stage 'vison'.*Did you mean 'vision'"),
         (["--set", "hole.steps=3"], "Unknown stage 'hole'.*Did you mean 'whole'"),
         (["--set", "whole.stepz=3"], "stepz"),
+        (["--stages", "whole", "--set", "vision.stepz=3"], "stepz"),
+        (["--feature-cache", "CACHE", "--set", "vision.least_scale=0.5"], "cache has the images at their own scale"),
         (["--without-teacher"], "labels alone, which only the stage whole has: --stages whole"),
         (["--resume"], "is not there. Resume with the same arguments"),
     ],
 )
 def test_wrong_arguments_are_refused_before_anything_is_written(more, message, shapes, teacher_file, tmp_path, capsys):
+    more = [str(tmp_path / "cache") if word == "CACHE" else word for word in more]
     assert main(arguments(shapes, teacher_file, tmp_path / "run", *more)) == 1
     assert re.search(message, capsys.readouterr().err)
-    assert not (tmp_path / "run").exists()
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_folder_of_another_student_is_refused(student, shapes, teacher_file, capsys):
@@ -290,6 +340,14 @@ def test_two_processes_distil_one_student(shapes, teacher_file, tmp_path):
     assert done.stdout.count("the student: ") == done.stderr.count("choosing the layers that stay") == 1
     for stage in ("vision", "text", "whole"):
         assert json.loads((tmp_path / "run" / stage / "run.json").read_text())["processes"] == 2
+
+
+def test_without_torch_it_says_what_to_install(monkeypatch, capsys):
+    for name, options in (("students", ["--student", "list"]), ("budget", ["--plan"]), ("run", [])):
+        with monkeypatch.context() as patch:
+            patch.setitem(sys.modules, f"sam3i_edge.distill.{name}", None)
+            assert main(["distill", *options]) == 1
+        assert "which is not installed: pip install 'sam3i-edge[distill]'" in capsys.readouterr().err
 
 
 def test_the_presets_are_listed(capsys):

@@ -65,6 +65,17 @@ def test_processes_may_have_different_numbers_of_rows(tmp_path):
     assert torch.equal(first[5:, 0], torch.tensor([0.0, 2, 4])) and torch.equal(second[5:, 0], torch.tensor([6.0, 8]))
 
 
+def test_a_signal_that_reaches_one_process_stops_all(tmp_path):
+    script = (
+        "import sys, pathlib; from accelerate import PartialState; PartialState(cpu=True);"
+        "from sam3i_edge.train.distributed import any_process;"
+        "rank = int(sys.argv[1]); found = [any_process(rank == 1), any_process(False)];"
+        "pathlib.Path(sys.argv[2]).write_text(str(found))"
+    )
+    in_two_processes(lambda rank: [script, str(rank), str(tmp_path / str(rank))])
+    assert [(tmp_path / str(rank)).read_text() for rank in range(2)] == ["[True, False]"] * 2
+
+
 def in_two_processes(arguments):
     """Run ``python -c`` with the arguments of each rank, in two processes that know each other."""
     with socket.socket() as free:

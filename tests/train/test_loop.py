@@ -13,10 +13,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from sam3i_edge.errors import ConfigError, TrainingError
+from sam3i_edge.errors import TrainingError
 from sam3i_edge.model import Sam3i, load
-from sam3i_edge.train.loop import BEST, LAST, train
-from sam3i_edge.train.recipe import load_recipe
+from sam3i_edge.train import loop
+from sam3i_edge.train.loop import BEST, LAST, STATE, train
 from sam3i_edge.train.stages import STAGES, task_of
 from tests.train.conftest import TINY, tiny_model, tiny_recipe
 
@@ -123,6 +123,26 @@ def test_a_killed_run_resumes_to_the_same_weights(shapes, samples, tmp_path):
     assert changed(weights(whole), weights(again)) == set()
 
 
+def test_a_disk_that_fills_at_the_last_checkpoint_leaves_no_finished_run(samples, tmp_path, monkeypatch):
+    whole, again = tiny_model(), tiny_model()
+    run(whole, "base", samples, tmp_path / "whole")
+    save = loop.save_model
+
+    def full(model, path):
+        if list(path.parent.glob("state.partial")) and not list(path.parent.glob(STATE.format(5))):
+            save(model, path)
+        else:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(loop, "save_model", full)
+    with pytest.raises(OSError, match="No space left"):
+        run(tiny_model(), "base", samples, tmp_path / "run")
+    assert not loop.finished(tmp_path / "run")
+    monkeypatch.undo()
+    run(again, "base", samples, tmp_path / "run", resume=True)
+    assert changed(weights(whole), weights(again)) == set()
+
+
 def test_validation_keeps_the_best_model_not_the_last(samples, tmp_path):
     scores = iter([10.0, 30.0, 20.0])
     kept = []
@@ -210,19 +230,3 @@ def test_a_dataset_without_the_stages_texts_is_refused(samples, tmp_path):
     plain = [dataclasses.replace(s, queries=tuple(q for q in s.queries if q.route == "concept")) for s in samples]
     with pytest.raises(TrainingError, match="No image has what stage 2 needs: texts on complex level"):
         run(tiny_model(), "2", plain, tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        (("tabeltop", "base", {}), "'tabeltop'.*tabletop"),
-        (("tabletop", "4", {}), "stage '4'"),
-        (("tabletop", "1", {"stepz": 3}), "stepz"),
-        (("tabletop", "1", {"precision": "int8"}), "precision 'int8'"),
-        (("tabletop", "1", {"images": 0}), "images is 0; it must be greater than 0"),
-        (("missing.toml", "1", {}), "Cannot read the recipe missing.toml"),
-    ],
-)
-def test_bad_recipes_are_refused(call, message):
-    with pytest.raises(ConfigError, match=message):
-        load_recipe(*call)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 
@@ -65,6 +67,43 @@ def test_muon_takes_the_matrices_between_hidden_layers():
 def test_epochs_become_steps():
     assert Recipe(epochs=2.0, images=8, accumulate=2).total_steps(80) == 10
     assert Recipe(epochs=2.0, steps=7).total_steps(80) == 7
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (("tabeltop", "base", {}), "'tabeltop'.*tabletop"),
+        (("tabletop", "4", {}), "stage '4'"),
+        (("tabletop", "1", {"stepz": 3}), "stepz"),
+        (("tabletop", "1", {"precision": "int8"}), "precision 'int8'"),
+        (("missing.toml", "1", {}), "Cannot read the recipe missing.toml"),
+    ],
+)
+def test_bad_recipes_are_refused(call, message):
+    with pytest.raises(ConfigError, match=message):
+        load_recipe(*call)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("steps", -5, "steps is -5; it must be 0 or more"),
+        ("workers", -1, "workers is -1; it must be 0 or more"),
+        ("ema", 1.0, "ema is 1; it must be less"),
+        ("images", 0, "images is 0; it must be greater than 0"),
+        ("dropout", 1.5, r"dropout is 1\.5; it must lie between 0 and 1"),
+        ("rates", {"vision": -1.0}, r"rates\.vision is -1\.0; it must be 0 or more"),
+        ("epochs", 0.0, "one must be greater than 0"),
+    ],
+)
+def test_values_that_mean_nothing_are_refused(name, value, message):
+    with pytest.raises(ConfigError, match=message):
+        load_recipe("published", "1", {name: value})
+
+
+def test_one_rate_of_a_part_is_changed_alone():
+    changed = load_recipe("tabletop", "base", {"rates": {"vision": 1e-3}}).rates
+    assert changed == dataclasses.replace(load_recipe("tabletop", "base").rates, vision=1e-3)
 
 
 def test_a_recipe_from_a_file(tmp_path):

@@ -24,7 +24,7 @@ using Arrays = std::map<std::string, Values>;  // by name, the rows of all promp
 
 constexpr std::size_t kBest = 5;         // so many instances of each prompt, by the float model's score, are compared
 constexpr double kInt8LeastScore = 0.3;  // with integers the masks of those that score less are vague
-constexpr double kLeastPixels = 64;      // in a smaller mask a few pixels of its edge would decide
+constexpr double kLeastPixels = 100;     // in a smaller mask one pixel of its edge would decide in FP32
 
 Values sampled(const Values& values) {
   const std::size_t step = sample_step(values.size());
