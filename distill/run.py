@@ -218,7 +218,8 @@ def _new_student(job: Job, preset: Preset, teacher: Sam3i, say: Say) -> tuple[Sa
     torch.manual_seed(SEED)
     student = build(teacher, plan(preset, teacher.config, kept, queries))
     vision = student.backbone.vision_backbone
-    if job.pretrained and isinstance(vision, LiteBackbone):
+    if job.pretrained:
+        assert isinstance(vision, LiteBackbone)  # or there would be no such job
         vision.load_pretrained()
     return student, dict(kept)
 

@@ -86,7 +86,7 @@ def _needs_torch() -> Iterator[None]:
         yield
     except ModuleNotFoundError as error:
         raise RuntimeUnavailableError(
-            f"Students need {error.name}, which is not installed: pip install 'sam3i-edge[distill]'"
+            f"This needs {error.name}, which is not installed: pip install 'sam3i-edge[distill]'"
         ) from error
 
 

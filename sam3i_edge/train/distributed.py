@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+
+T = TypeVar("T")
 
 
 def num_processes() -> int:
@@ -16,11 +18,7 @@ def num_processes() -> int:
 
 def any_process(flag: bool) -> bool:
     """Whether it is set in any of the processes, which must all ask: a signal may reach one of them a step later."""
-    if num_processes() == 1:
-        return flag
-    flags: list[bool] = [False] * num_processes()
-    dist.all_gather_object(flags, flag)
-    return any(flags)
+    return any(_gather_objects(flag))
 
 
 def mean_over_processes(value: Tensor) -> Tensor:
@@ -67,8 +65,13 @@ def gather(rows: Tensor) -> Tensor:
 
 def gather_texts(texts: Sequence[str]) -> list[str]:
     """All processes' texts, in the order of ``gather``."""
+    return [text for part in _gather_objects(list(texts)) for text in part]
+
+
+def _gather_objects(value: T) -> list[T]:
+    """All processes' values, in the order of ``gather``."""
     if num_processes() == 1:
-        return list(texts)
-    gathered: list[list[str]] = [[] for _ in range(num_processes())]
-    dist.all_gather_object(gathered, list(texts))
-    return [text for part in gathered for text in part]
+        return [value]
+    gathered: list[Any] = [None] * num_processes()
+    dist.all_gather_object(gathered, value)
+    return gathered

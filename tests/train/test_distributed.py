@@ -70,7 +70,7 @@ def test_a_signal_that_reaches_one_process_stops_all(tmp_path):
         "import sys, pathlib; from accelerate import PartialState; PartialState(cpu=True);"
         "from sam3i_edge.train.distributed import any_process;"
         "rank = int(sys.argv[1]); found = [any_process(rank == 1), any_process(False)];"
-        "pathlib.Path(sys.argv[2]).write_text(str(found))"
+        "pathlib.Path(sys.argv[2]).write_text(str(found)); PartialState().destroy_process_group()"
     )
     in_two_processes(lambda rank: [script, str(rank), str(tmp_path / str(rank))])
     assert [(tmp_path / str(rank)).read_text() for rank in range(2)] == ["[True, False]"] * 2
