@@ -9,7 +9,7 @@ import numpy as np
 
 from sam3i_edge.benchmarks.items import Data
 from sam3i_edge.benchmarks.report import Accuracy, RouteAccuracy, Run
-from sam3i_edge.errors import RuntimeUnavailableError
+from sam3i_edge.errors import packages_for
 from sam3i_edge.prompt import ROUTES
 from sam3i_edge.segmenter import Segmenter
 
@@ -18,12 +18,8 @@ DIGITS = 4
 
 def measure_accuracy(segmenter: Segmenter, data: Data) -> Accuracy:
     """Scores of the three levels. Raises DataError, and RuntimeUnavailableError if SciPy is not installed."""
-    try:
+    with packages_for("Measuring accuracy", "benchmark"):
         from sam3i_edge.evaluate import evaluate
-    except ModuleNotFoundError as error:
-        raise RuntimeUnavailableError(
-            f"Measuring accuracy needs {error.name}, which is not installed: pip install 'sam3i-edge[benchmark]'"
-        ) from error
     scores = evaluate(segmenter, data.samples())
     routes = {
         route: RouteAccuracy(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sam3i_edge.errors import BenchmarkError, RuntimeUnavailableError
+from sam3i_edge.errors import BenchmarkError, packages_for
 
 VIEWS = frozenset({"Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity", "Shape", "Constant", "ConstantOfShape"})
 """They move nothing."""
@@ -40,12 +40,8 @@ def count_graph(file: Path, rows: int = 1) -> GraphCount:
         RuntimeUnavailableError: ``onnx`` is not installed.
         BenchmarkError: it holds an operator that cannot be counted.
     """
-    try:
+    with packages_for("Counting a graph's work", "export"):
         import onnx
-    except ModuleNotFoundError as error:
-        raise RuntimeUnavailableError(
-            f"Counting a graph's work needs {error.name}, which is not installed: pip install 'sam3i-edge[export]'"
-        ) from error
     model = onnx.load(file, load_external_data=False)
     free = {side.dim_param for port in model.graph.input for side in port.type.tensor_type.shape.dim} - {""}
     for value in (*model.graph.input, *model.graph.value_info, *model.graph.output):

@@ -8,7 +8,7 @@ from typing import Any
 
 from sam3i_edge.benchmarks.subjects import TORCH_COMPILE, Subject
 from sam3i_edge.bundle import read_manifest
-from sam3i_edge.errors import RuntimeUnavailableError
+from sam3i_edge.errors import packages_for
 from sam3i_edge.segmenter import Segmenter
 
 
@@ -16,13 +16,8 @@ def open_subject(subject: Subject) -> Segmenter:
     """Load it. Raises as ``Segmenter.load``, and RuntimeUnavailableError if PyTorch is needed and not installed."""
     if not subject.checkpoint:
         return Segmenter.load(subject.bundle, device=subject.device, runtime=subject.runtime)
-    try:
+    with packages_for(f"The baseline {subject.baseline}", "export"):
         return _open_torch(subject)
-    except ModuleNotFoundError as error:
-        raise RuntimeUnavailableError(
-            f"The baseline {subject.baseline} needs {error.name}, which is not installed: "
-            f"pip install 'sam3i-edge[export]'"
-        ) from error
 
 
 def _open_torch(subject: Subject) -> Segmenter:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class Sam3iEdgeError(Exception):
@@ -48,6 +49,21 @@ class BenchmarkError(Sam3iEdgeError):
 
 class RuntimeUnavailableError(Sam3iEdgeError):
     """A runtime, device or optional dependency that is not installed here."""
+
+
+@contextmanager
+def packages_for(purpose: str, extra: str) -> Iterator[None]:
+    """What is imported within needs packages of ``extra``; without one, the error says so and how to install it.
+
+    Raises:
+        RuntimeUnavailableError: "``purpose`` needs ..., which is not installed".
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise RuntimeUnavailableError(
+            f"{purpose} needs {error.name}, which is not installed: pip install 'sam3i-edge[{extra}]'"
+        ) from error
 
 
 MAX_SHOWN = 80

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from sam3i_edge.commands import route
-from sam3i_edge.errors import RuntimeUnavailableError
+from sam3i_edge.errors import packages_for
 
 
 def add(commands: Any) -> None:
@@ -25,14 +25,10 @@ def add(commands: Any) -> None:
 
 
 def _tabletop(arguments: argparse.Namespace) -> int:
-    try:
+    with packages_for("Making datasets", "data"):
         from tqdm import tqdm
 
         from sam3i_edge.data.tabletop.generate import generate
-    except ModuleNotFoundError as error:
-        raise RuntimeUnavailableError(
-            f"Making datasets needs {error.name}, which is not installed: pip install 'sam3i-edge[data]'"
-        ) from error
     with tqdm(total=arguments.count, unit="scene", desc=arguments.split) as bar:
         file = generate(
             arguments.output,

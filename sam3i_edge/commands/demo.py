@@ -13,7 +13,7 @@ import numpy as np
 
 from sam3i_edge import shipped
 from sam3i_edge.commands.stopping import steps
-from sam3i_edge.errors import RuntimeUnavailableError
+from sam3i_edge.errors import packages_for
 
 if TYPE_CHECKING:
     from sam3i_edge.data.samples import Query, Sample
@@ -39,12 +39,8 @@ def add(commands: Any) -> None:
 
 
 def _demo(arguments: argparse.Namespace) -> int:
-    try:
+    with packages_for("The demo", "export"):
         from sam3i_edge.export import Int8Options, export
-    except ModuleNotFoundError as error:
-        raise RuntimeUnavailableError(
-            f"The demo needs {error.name}, which is not installed: pip install 'sam3i-edge[export]'"
-        ) from error
     from sam3i_edge.data.hmpl import load_samples
     from sam3i_edge.gallery import grid
     from sam3i_edge.overlay import write_image

@@ -6,8 +6,6 @@ import argparse
 import re
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +14,7 @@ from sam3i_edge.commands.outputs import check_output
 from sam3i_edge.commands.stopping import steps
 from sam3i_edge.commands.training import add_data, load_data, overrides, processes, stop_after_this_step
 from sam3i_edge.config import ModelConfig
-from sam3i_edge.errors import ConfigError, RuntimeUnavailableError, unknown_name
+from sam3i_edge.errors import ConfigError, packages_for, unknown_name
 from sam3i_edge.targets import get_target
 
 if TYPE_CHECKING:
@@ -71,7 +69,7 @@ def add(commands: Any) -> None:
 
 def _distill(arguments: argparse.Namespace) -> int:
     if arguments.student == "list":
-        with _needs_torch():
+        with packages_for("This command", "distill"):
             from sam3i_edge.distill.students import PRESETS
 
         width = max(map(len, PRESETS))
@@ -80,19 +78,9 @@ def _distill(arguments: argparse.Namespace) -> int:
     return _plan(arguments) if arguments.plan else teach(arguments, "the student")
 
 
-@contextmanager
-def _needs_torch() -> Iterator[None]:
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        raise RuntimeUnavailableError(
-            f"This needs {error.name}, which is not installed: pip install 'sam3i-edge[distill]'"
-        ) from error
-
-
 def teach(arguments: argparse.Namespace, result: str) -> int:
     """Run the stages that the arguments name, and say where the ``result`` is. Returns the exit status."""
-    with _needs_torch():
+    with packages_for("This command", "distill"):
         from accelerate import PartialState
 
         from sam3i_edge.distill.run import Job, distill
@@ -146,7 +134,7 @@ def _int8(arguments: argparse.Namespace) -> Int8:
 
 
 def _plan(arguments: argparse.Namespace) -> int:
-    with _needs_torch():
+    with packages_for("This command", "distill"):
         from sam3i_edge.distill.budget import estimate, table, to_json
 
     check_output(arguments.json)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sam3i_edge.commands.outputs import check_output, write_json
 from sam3i_edge.config import CONFIG_FILE
 from sam3i_edge.data.samples import spread
-from sam3i_edge.errors import PromptError, RuntimeUnavailableError, unknown_name
+from sam3i_edge.errors import PromptError, RuntimeUnavailableError, packages_for, unknown_name
 from sam3i_edge.prompt import AUTO, ROUTES
 
 if TYPE_CHECKING:
@@ -58,12 +58,8 @@ def add(commands: Any) -> None:
 
 def _evaluate(arguments: argparse.Namespace) -> int:
     check_output(arguments.json)
-    try:
+    with packages_for("Evaluating", "train"):
         return _claims(arguments) if arguments.claims else _score(arguments)
-    except ModuleNotFoundError as error:
-        raise RuntimeUnavailableError(
-            f"Evaluating needs {error.name}, which is not installed: pip install 'sam3i-edge[train]'"
-        ) from error
 
 
 def _score(arguments: argparse.Namespace) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 from sam3i_edge import shipped
 from sam3i_edge.commands.stopping import steps
-from sam3i_edge.errors import ConfigError, RuntimeUnavailableError
+from sam3i_edge.errors import ConfigError, packages_for
 
 DEFAULT_STUDENT = "default"
 
@@ -61,12 +61,8 @@ def add(commands: Any) -> None:
 
 
 def _export(arguments: argparse.Namespace) -> int:
-    try:
+    with packages_for("Exporting", "export"):
         from sam3i_edge.export import Int8Options, export
-    except ModuleNotFoundError as error:
-        raise RuntimeUnavailableError(
-            f"Exporting needs {error.name}, which is not installed: pip install 'sam3i-edge[export]'"
-        ) from error
     manifest = export(
         _checkpoint(arguments),
         arguments.config,

@@ -16,7 +16,7 @@ from sam3i_edge.benchmarks.report import read_report
 from sam3i_edge.commands.stopping import steps
 from sam3i_edge.data.samples import spread
 from sam3i_edge.doctor import examine
-from sam3i_edge.errors import BenchmarkError, RuntimeUnavailableError
+from sam3i_edge.errors import BenchmarkError, packages_for
 
 
 def add(commands: Any) -> None:
@@ -84,13 +84,9 @@ def _compare(arguments: argparse.Namespace) -> int:
 
 
 def _students(arguments: argparse.Namespace) -> int:
-    try:
+    with packages_for("Comparing students", "distill"):
         from sam3i_edge.data.hmpl import load_samples
         from sam3i_edge.distill.report import PAGE_FILE, compare_students
-    except ModuleNotFoundError as error:
-        raise RuntimeUnavailableError(
-            f"Comparing students needs {error.name}, which is not installed: pip install 'sam3i-edge[distill]'"
-        ) from error
     samples = spread(load_samples(arguments.data, arguments.split).samples, arguments.limit)
     targets = arguments.target or [target.name for target in examine().targets if not target.problem]
     output = Path(arguments.output)

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from sam3i_edge.errors import DataError, RuntimeUnavailableError
+from sam3i_edge.errors import DataError, packages_for
 
 
 def add(commands: Any) -> None:
@@ -22,13 +22,9 @@ def _route(arguments: argparse.Namespace) -> int:
     output = Path(arguments.output)
     if output.is_dir() or not output.parent.is_dir():
         raise DataError(f"The output {output} is a folder, or in none that exists. Give a file's name with -o.")
-    try:
+    with packages_for("Fitting", "train"):
         from sam3i_edge.export.clip_tokenizer import clip_tokenizer
         from sam3i_edge.train.route import CONTEXT_LENGTH, fit_to_texts, read_pairs, share_right
-    except ModuleNotFoundError as error:
-        raise RuntimeUnavailableError(
-            f"Fitting needs {error.name}, which is not installed: pip install 'sam3i-edge[train]'"
-        ) from error
     tokenizer = clip_tokenizer(CONTEXT_LENGTH)
     texts = read_pairs(arguments.data, arguments.split)
     classifier = fit_to_texts(texts, f"{Path(arguments.data).name} ({arguments.split})", tokenizer)

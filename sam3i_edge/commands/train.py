@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sam3i_edge.commands.training import add_data, load_data, overrides, processes, stop_after_this_step
 from sam3i_edge.config import CONFIG_FILE, PRESETS, ModelConfig
-from sam3i_edge.errors import RuntimeUnavailableError, TrainingError
+from sam3i_edge.errors import TrainingError, packages_for
 
 if TYPE_CHECKING:
     from sam3i_edge.model import Sam3i
@@ -44,17 +44,13 @@ def add(commands: Any) -> None:
 
 
 def _train(arguments: argparse.Namespace) -> int:
-    try:
+    with packages_for("Training", "train"):
         from accelerate import PartialState
 
         from sam3i_edge.train.loop import BEST, LAST, train
         from sam3i_edge.train.recipe import load_recipe
         from sam3i_edge.train.stages import STAGES, task_of
         from sam3i_edge.train.validation import validation
-    except ModuleNotFoundError as error:
-        raise RuntimeUnavailableError(
-            f"Training needs {error.name}, which is not installed: pip install 'sam3i-edge[train]'"
-        ) from error
     recipe = load_recipe(arguments.recipe, arguments.stage, overrides(arguments.set))
     loaded = load_data(arguments, "train")
     validate = None

@@ -22,7 +22,7 @@ from sam3i_edge.bundle import (
     write_manifest,
 )
 from sam3i_edge.compare import Difference
-from sam3i_edge.errors import ConfigError, ExportError, RuntimeUnavailableError
+from sam3i_edge.errors import ConfigError, ExportError, RuntimeUnavailableError, packages_for
 from sam3i_edge.evaluate.eager import segmenter_of
 from sam3i_edge.export.clip_tokenizer import VOCABULARY_SIZE, clip_tokenizer, make_tokenizer_file
 from sam3i_edge.export.convert import convert
@@ -195,12 +195,8 @@ def _sizes(checkpoint: Path, config: ModelConfig | str | Path | None) -> ModelCo
 
 
 def _tool_versions() -> dict[str, str]:
-    try:
+    with packages_for("Exporting", "export"):
         return {tool: importlib.metadata.version(tool) for tool in TOOLS}
-    except importlib.metadata.PackageNotFoundError as error:
-        raise RuntimeUnavailableError(
-            f"Exporting needs {error.name}, which is not installed: pip install 'sam3i-edge[export]'"
-        ) from error
 
 
 def _load_model(checkpoint: Path, sizes: ModelConfig, progress: Progress) -> tuple[Sam3i, Source]:

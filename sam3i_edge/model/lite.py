@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sam3i_edge.config import ModelConfig
-from sam3i_edge.errors import ConfigError, RuntimeUnavailableError, unknown_name
+from sam3i_edge.errors import ConfigError, packages_for, unknown_name
 from sam3i_edge.model.layers import conv_3x3
 
 STRIDES = (4, 8, 16, 32)
@@ -119,7 +119,7 @@ def import_timm() -> ModuleType:
     Raises:
         RuntimeUnavailableError: it is not installed.
     """
-    try:
+    with packages_for("A model with a backbone of timm", "export"):
         try:
             import timm
         except RuntimeError as error:
@@ -132,9 +132,4 @@ def import_timm() -> ModuleType:
                 library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
             _operators.append(library)  # its end would be theirs
             import timm
-    except ModuleNotFoundError as error:
-        raise RuntimeUnavailableError(
-            f"A model with a backbone of timm needs {error.name}, which is not installed: pip install "
-            f"'sam3i-edge[export]'"
-        ) from error
     return timm

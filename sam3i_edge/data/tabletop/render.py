@@ -15,7 +15,7 @@ from sam3i_edge.data.tabletop import looks, objects, shading
 from sam3i_edge.data.tabletop.assets import compile_assets
 from sam3i_edge.data.tabletop.rotations import Array, about
 from sam3i_edge.data.tabletop.scene import Item, Light, Scene
-from sam3i_edge.errors import RuntimeUnavailableError
+from sam3i_edge.errors import RuntimeUnavailableError, packages_for
 
 MAX_SIZE = 1024
 MAX_GEOMS = 400
@@ -37,13 +37,10 @@ def load_mujoco() -> tuple[Any, Any]:
     if on_linux:
         os.environ.setdefault("MUJOCO_GL", "egl")
     try:
-        mujoco = importlib.import_module("mujoco")
-        # By name: the environment variable comes too late if something else imported MuJoCo before.
-        contexts = importlib.import_module("mujoco.egl" if on_linux else "mujoco.gl_context")
-    except ModuleNotFoundError as error:
-        raise RuntimeUnavailableError(
-            f"Rendering scenes needs {error.name}, which is not installed: pip install 'sam3i-edge[data]'"
-        ) from error
+        with packages_for("Rendering scenes", "data"):
+            mujoco = importlib.import_module("mujoco")
+            # By name: the environment variable comes too late if something else imported MuJoCo before.
+            contexts = importlib.import_module("mujoco.egl" if on_linux else "mujoco.gl_context")
     except (ImportError, AttributeError, OSError, RuntimeError) as error:  # PyOpenGL without libEGL: AttributeError
         raise _no_egl(error) from error
     return mujoco, contexts.GLContext
