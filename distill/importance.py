@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import torch
@@ -15,7 +16,9 @@ from sam3i_edge.model.vision import normalize
 from sam3i_edge.tokenizer import PADDING_ID
 from sam3i_edge.train.batches import Batch
 
-Answer = Callable[[Batch], tuple[Tensor, ...]]
+Outputs = tuple[Tensor, ...]
+Answers = Callable[[], Iterator[Outputs]]
+"""To all batches, one after the other."""
 
 
 def choose_layers(
@@ -35,20 +38,20 @@ def choose_layers(
         progress: told what was left out and at what cost.
     """
     kept = {}
-    batches = [batch.to(next(model.parameters()).device) for batch in batches]
+    by_stack = _answers(model, batches)
     for stack, wanted in depths.items():
         count = layer_counts(model.config)[stack]
         if wanted == count:
             kept[stack] = tuple(range(count))
             continue
-        answer = _answers(model)[stack]
+        answers = by_stack[stack]
         spared = {count - 1} if stack == "vision" else set()
         missing: set[int] = set()
         with torch.inference_mode():
-            whole = [answer(batch) for batch in batches]
+            whole = list(answers())
             while count - len(missing) > wanted:
                 candidates = sorted(set(range(count)) - missing - spared)
-                costs = {i: _change(model, stack, missing | {i}, answer, batches, whole) for i in candidates}
+                costs = {i: _change(model, stack, missing | {i}, answers, whole) for i in candidates}
                 least = min(costs, key=lambda i: costs[i])
                 missing.add(least)
                 progress(f"{stack}: without layer {least} the answers change by {costs[least]:.1%}")
@@ -60,52 +63,47 @@ def choose_queries(model: Sam3i, batches: Sequence[Batch], count: int) -> tuple[
     """The queries that score highest on the whole: those that answer."""
     if count == model.config.num_queries:
         return tuple(range(count))
-    answer = _answers(model)["decoder"]
-    device = next(model.parameters()).device
+    answers = _answers(model, batches)["decoder"]
     with torch.inference_mode():
-        total = torch.stack([answer(batch.to(device))[2].sum(0) for batch in batches]).sum(0)
+        total = torch.stack([scores.sum(0) for _, _, scores in answers()]).sum(0)
     return tuple(sorted(total.topk(count).indices.tolist()))
 
 
-def _answers(model: Sam3i) -> dict[str, Answer]:
-    """What each stack is judged by: its part of the model's answer."""
+def _answers(model: Sam3i, batches: Sequence[Batch]) -> dict[str, Answers]:
+    """What each stack is judged by: its part of the model's answers."""
+    batches = [batch.to(next(model.parameters()).device) for batch in batches]
 
-    def pyramid(batch: Batch) -> tuple[Tensor, ...]:
-        return model.encode_image(normalize(batch.images))
+    def pyramids() -> Iterator[Outputs]:
+        return (model.encode_image(normalize(batch.images)) for batch in batches)
 
-    def text(batch: Batch) -> tuple[Tensor, ...]:
-        return (model.encode_text(*batch.texts[0]),)
+    def texts() -> Iterator[Outputs]:
+        return ((model.encode_text(*batch.texts[0]),) for batch in batches)
 
-    def detect(batch: Batch) -> Any:
-        tokens, gates = batch.texts[0]
-        fine, middle, coarse = pyramid(batch)
-        levels = fine[batch.image_index], middle[batch.image_index], coarse[batch.image_index]
-        (memory,) = text(batch)
-        return model.detect(levels, memory, tokens == PADDING_ID, gates, batch.boxes, batch.box_labels)
+    @cache  # no layer of encoder or decoder changes them, and the trunk is most of the work
+    def inputs() -> list[tuple[Batch, Outputs, Outputs]]:
+        return list(zip(batches, pyramids(), texts(), strict=True))
 
-    def memory(batch: Batch) -> tuple[Tensor, ...]:
-        return (detect(batch).memory,)
+    def detections() -> Iterator[Any]:
+        for batch, (fine, middle, coarse), (memory,) in inputs():
+            tokens, gates = batch.texts[0]
+            levels = fine[batch.image_index], middle[batch.image_index], coarse[batch.image_index]
+            yield model.detect(levels, memory, tokens == PADDING_ID, gates, batch.boxes, batch.box_labels)
 
-    def queries(batch: Batch) -> tuple[Tensor, ...]:
-        found = detect(batch)
-        return found.queries, found.boxes, found.logits.sigmoid() * found.presence.sigmoid()
+    def memories() -> Iterator[Outputs]:
+        return ((found.memory,) for found in detections())
 
-    return {"vision": pyramid, "text": text, "encoder": memory, "decoder": queries}
+    def queries() -> Iterator[Outputs]:
+        for found in detections():
+            yield found.queries, found.boxes, found.logits.sigmoid() * found.presence.sigmoid()
+
+    return {"vision": pyramids, "text": texts, "encoder": memories, "decoder": queries}
 
 
-def _change(
-    model: Sam3i,
-    stack: str,
-    missing: Collection[int],
-    answer: Answer,
-    batches: Sequence[Batch],
-    whole: list[tuple[Tensor, ...]],
-) -> float:
+def _change(model: Sam3i, stack: str, missing: Collection[int], answers: Answers, whole: Sequence[Outputs]) -> float:
     """Squared change of the answers without some layers, as a share of their squares; the mean over the outputs."""
     changes = []
     with without(model, stack, missing):
-        for batch, wanted in zip(batches, whole, strict=True):
-            found = answer(batch)
+        for found, wanted in zip(answers(), whole, strict=True):
             changes += [float((a - b).square().sum() / b.square().sum()) for a, b in zip(found, wanted, strict=True)]
     return sum(changes) / len(changes)
 

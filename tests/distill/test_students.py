@@ -52,6 +52,10 @@ def test_a_student_that_leaves_nothing_out_answers_as_its_teacher(teacher, sampl
         assert torch.equal(teacher.encode_text(*batch.texts[0]), student.encode_text(*batch.texts[0]))
 
 
+def answers(model, stack, batch):
+    return next(_answers(model, [batch])[stack]())
+
+
 @pytest.mark.parametrize("stack", STACKS)
 def test_a_pruned_student_is_the_teacher_without_those_layers(teacher, samples, stack):
     missing = {"vision": 2, "text": 0, "encoder": 1, "decoder": 0}[stack]
@@ -62,13 +66,13 @@ def test_a_pruned_student_is_the_teacher_without_those_layers(teacher, samples, 
     assert student.config.vision.global_attention_layers == ((1, 2) if stack == "vision" else (1, 3))
     batch = measured_batches(samples, CONFIG)[0]
     with torch.inference_mode():
-        whole = _answers(teacher)[stack](batch)
+        whole = answers(teacher, stack, batch)
         with without(teacher, stack, {missing}):
-            found = _answers(teacher)[stack](batch)
-        for a, b, c in zip(found, _answers(student)[stack](batch), whole, strict=True):
+            found = answers(teacher, stack, batch)
+        for a, b, c in zip(found, answers(student, stack, batch), whole, strict=True):
             torch.testing.assert_close(a, b)
             assert not torch.allclose(a, c, rtol=1e-3, atol=1e-3)
-        assert all(map(torch.equal, whole, _answers(teacher)[stack](batch)))  # they are back
+        assert all(map(torch.equal, whole, answers(teacher, stack, batch)))  # they are back
 
 
 def test_a_backbone_of_timm_replaces_the_trunk_and_nothing_else(teacher):
@@ -109,7 +113,7 @@ def test_the_queries_that_answer_stay(samples):
         assert torch.equal(student.get_parameter(name), teacher.get_parameter(name)[list(chosen)])
     others = sorted(set(range(CONFIG.num_queries)) - set(chosen))
     with torch.inference_mode():
-        scores = sum(_answers(teacher)["decoder"](batch)[2].sum(0) for batch in batches)
+        scores = sum(answers(teacher, "decoder", batch)[2].sum(0) for batch in batches)
     assert scores[list(chosen)].min() >= scores[others].max()
 
 
@@ -165,7 +169,7 @@ def test_layers_that_nothing_reads_are_no_layers(samples):
     student = build(teacher, plan(PRESETS["same"], config)).eval()
     assert layer_counts(student.config)["vision"] == student.config.vision.num_layers == 3
     with torch.inference_mode():
-        for a, b in zip(*(_answers(model)["vision"](batches[0]) for model in (teacher, student)), strict=True):
+        for a, b in zip(*(answers(model, "vision", batches[0]) for model in (teacher, student)), strict=True):
             assert torch.equal(a, b)
 
 
