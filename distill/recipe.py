@@ -10,12 +10,12 @@ from sam3i_edge.train.recipe import TABLETOP, Book, LearningRates, Recipe
 
 @dataclass(frozen=True)
 class DistillBook(Book):
-    """As a TOML file holds them: ``[vision]``, ``[text]``, ``[whole]``, ``[int8]``."""
+    """As a TOML file holds them: ``[vision]``, ``[text]``, ``[whole]``, ``[int8]``; those of stages that are to run."""
 
-    vision: Recipe
-    text: Recipe
-    whole: Recipe
-    int8: Recipe
+    vision: Recipe | None = None
+    text: Recipe | None = None
+    whole: Recipe | None = None
+    int8: Recipe | None = None
 
 
 _FULL = Recipe(rate_scale=1.0, images=32, epochs=10.0, warmup_steps=500, cooldown_steps=5000, timescale=20000.0)

@@ -42,7 +42,8 @@ RGB, THREADS_OF_TARGET = 0, -1
 
 INSIDE = (
     f'With runtime="{NATIVE}" the C++ library keeps what single graphs give to itself. For verify, benchmark and the '
-    f'like load the bundle without it, or with runtime="openvino" or the like.'
+    f'like load the bundle without it, or with runtime="openvino" or the like. The C++ side verifies a bundle itself: '
+    f"sam3i-segment --verify BUNDLE."
 )
 
 

@@ -17,7 +17,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 RUN_ELSEWHERE = {
     "make demo": (".ci/run", "make demo"),
     "make test": (".ci/run", "make test"),
-    "pip install '.[export]'": ("Makefile", '".[all,dev]"'),  # all holds export
+    "pip install '.[export,openvino]'": ("Makefile", '".[all,dev]"'),  # all holds both
     "pip install '.[data,train]'": ("Makefile", '".[all,dev]"'),
     "pip install '.[distill]'": ("Makefile", '".[all,dev]"'),
     **dict.fromkeys(section(), ("tests/runtimes/test_cpp.py", "section()")),

@@ -25,7 +25,9 @@ def add(commands: Any) -> None:
     parser.add_argument("bundles", metavar="BUNDLE", nargs="+", help="measured by turns; the first is the reference")
     parser.add_argument("--data", metavar="DIR", help="a dataset: its images are timed, and accuracy is measured")
     parser.add_argument("--split", default="val", metavar="NAME", help="of the dataset (%(default)s)")
-    parser.add_argument("--images", metavar="DIR", help="where the images lie; none: beside the annotations")
+    parser.add_argument(
+        "--images", metavar="DIR", help="where the images lie; none: in images beside the annotations, or right there"
+    )
     parser.add_argument("--limit", type=int, metavar="N", help="measure accuracy on N images, spread over the dataset")
     parser.add_argument(
         "--baseline", default="", metavar="NAME,...", help=f"{', '.join(BASELINES)}; the first becomes the reference"

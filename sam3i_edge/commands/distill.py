@@ -56,7 +56,10 @@ def add(commands: Any) -> None:
     parser.add_argument("--resume", action="store_true", help="go on where the run in the output folder stopped")
     parser.add_argument("--plan", action="store_true", help="train nothing: estimate each preset's frames on --target")
     parser.add_argument(
-        "--target", default="x86-cpu", metavar="NAME", help="with --plan: ready here; of the stage int8 (%(default)s)"
+        "--target",
+        default="x86-cpu",
+        metavar="NAME",
+        help="with --plan: time on it, so it must be ready here; with the stage int8: round as it does (%(default)s)",
     )
     parser.add_argument("--latency", metavar="TIME", help="with --plan: which fit into that, such as 50ms")
     parser.add_argument(

@@ -31,7 +31,9 @@ def add(commands: Any) -> None:
     parser.add_argument("model", metavar="CHECKPOINT|BUNDLE", help=".pt or .safetensors, or a bundle's folder")
     parser.add_argument("--data", required=True, metavar="DIR", help="a dataset's folder, or one annotation file")
     parser.add_argument("--split", metavar="NAME", help="of the dataset (val; compose with --claims)")
-    parser.add_argument("--images", metavar="DIR", help="where the images lie; none: beside the annotations")
+    parser.add_argument(
+        "--images", metavar="DIR", help="where the images lie; none: in images beside the annotations, or right there"
+    )
     parser.add_argument("--on-problem", default="refuse", metavar="WHAT", help="refuse or skip bad data (%(default)s)")
     parser.add_argument(
         "--route", action="append", metavar="NAME", help=f"{', '.join(ROUTES)}, {AUTO}; may be repeated (the three)"

@@ -20,7 +20,9 @@ def add(commands: Any) -> None:
         "--checkpoint", metavar="FILE", help=".pt or .safetensors; none: the small model that comes with it"
     )
     parser.add_argument(
-        "--student", metavar="FILE", help="a distilled checkpoint; default: the one that comes with the package"
+        "--student",
+        metavar="FILE",
+        help="a distilled checkpoint, instead of --checkpoint; the word default: the one that comes with the package",
     )
     parser.add_argument(
         "--config",
@@ -48,7 +50,8 @@ def add(commands: Any) -> None:
         "--max-drop",
         type=float,
         metavar="POINTS",
-        help="for int8: of gIoU per route, and of cgF1, that may be lost there; auto searches by it (1.0)",
+        help="for int8: of gIoU per route, and of cgF1, that may be lost there; auto searches by it (1.0). Both need "
+        "--calibration with a dataset that has a val split",
     )
     parser.add_argument("--force", action="store_true", help="write an int8 bundle that loses more than that")
     parser.add_argument(

@@ -9,10 +9,13 @@ from sam3i_edge.runtimes import NATIVE, RUNTIMES
 from sam3i_edge.segmenter import Segmenter
 
 
-def add_device(parser: argparse.ArgumentParser) -> None:
-    """The arguments that say where a bundle runs."""
+def add_device(parser: argparse.ArgumentParser, whole: bool = True) -> None:
+    """The arguments that say where a bundle runs, ``whole`` or graph by graph, which the C++ library cannot show."""
+    runtimes = [*RUNTIMES, NATIVE] if whole else [*RUNTIMES]
     parser.add_argument("--device", default="auto", metavar="NAME", help="of the runtime; auto: the target's")
-    parser.add_argument("--runtime", metavar="NAME", help=f"{', '.join(RUNTIMES)} or {NATIVE}; none: the target's")
+    parser.add_argument(
+        "--runtime", metavar="NAME", help=f"{', '.join(runtimes[:-1])} or {runtimes[-1]}; none: the target's"
+    )
 
 
 def load_segmenter(arguments: argparse.Namespace, threshold: float = 0.5) -> Segmenter:

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 def add_data(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
     """The arguments that say what to learn from."""
     parser.add_argument("--data", required=required, metavar="DIR", help="a dataset's folder, or a folder of datasets")
-    parser.add_argument("--images", metavar="DIR", help="where the images lie; none: beside the annotations")
+    parser.add_argument(
+        "--images", metavar="DIR", help="where the images lie; none: in images beside the annotations, or right there"
+    )
     parser.add_argument("--on-problem", default="refuse", metavar="WHAT", help="refuse or skip bad data (%(default)s)")
 
 

@@ -17,7 +17,7 @@ def add(commands: Any) -> None:
     """Register ``verify`` on an argparse sub-parsers object."""
     parser = commands.add_parser("verify", help="replay the bundle's golden cases on this device")
     parser.add_argument("bundle", metavar="BUNDLE")
-    add_device(parser)
+    add_device(parser, whole=False)
     parser.add_argument("--json", metavar="FILE", help="write everything that was compared")
     parser.set_defaults(command=_verify)
 

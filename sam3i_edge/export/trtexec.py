@@ -1,4 +1,4 @@
-"""The commands that build a bundle's engines without us: for who has nothing but TensorRT on the device."""
+"""The commands that build engines of a bundle's graphs without us: for programs that call TensorRT themselves."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ FILE = "trtexec.txt"
 
 
 def trtexec_commands(graphs: Mapping[str, GraphSpec], limits: Limits, target: Target) -> str:
-    """One command for each graph, to be run in the bundle's folder. Not yet run on hardware."""
+    """One command for each graph, to be run in the bundle's folder; what it writes lies beside that, for a bundle with
+    other files in it is refused. Not yet run on hardware."""
     lines = [
-        "# Run in the bundle's folder, on the device. sam3i-edge build does the same, and keeps the engines.",
+        "# For programs that call TensorRT themselves: run in the bundle's folder, on the device. The engines come to",
+        "# lie beside it. Segmenter does not read them; sam3i-edge build makes and keeps its own.",
         "# TensorRT 11 has only strongly typed networks: leave --stronglyTyped out there.",
         "# Not yet run on hardware.",
     ]
     for name, spec in graphs.items():
-        parts = [f"trtexec --onnx={spec.file} --saveEngine={name}.engine --stronglyTyped --noTF32"]
+        parts = [f"trtexec --onnx={spec.file} --saveEngine=../{name}.engine --stronglyTyped --noTF32"]
         parts.append(f"--memPoolSize=workspace:{target.settings.get('workspace_mb', '1024')}M")
         parts.append(f"--builderOptimizationLevel={target.settings.get('builder_optimization_level', '3')}")
-        parts.append("--timingCacheFile=timing.cache")
+        parts.append("--timingCacheFile=../timing.cache")
         free = [value for value in spec.inputs if FREE in value.shape]
         for option, rows in (("min", 1), ("opt", 1), ("max", limits.max_prompts)):
             shapes = (f"{value.name}:{'x'.join(str(rows if s == FREE else s) for s in value.shape)}" for value in free)

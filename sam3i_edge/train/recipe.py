@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -117,19 +117,28 @@ class Book:
     """A recipe for each stage, in dataclass fields of the stages' names."""
 
     def __getitem__(self, stage: str) -> Recipe:
-        recipe: Recipe = getattr(self, f"stage{stage}" if stage.isdecimal() else stage)
+        """The recipe of ``stage``. Raises ConfigError if there is none."""
+        tables = {name: recipe for name, recipe in vars(self).items() if recipe is not None}
+        table = f"stage{stage}" if stage.isdecimal() else stage
+        if table not in tables:
+            raise ConfigError(f"recipe: there is no table [{table}], which that stage needs; only {_listed(tables)}.")
+        recipe: Recipe = tables[table]
         return recipe
+
+
+def _listed(tables: Iterable[str]) -> str:
+    return ", ".join(f"[{name}]" for name in tables) or "an empty file"
 
 
 @dataclass(frozen=True)
 class RecipeBook(Book):
-    """As a TOML file holds them: ``[encoders]``, ``[base]``, ``[stage1]``, …"""
+    """As a TOML file holds them: ``[encoders]``, ``[base]``, ``[stage1]``, …; those of the stages that are to run."""
 
-    encoders: Recipe
-    base: Recipe
-    stage1: Recipe
-    stage2: Recipe
-    stage3: Recipe
+    encoders: Recipe | None = None
+    base: Recipe | None = None
+    stage1: Recipe | None = None
+    stage2: Recipe | None = None
+    stage3: Recipe | None = None
 
 
 def load_recipe(
@@ -141,7 +150,7 @@ def load_recipe(
     """The recipe of ``stage`` in a preset or a TOML file, with some values replaced.
 
     Args:
-        name_or_file: a name among ``presets``, or the path of a .toml file with the same stages.
+        name_or_file: a name among ``presets``, or the path of a .toml file with a table for ``stage``.
         stage: one of them.
         overrides: values by field; of ``rates``, those that differ.
         presets: None: those of training, ``published`` and ``tabletop``.

@@ -41,7 +41,7 @@ def packages() -> None:
 def work(packages, tmp_path_factory) -> Path:
     """A folder with two bundles: the demo model, and the recorded one."""
     path = tmp_path_factory.mktemp("cpp")
-    export(output=path / "bundle", target="intel-cpu")
+    export(output=path / "intel-bundle", target="intel-cpu")
     export(PARITY / "checkpoint.pt", PARITY / "config.json", path / "small", target="intel-cpu")
     shutil.copy(PHOTO, path / "photo.jpg")
     return path

@@ -38,7 +38,7 @@ INT4 = """
 
 def test_the_third_command_segments_as_python_does(checkout, built):
     told = run(section()[2], checkout)
-    with Segmenter.load(checkout / "bundle") as segmenter:
+    with Segmenter.load(checkout / "intel-bundle") as segmenter:
         found = segmenter.segment(read_image(checkout / "photo.jpg"), "the hammer that is not black")
     assert told.startswith(f"{len(found)} found above 0.5 on the route {found.route}\n")
     scores = [float(score) for score in re.findall(r"^  score (\S+)  box ", told, re.MULTILINE)]
@@ -48,7 +48,7 @@ def test_the_third_command_segments_as_python_does(checkout, built):
 def test_the_tools_json_is_pythons(checkout, built):
     Image.fromarray(read_image(checkout / "photo.jpg")).save(checkout / "photo.ppm")  # no decoder between the two
     tool = built / "runtimes/cpp/sam3i-segment"
-    asked = ["bundle", "photo.ppm", "hammer", "--json", "--box", "80,290,280,440", "--threshold", "0.1"]
+    asked = ["intel-bundle", "photo.ppm", "hammer", "--json", "--box", "80,290,280,440", "--threshold", "0.1"]
     ours = json.loads(run([tool, *asked], checkout))
     theirs = json.loads(run([sys.executable, "-m", "sam3i_edge", "segment", *asked], checkout).splitlines()[-1])
     assert ours.keys() == theirs.keys()
@@ -63,14 +63,18 @@ def test_the_tools_json_is_pythons(checkout, built):
 def test_errors_of_the_tool(checkout, built):
     tool = str(built / "runtimes/cpp/sam3i-segment")
     for arguments, status, message in [
-        (["bundle", "photo.jpg"], 2, "BUNDLE, IMAGE and TEXT are needed."),
-        (["bundle", "photo.jpg", "mug", "--surprise"], 2, "Unknown option '--surprise'."),
-        (["bundle", "none.jpg", "mug"], 1, "error: Cannot read the image none.jpg: No such file or directory."),
-        (["bundle", ".", "mug"], 1, "error: Cannot read the image .: Is a directory."),
-        (["bundle", "photo.jpg", "mug", "-o", "x.png"], 2, "error: -o writes PPM, and nothing else: 'x.png' does not"),
+        (["intel-bundle", "photo.jpg"], 2, "BUNDLE, IMAGE and TEXT are needed."),
+        (["intel-bundle", "photo.jpg", "mug", "--surprise"], 2, "Unknown option '--surprise'."),
+        (["intel-bundle", "none.jpg", "mug"], 1, "error: Cannot read the image none.jpg: No such file or directory."),
+        (["intel-bundle", ".", "mug"], 1, "error: Cannot read the image .: Is a directory."),
+        (
+            ["intel-bundle", "photo.jpg", "mug", "-o", "x.png"],
+            2,
+            "error: -o writes PPM, and nothing else: 'x.png' does not",
+        ),
         (["none", "photo.jpg", "mug"], 1, "error: none does not exist."),
-        (["bundle", "photo.jpg", "mug", "--route", "simpel"], 1, "Did you mean 'simple'?"),
-        (["bundle", "photo.jpg", "mug", "--box", "1,2,3"], 1, "error: The box '1,2,3' is not of the form"),
+        (["intel-bundle", "photo.jpg", "mug", "--route", "simpel"], 1, "Did you mean 'simple'?"),
+        (["intel-bundle", "photo.jpg", "mug", "--box", "1,2,3"], 1, "error: The box '1,2,3' is not of the form"),
     ]:
         done = subprocess.run([tool, *arguments], cwd=checkout, capture_output=True, text=True, check=False)
         assert done.returncode == status
@@ -125,7 +129,10 @@ def test_the_tool_refuses_pictures_that_are_cut_short(checkout, built, tmp_path,
 def test_every_ctest(checkout, built):
     """Replays, C header, examples, a few seconds of fuzzing. Nothing may be skipped but what says which runtime."""
     answers = checkout / "golden"
-    run([sys.executable, "-m", "tests.runtimes.cpp.golden", answers, checkout / "bundle", checkout / "small"], ROOT)
+    run(
+        [sys.executable, "-m", "tests.runtimes.cpp.golden", answers, checkout / "intel-bundle", checkout / "small"],
+        ROOT,
+    )
     run(["cmake", "-B", built, "-S", checkout, "-DSAM3I_EDGE_TESTS=ON", f"-DSAM3I_EDGE_GOLDEN={answers}"], checkout)
     run(["cmake", "--build", built], checkout)
     told = run(["ctest", "--test-dir", built, "--output-on-failure"], checkout)
@@ -163,7 +170,7 @@ def assert_same_verdict(ours: dict, theirs: dict) -> None:
         assert mine["score_change"] == pytest.approx(other["score_change"], abs=1e-5)
 
 
-@pytest.mark.parametrize("name", ["bundle", "small"])
+@pytest.mark.parametrize("name", ["intel-bundle", "small"])
 def test_the_tool_verifies_as_python_does(checkout, built, name):
     ours, theirs = verdicts(checkout, built, checkout / name)
     assert ours["passed"]
@@ -257,7 +264,15 @@ def test_bundles_of_other_precisions_answer_as_in_python(checkout, built):
 def test_the_benchmark_runs(checkout, built):
     """Its numbers are nobody's: the machine is busy."""
     program = built / "runtimes/cpp/sam3i_edge_frames"
-    command = [sys.executable, "-m", "sam3i_edge.benchmarks.native", checkout / "bundle", program, "--rounds", "2"]
+    command = [
+        sys.executable,
+        "-m",
+        "sam3i_edge.benchmarks.native",
+        checkout / "intel-bundle",
+        program,
+        "--rounds",
+        "2",
+    ]
     command += ["--threshold", "0"]  # noise holds nothing
     told = json.loads(run(command, ROOT))
     assert told["cpp_instances"] == told["python_instances"] > 0

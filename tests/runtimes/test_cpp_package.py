@@ -149,6 +149,6 @@ def test_a_program_in_c_by_pkg_config(prefix, work, tmp_path):
 
 def test_its_tool_runs(prefix, work):
     assert "passed on OpenVINO" in run([prefix / "bin/sam3i-segment", "--verify", work / "small"], work)
-    told = run([prefix / "bin/sam3i-segment", work / "bundle", PHOTO, "hammer"], work)
-    with Segmenter.load(work / "bundle") as segmenter:
+    told = run([prefix / "bin/sam3i-segment", work / "intel-bundle", PHOTO, "hammer"], work)
+    with Segmenter.load(work / "intel-bundle") as segmenter:
         assert told.startswith(f"{len(segmenter.segment(read_image(PHOTO), 'hammer'))} found")

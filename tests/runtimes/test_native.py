@@ -50,7 +50,7 @@ def assert_same(found, expected) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("bundle_name", ["small", "bundle"])
+@pytest.mark.parametrize("bundle_name", ["small", "intel-bundle"])
 def test_same_instances_on_all_routes_with_boxes_and_batches(library, work, bundle_name):
     bundle = work / bundle_name
     compared = 0

@@ -112,6 +112,10 @@ def test_a_recipe_from_a_file(tmp_path):
     file.write_text("\n".join(f"[{stage}]\nsteps = {i + 1}" for i, stage in enumerate(stages)) + "\nimages = 4\n")
     assert load_recipe(file, "3") == Recipe(steps=5, images=4)
     assert load_recipe(file, "base", {"seed": 7}) == Recipe(steps=2, seed=7)
+    file.write_text("[stage1]\nsteps = 3\n")  # the stages that are to run are enough
+    assert load_recipe(file, "1") == Recipe(steps=3)
+    with pytest.raises(ConfigError, match=r"no table \[base\], which that stage needs; only \[stage1\]"):
+        load_recipe(file, "base")
     file.write_text("[base]\nstep = 1\n")
     with pytest.raises(ConfigError, match=r"own\.toml.*step"):
         load_recipe(file, "base")
