@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from sam3i_edge.cache import drop_damaged, vouch_for
+from sam3i_edge.cache import drop_damaged, locked, vouch_for
 from sam3i_edge.errors import BundleError, RuntimeUnavailableError, unknown_name
 from sam3i_edge.runtimes import Port, SessionOptions, Tensor, check_inputs, missing
 from sam3i_edge.runtimes.memory import Memory
@@ -197,19 +197,21 @@ def _key(settings: Mapping[str, str]) -> str:
 
 
 def _compile_and_keep(model: Any, device: str, settings: Mapping[str, str], folder: Path) -> Any:
-    drop_damaged(folder, "*.blob")
-    before = _blobs(folder)
-    compiled = _core().compile_model(model, device, {**settings, "CACHE_DIR": str(folder)})
-    if compiled.get_property("LOADED_FROM_CACHE"):
+    with locked(folder):  # what another one has just compiled, and not vouched for yet, would be dropped
+        drop_damaged(folder, "*.blob")
+        before = _blobs(folder)
+        compiled = _core().compile_model(model, device, {**settings, "CACHE_DIR": str(folder)})
+        if compiled.get_property("LOADED_FROM_CACHE"):
+            return compiled
+        # On a full disk OpenVINO goes on without a word, and leaves nothing behind.
+        if not _blobs(folder) - before:
+            logger.warning(
+                "OpenVINO could not keep what it compiled in %s; the disk may be full. The next load compiles it "
+                "again.",
+                folder,
+            )
+        vouch_for(folder, "*.blob")
         return compiled
-    # On a full disk OpenVINO goes on without a word, and leaves nothing behind.
-    if not _blobs(folder) - before:
-        logger.warning(
-            "OpenVINO could not keep what it compiled in %s; the disk may be full. The next load compiles it again.",
-            folder,
-        )
-    vouch_for(folder, "*.blob")
-    return compiled
 
 
 def _blobs(folder: Path) -> set[tuple[str, int]]:

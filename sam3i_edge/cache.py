@@ -5,13 +5,18 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import sys
 import tempfile
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 import platformdirs
 
 from sam3i_edge.bundle import sha256_of
+
+if sys.platform != "win32":
+    import fcntl
 
 logger = logging.getLogger("sam3i_edge")
 
@@ -53,6 +58,22 @@ def write_whole(path: Path, content: bytes) -> None:
     except BaseException:
         Path(partial).unlink(missing_ok=True)
         raise
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Nobody else, in this process or another, Python or C++, has ``folder``, made if need be, meanwhile.
+
+    Where folders cannot be locked it does nothing.
+    """
+    with contextlib.ExitStack() as stack:
+        if sys.platform != "win32":
+            with contextlib.suppress(OSError):
+                folder.mkdir(parents=True, exist_ok=True)
+                handle = os.open(folder, os.O_RDONLY)
+                stack.callback(os.close, handle)
+                fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
 
 
 def vouch_for(folder: Path, pattern: str) -> None:

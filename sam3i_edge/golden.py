@@ -91,6 +91,10 @@ def read_golden(path: Path) -> Golden:
             image, inside = check_image(tensors["image"]), tensors["inside"]
         if not content.prompts:
             raise ValueError("there are no prompts")
+        answers, prompts = expected["grounding/query_index"].size, len(content.prompts)
+        sizes = [expected[f"grounding/{name}"].size for name in ("logits", "presence")]
+        if answers == 0 or answers % prompts or sizes != [answers, prompts]:
+            raise ValueError("there are not as many answers as prompts")
         if inside.dtype != np.uint8 or inside.ndim != 2:
             raise ValueError("the masks are none")
         return Golden(image, content.prompts, expected, inside)

@@ -292,8 +292,9 @@ class Frame:
 def session_options(manifest: Manifest, runtime: str, device: str) -> SessionOptions:
     """How ``load`` opens a bundle's graphs with a runtime, its target's or another."""
     target, is_own = manifest.target, runtime == manifest.target.runtime
+    usual = default_device(runtime)  # refuses an unknown runtime, before its name becomes a folder's
     return SessionOptions(
-        device=device if device != "auto" else target.device if is_own else default_device(runtime),
+        device=device if device != "auto" else target.device if is_own else usual,
         precision=manifest.precision if is_own else "int8" if is_int8(manifest.precision) else "fp32",
         threads=target.threads,
         max_prompts=manifest.limits.max_prompts,

@@ -45,6 +45,7 @@ def bytes_to_characters() -> dict[int, str]:
 
 Merge = tuple[str, str]
 MOST_WORDS = 1 << 16
+MOST_BYTES = 1 << 24  # of the merges: a few compressed bytes may say that they are many
 """The auto route reads an id as two bytes."""
 MERGES_HEADER = "#version: 0.2"
 """The first line of CLIP's published merges."""
@@ -108,7 +109,11 @@ class Tokenizer:
             BundleError: the file is not such a tokenizer.
         """
         try:
-            return cls(parse_merges(gzip.decompress(Path(path).read_bytes()).decode("utf-8")), context_length)
+            with gzip.open(path) as file:
+                content = file.read(MOST_BYTES + 1)
+            if len(content) > MOST_BYTES:
+                raise ValueError(f"it holds more than {MOST_BYTES} bytes")
+            return cls(parse_merges(content.decode("utf-8")), context_length)
         except (OSError, EOFError, zlib.error, ValueError) as error:
             raise BundleError(f"{path} is no CLIP tokenizer: {error!r}. Export the bundle anew.") from error
 

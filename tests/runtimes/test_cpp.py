@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -12,12 +13,14 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import onnx
 import pytest
 from PIL import ExifTags, Image
 
 from sam3i_edge import Segmenter, read_image
+from sam3i_edge.errors import BundleError
 from sam3i_edge.export import Int8Options, export
-from sam3i_edge.golden import read_golden, write_golden
+from sam3i_edge.golden import Golden, read_golden, write_golden
 from tests.conftest import PARITY
 from tests.runtimes.conftest import PHOTO, ROOT, run, section
 from tests.test_verify import another_mask, missing, perturb, rehash
@@ -62,16 +65,14 @@ def test_the_tools_json_is_pythons(checkout, built):
 
 def test_errors_of_the_tool(checkout, built):
     tool = str(built / "runtimes/cpp/sam3i-segment")
+    (checkout / "short.ppm").write_bytes(b"P6 1 1 255")
     for arguments, status, message in [
         (["intel-bundle", "photo.jpg"], 2, "BUNDLE, IMAGE and TEXT are needed."),
         (["intel-bundle", "photo.jpg", "mug", "--surprise"], 2, "Unknown option '--surprise'."),
         (["intel-bundle", "none.jpg", "mug"], 1, "error: Cannot read the image none.jpg: No such file or directory."),
         (["intel-bundle", ".", "mug"], 1, "error: Cannot read the image .: Is a directory."),
-        (
-            ["intel-bundle", "photo.jpg", "mug", "-o", "x.png"],
-            2,
-            "error: -o writes PPM, and nothing else: 'x.png' does not",
-        ),
+        (["intel-bundle", "short.ppm", "mug"], 1, "error: The image short.ppm is cut short."),
+        (["intel-bundle", "photo.jpg", "mug", "-o", "x.png"], 2, "error: -o writes PPM, and nothing else: 'x.png'"),
         (["none", "photo.jpg", "mug"], 1, "error: none does not exist."),
         (["intel-bundle", "photo.jpg", "mug", "--route", "simpel"], 1, "Did you mean 'simple'?"),
         (["intel-bundle", "photo.jpg", "mug", "--box", "1,2,3"], 1, "error: The box '1,2,3' is not of the form"),
@@ -223,15 +224,67 @@ def test_the_tool_sees_another_mask_as_the_python_side_does(checkout, built, tmp
     assert_same_verdict(ours, theirs)
 
 
-def test_golden_cases_that_cannot_be_read(checkout, built, tmp_path):
-    copy = shutil.copytree(checkout / "small", tmp_path / "copy")
+def without_presence(golden: Golden) -> Golden:
+    return dataclasses.replace(golden, expected={**golden.expected, "grounding/presence": np.zeros(0, np.float32)})
+
+
+def cut_off(copy: Path) -> None:
     file = copy / "golden/tensors.npz"
     file.write_bytes(file.read_bytes()[:-100])
+
+
+def reworded(copy: Path) -> None:
+    file = copy / "golden/prompts.json"
+    file.write_text(file.read_text(encoding="utf-8").replace("simple", "simpel"), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (cut_off, ""),
+        (reworded, "Unknown route 'simpel'"),
+        (lambda copy: write_golden(copy, without_presence(read_golden(copy))), "there are not as many answers as"),
+    ],
+)
+def test_golden_cases_that_cannot_be_read(checkout, built, tmp_path, damage, said):
+    copy = shutil.copytree(checkout / "small", tmp_path / "copy")
+    damage(copy)
     rehash(copy)
+    with pytest.raises(BundleError, match=said):
+        read_golden(copy)
     tool = built / "runtimes/cpp/sam3i-segment"
     done = subprocess.run([tool, "--verify", copy], capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert f"error: The golden cases of {copy} cannot be read: " in done.stderr
+    assert f"error: The golden cases of {copy} cannot be read: {said}" in done.stderr
+
+
+def test_a_graph_that_answers_one_prompt_where_several_may_be_asked(checkout, built, tmp_path):
+    """Rows of the others would be read from behind its output."""
+    copy = shutil.copytree(checkout / "small", tmp_path / "copy")
+    file = copy / "graphs/text.onnx"
+    model = onnx.load(file)
+    for node in model.graph.node:
+        node.output[:] = ["all" if name == "text" else name for name in node.output]
+    axes = onnx.numpy_helper.from_array(np.array([0]), "first_axis")
+    model.graph.initializer.append(axes)
+    model.graph.node.append(onnx.helper.make_node("ReduceMax", ["all", "first_axis"], ["text"], keepdims=1))
+    model.graph.output[0].type.tensor_type.shape.dim[0].Clear()
+    model.graph.output[0].type.tensor_type.shape.dim[0].dim_value = 1
+    onnx.save(model, file)
+    rehash(copy)
+    tool = built / "runtimes/cpp/sam3i-segment"
+    done = subprocess.run([tool, copy, PHOTO, "mug"], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "what it takes or gives is not what the manifest says" in done.stderr
+
+
+def test_tools_that_start_at_once_keep_what_was_compiled(checkout, built, tmp_path):
+    tool, environment = built / "runtimes/cpp/sam3i-segment", os.environ | {"SAM3I_EDGE_CACHE": str(tmp_path)}
+    command = [tool, checkout / "small", PHOTO, "mug"]
+    started = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) for _ in range(3)]
+    assert [process.communicate()[1] for process in started] == ["", "", ""]
+    blobs = list(tmp_path.rglob("*.blob"))
+    assert blobs and all(blob.with_name(f"{blob.name}.sha256").is_file() for blob in blobs)
 
 
 def test_bundles_of_other_precisions_answer_as_in_python(checkout, built):

@@ -4,6 +4,7 @@ import logging
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import numpy as np
@@ -157,6 +158,17 @@ def test_model_cache(bundle, tmp_path, caplog):
     graph = bundle / "graphs/text.onnx"  # compiled twice
     assert from_cache(open_session("openvino", graph, options)) == [False, False]
     assert from_cache(open_session("openvino", graph, options)) == [True, True]
+
+
+def test_those_who_load_at_once_keep_what_was_compiled(bundle, tmp_path, caplog):
+    """None drops a blob that another one has not vouched for yet."""
+    graphs = [bundle / f"graphs/{name}.onnx" for name in ("text", "vision", "grounding")]
+    with ThreadPoolExecutor(3) as pool:
+        for turn in range(2):
+            options = SessionOptions("CPU", cache=tmp_path / str(turn))
+            list(pool.map(lambda graph: from_cache(open_session("openvino", graph, options)), graphs))  # noqa: B023
+            assert all(all(from_cache(open_session("openvino", graph, options))) for graph in graphs)
+    assert not caplog.text
 
 
 @pytest.mark.parametrize("device", ["CPU", "AUTO"])

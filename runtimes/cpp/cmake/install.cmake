@@ -6,13 +6,25 @@ install(TARGETS sam3i_edge EXPORT sam3i_edge LIBRARY DESTINATION "${CMAKE_INSTAL
 install(TARGETS sam3i-segment RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
 install(DIRECTORY include/ DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
 install(EXPORT sam3i_edge NAMESPACE sam3i_edge:: FILE sam3i_edge-targets.cmake DESTINATION "${PACKAGE_DIR}")
-set_target_properties(sam3i-segment PROPERTIES INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}")
+# Relative to what is installed, which may then be moved; some distributions name folders in full.
+if(IS_ABSOLUTE "${CMAKE_INSTALL_LIBDIR}" OR IS_ABSOLUTE "${CMAKE_INSTALL_INCLUDEDIR}")
+  set(TOOL_RPATH "${CMAKE_INSTALL_FULL_LIBDIR}")
+  set(PC_PREFIX "${CMAKE_INSTALL_PREFIX}")
+  set(PC_LIBDIR "${CMAKE_INSTALL_FULL_LIBDIR}")
+  set(PC_INCLUDEDIR "${CMAKE_INSTALL_FULL_INCLUDEDIR}")
+else()
+  file(RELATIVE_PATH UP_TO_PREFIX "/${CMAKE_INSTALL_LIBDIR}/pkgconfig" /)
+  set(TOOL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}")
+  set(PC_PREFIX "\${pcfiledir}/${UP_TO_PREFIX}")
+  set(PC_LIBDIR "\${prefix}/${CMAKE_INSTALL_LIBDIR}")
+  set(PC_INCLUDEDIR "\${prefix}/${CMAKE_INSTALL_INCLUDEDIR}")
+endif()
+set_target_properties(sam3i-segment PROPERTIES INSTALL_RPATH "${TOOL_RPATH}")
 # A runtime that is no system library is found where it was found at build time.
 set_target_properties(sam3i_edge PROPERTIES INSTALL_RPATH_USE_LINK_PATH ON)
 
 configure_package_config_file(cmake/sam3i_edge-config.cmake.in sam3i_edge-config.cmake INSTALL_DESTINATION "${PACKAGE_DIR}")
 write_basic_package_version_file(sam3i_edge-config-version.cmake COMPATIBILITY SameMinorVersion)
-file(RELATIVE_PATH UP_TO_PREFIX "/${CMAKE_INSTALL_LIBDIR}/pkgconfig" /)
 configure_file(cmake/sam3i_edge.pc.in sam3i_edge.pc @ONLY)
 install(FILES "${CMAKE_CURRENT_BINARY_DIR}/sam3i_edge-config.cmake"
               "${CMAKE_CURRENT_BINARY_DIR}/sam3i_edge-config-version.cmake" DESTINATION "${PACKAGE_DIR}")

@@ -29,10 +29,10 @@ extern "C" {
 typedef enum sam3i_status {
   SAM3I_OK = 0,
   SAM3I_BUNDLE_ERROR = 1,  /* a bundle is damaged, incomplete or too new; or a graph fails */
-  SAM3I_IMAGE_ERROR = 2,   /* an image has no pixels, too many, or a stride that does not fit */
-  SAM3I_PROMPT_ERROR = 3,  /* a text, route, box or threshold cannot prompt the model */
-  SAM3I_UNAVAILABLE = 4,   /* a runtime, device or precision is not to be had here; or the segmenter was closed */
-  SAM3I_ARGUMENT_ERROR = 5, /* a pointer is NULL that must not be; an index, enumerator or struct_size is none */
+  SAM3I_IMAGE_ERROR = 2,   /* an image has no pixels (its data is NULL), too many, no such format, or no such stride */
+  SAM3I_PROMPT_ERROR = 3,  /* a text (NULL, too), route, box or threshold cannot prompt the model */
+  SAM3I_UNAVAILABLE = 4,   /* a runtime, device or number of threads is not to be had here; or the segmenter is closed */
+  SAM3I_ARGUMENT_ERROR = 5, /* another pointer is NULL that must not be; an index or struct_size is none */
   SAM3I_OTHER_ERROR = 6    /* memory ran out, or a fault of the library's own */
 } sam3i_status;
 
@@ -111,7 +111,8 @@ SAM3I_API const char *sam3i_last_error(void);
 SAM3I_API const char *sam3i_version(void);
 
 /* What to do with warnings (a text too long, a cache that cannot be written) from now on, in the whole process: they
- * go to `handler`, from any thread and with `data` as it is; NULL silences them. At first they go to stderr. */
+ * go to `handler`, from any thread and with `data` as it is; NULL silences them. At first they go to stderr. A thread that
+ * warns just now may call the handler before once more: keep its `data`. */
 typedef void (*sam3i_warning_handler)(const char *text, void *data);
 SAM3I_API sam3i_status sam3i_set_warning_handler(sam3i_warning_handler handler, void *data);
 

@@ -4,13 +4,11 @@
 #include <cstring>
 #include <set>
 
-#include "clean.hpp"
 #include "files.hpp"
 #include "messages.hpp"
 #include "postprocess.hpp"
 #include "prompts.hpp"
 #include "resize.hpp"
-#include "unicode.hpp"
 #include "warning.hpp"
 
 namespace sam3i_edge::detail {
@@ -29,8 +27,9 @@ void check_threads(int threads) {
 SessionOptions session_options(const Manifest& manifest, const std::string& runtime, const LoadOptions& options) {
   const Target& target = manifest.target;
   const bool is_own = runtime == target.runtime;
+  const std::string usual = default_device(runtime);  // refuses an unknown runtime, before its name becomes a folder's
   SessionOptions made;
-  made.device = options.device != "auto" ? options.device : is_own ? target.device : default_device(runtime);
+  made.device = options.device != "auto" ? options.device : is_own ? target.device : usual;
   made.precision = is_own ? manifest.precision : is_int8(manifest.precision) ? "int8" : "fp32";
   made.threads = options.threads ? *options.threads : target.threads;
   made.max_prompts = manifest.limits.max_prompts;
@@ -43,14 +42,15 @@ SessionOptions session_options(const Manifest& manifest, const std::string& runt
 std::string key_of(const std::pair<std::string, std::string>& pair) { return pair.second + ' ' + pair.first; }
 
 /// Refuses a graph that is not as the manifest says: what it gives is read by the manifest's types and shapes.
-void check_ports(const Ports& ports, const std::vector<TensorSpec>& specs, const std::filesystem::path& graph) {
+void check_ports(const Ports& ports, const std::vector<TensorSpec>& specs, std::int64_t max_prompts,
+                 const std::filesystem::path& graph) {
   bool fits = ports.size() == specs.size();
   for (const TensorSpec& spec : specs) {
     const auto found = ports.find(spec.name);
     fits = fits && found != ports.end() && name_of(found->second.dtype) == spec.dtype &&
            std::equal(found->second.shape.begin(), found->second.shape.end(), spec.shape.begin(), spec.shape.end(),
-                      [](std::int64_t side, std::int64_t wanted) {  // where one prompt is all it takes, 1 is free
-                        return side == wanted || (wanted < 0 && side == 1);
+                      [&](std::int64_t side, std::int64_t wanted) {  // where one prompt is all it takes, 1 is free
+                        return side == wanted || (wanted < 0 && side == 1 && max_prompts == 1);
                       });
   }
   if (!fits) {
@@ -81,8 +81,8 @@ Engine::Engine(const std::filesystem::path& path, const LoadOptions& options, co
   for (const auto& [name, graph] : manifest_.graphs) {
     const auto file = bundle.graph_path(name);
     const auto& session = sessions_[name] = open(runtime, file, how);
-    check_ports(session->inputs(), graph.inputs, file);
-    check_ports(session->outputs(), graph.outputs, file);
+    check_ports(session->inputs(), graph.inputs, how.max_prompts, file);
+    check_ports(session->outputs(), graph.outputs, how.max_prompts, file);
   }
 }
 
@@ -128,12 +128,8 @@ Engine::Tokens Engine::tokens(const std::string& text) {
     const std::lock_guard lock(token_mutex_);
     if (const Tokens* known = tokens_.find(text)) return *known;
   }
+  check_text(text);
   auto made = std::make_shared<const std::vector<std::int32_t>>(tokenizer_.encode(text));
-  if (clean(*from_utf8(text)).empty()) {
-    throw PromptError(
-        "The prompt's text is empty. Say what to segment, for example 'the red mug'; if boxes alone should decide, use "
-        "the text 'visual'.");
-  }
   const std::lock_guard lock(token_mutex_);
   if (!tokens_.find(text)) tokens_.add(text, made);
   tokens_.trim();

@@ -1,5 +1,8 @@
 #include "files.hpp"
 
+#include <fcntl.h>
+#include <pwd.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -39,7 +42,7 @@ void read_blocks(const std::filesystem::path& path, const Take& take) {
   if (std::ferror(file.get())) throw std::runtime_error(std::strerror(errno));
 }
 
-std::filesystem::path cache_root() {
+std::optional<std::filesystem::path> cache_root() {
   const auto set = [](const char* name) -> const char* {
     const char* value = std::getenv(name);
     return value && *value ? value : nullptr;
@@ -47,7 +50,11 @@ std::filesystem::path cache_root() {
   if (const char* own = set(kVariable)) return own;
   if (const char* user = set("XDG_CACHE_HOME")) return std::filesystem::path(user) / "sam3i-edge";
   if (const char* home = set("HOME")) return std::filesystem::path(home) / ".cache" / "sam3i-edge";
-  return std::filesystem::path("/nonexistent");
+  std::vector<char> text(kBlock);  // a service of the system has no $HOME
+  passwd entry{}, *found = nullptr;
+  ::getpwuid_r(::getuid(), &entry, text.data(), text.size(), &found);
+  if (found) return std::filesystem::path(found->pw_dir) / ".cache" / "sam3i-edge";
+  return std::nullopt;
 }
 
 }  // namespace
@@ -71,7 +78,10 @@ std::string sha256_of_bytes(const std::string& content) {
 }
 
 void write_whole(const std::filesystem::path& path, const std::string& content) {
-  const std::filesystem::path partial = path.string() + ".partial-" + std::to_string(::getpid());
+  std::string partial = path.string() + ".partial-XXXXXX";
+  const int handle = ::mkstemp(partial.data());  // threads and containers share process numbers
+  if (handle < 0) throw std::runtime_error(std::strerror(errno));
+  ::close(handle);
   std::ofstream file(partial, std::ios::binary);
   file << content;
   file.close();
@@ -82,10 +92,28 @@ void write_whole(const std::filesystem::path& path, const std::string& content) 
   throw std::runtime_error("the disk may be full");
 }
 
+FolderLock::FolderLock(const std::filesystem::path& folder) {
+  std::error_code ignored;
+  std::filesystem::create_directories(folder, ignored);
+  handle_ = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  while (handle_ >= 0 && ::flock(handle_, LOCK_EX) != 0 && errno == EINTR) {
+  }
+}
+
+FolderLock::~FolderLock() {
+  if (handle_ >= 0) ::close(handle_);
+}
+
 std::optional<std::filesystem::path> cache_folder(const std::string& name) {
   const char* own = std::getenv(kVariable);
   if (own && !*own) return std::nullopt;
-  const std::filesystem::path folder = cache_root() / name;
+  const auto root = cache_root();
+  if (!root) {
+    warn(std::string("There is no home folder for a cache: loading takes longer. Set ") + kVariable +
+         " to a folder, or to nothing.");
+    return std::nullopt;
+  }
+  const std::filesystem::path folder = *root / name;
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   std::string problem = error ? error.message() : "";

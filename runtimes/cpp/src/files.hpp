@@ -19,8 +19,21 @@ std::string sha256_of_bytes(const std::string& content);
 /// Writes a file whole or not at all, also on a full disk or when two processes write it. Throws std::runtime_error.
 void write_whole(const std::filesystem::path& path, const std::string& content);
 
+/// Nobody else, in this process or another, C++ or Python, has the folder, made if need be, while it lives. Where folders
+/// cannot be locked it does nothing.
+class FolderLock {
+ public:
+  explicit FolderLock(const std::filesystem::path& folder);
+  ~FolderLock();
+  FolderLock(const FolderLock&) = delete;
+  FolderLock& operator=(const FolderLock&) = delete;
+
+ private:
+  int handle_;
+};
+
 /// A folder of that name in the user's cache, or in $SAM3I_EDGE_CACHE, made if need be: the Python side's.
-/// Nothing if that variable is empty, or with a warning if the folder cannot be written.
+/// Nothing if that variable is empty, or with a warning if there is no home folder or it cannot be written.
 std::optional<std::filesystem::path> cache_folder(const std::string& name);
 
 }  // namespace sam3i_edge::detail

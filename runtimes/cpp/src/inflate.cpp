@@ -199,10 +199,11 @@ std::vector<std::uint8_t> inflate(std::string_view compressed, std::size_t size)
   return made;
 }
 
-std::string gunzip(std::string_view file) {
+std::string gunzip(std::string_view file, std::size_t most) {
   if (file.size() < kGzipHeader + 8 || file.substr(0, 4) != kGzipMagic) throw InflateError("it is no plain gzip file");
   const std::string_view end = file.substr(file.size() - 8);
   const std::size_t size = little_endian(end.substr(4));
+  if (size > most) throw InflateError("it holds more than " + std::to_string(most) + " bytes");
   const auto bytes = inflate(file.substr(kGzipHeader, file.size() - kGzipHeader - 8), size);
   std::string content(bytes.begin(), bytes.end());
   if (crc32(content) != little_endian(end.substr(0, 4))) throw InflateError("its checksum is wrong");

@@ -22,7 +22,8 @@ std::uint32_t little_endian(std::string_view bytes);
 /// What was compressed, exactly `size` bytes. Throws InflateError where it is not, or is more or less.
 std::vector<std::uint8_t> inflate(std::string_view compressed, std::size_t size);
 
-/// What a gzip file (RFC 1952) of one member, without a name or a comment, holds. Throws InflateError where it is none.
-std::string gunzip(std::string_view file);
+/// What a gzip file (RFC 1952) of one member, without a name or a comment, holds. Throws InflateError where it is none,
+/// or holds more than `most` bytes.
+std::string gunzip(std::string_view file, std::size_t most);
 
 }  // namespace sam3i_edge::detail

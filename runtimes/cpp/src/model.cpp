@@ -36,7 +36,7 @@ struct Vision {
   std::string backbone;  // of students; the graph holds all of it
 };
 
-void read_vision(const Json& value, const std::string& name) {
+Vision read_vision(const Json& value, const std::string& name) {
   Vision vision;
   std::vector<std::int64_t> global;
   read_object(value, name,
@@ -63,6 +63,7 @@ void read_vision(const Json& value, const std::string& name) {
     throw SchemaError("vision.global_attention_layers must name at least one layer, each between 0 and " +
                       std::to_string(vision.num_layers - 1) + " (vision.num_layers - 1).");
   }
+  return vision;
 }
 
 struct Text {
@@ -102,9 +103,10 @@ std::int64_t read_adapter_heads(const Json& value, const std::string& name) {
 TensorSpec read_tensor(const Json& value, const std::string& name) {
   TensorSpec spec;
   const Reader side = [&](const Json& item, const std::string& item_name) {
-    if (item.is_number_integer()) return spec.shape.push_back(item.get<std::int64_t>());
-    if (!item.is_string()) refuse(item, item_name, "int or str");
-    spec.shape.push_back(item == "prompts" ? kFree : kFree - 1);  // any other name is not the free side's
+    if (!item.is_number_integer() && !item.is_string()) refuse(item, item_name, "int or str");
+    constexpr std::int64_t kNone = kFree - 1;  // no graph has a side of that name, or less than nothing
+    const bool is_side = item.is_number_unsigned() && item.get<std::uint64_t>() <= INT64_MAX;
+    spec.shape.push_back(is_side ? item.get<std::int64_t>() : item == "prompts" ? kFree : kNone);
   };
   read_object(value, name,
               {{"name", into(spec.name)},
@@ -139,8 +141,9 @@ ModelConfig read_model(const Json& value, const std::string& name) {
                                                                     {"decoder_layers", &decoder},
                                                                     {"num_queries", &model.num_queries},
                                                                     {"projection_size", &projection}};
+  Vision vision;
   std::vector<Field> fields = {
-      {"vision", read_vision, false},
+      {"vision", [&](const Json& item, const std::string& at) { vision = read_vision(item, at); }, false},
       {"text", [&](const Json& item, const std::string& at) { text = read_text(item, at); }, false},
       {"adapter", [&](const Json& item, const std::string& at) { adapter_heads = read_adapter_heads(item, at); },
        false},
@@ -153,6 +156,13 @@ ModelConfig read_model(const Json& value, const std::string& name) {
   check_divisible("hidden_size", model.hidden_size, "num_heads", heads);
   check_divisible("hidden_size", model.hidden_size, "the groups of the mask head's GroupNorm", 8);
   check_divisible("text.hidden_size", text.hidden_size, "adapter.num_heads", adapter_heads);
+  if (!vision.backbone.empty() && model.grid_size() % 2) {
+    throw SchemaError(
+        "With vision.backbone, the picture must have an even number of patches on a side, for a level of half as many; "
+        "image_size " +
+        std::to_string(model.image_size) + " has " + std::to_string(model.grid_size()) + " of " +
+        std::to_string(model.patch_size) + ".");
+  }
   model.context_length = text.context_length;
   return model;
 }

@@ -9,7 +9,7 @@
 namespace sam3i_edge::detail {
 namespace {
 
-constexpr std::size_t kMostBytes = std::size_t{1} << 30;  // of an array: no image that may be asked for has more
+constexpr std::size_t kMostBytes = std::size_t{1} << 30;  // of all arrays: no image that may be asked for has more
 constexpr std::string_view kEnd("PK\5\6", 4), kEntry("PK\1\2", 4), kFile("PK\3\4", 4), kNumPy("\x93NUMPY", 6);
 
 /// `count` bytes of `from`, all of which must be there.
@@ -73,11 +73,11 @@ NpzArray read_array(const std::vector<std::uint8_t>& file) {
   return array;
 }
 
-/// The bytes of a file that the central directory describes at `entry`.
-std::vector<std::uint8_t> read_entry(std::string_view content, std::string_view entry) {
+/// The bytes, at most `room`, of a file that the central directory describes at `entry`.
+std::vector<std::uint8_t> read_entry(std::string_view content, std::string_view entry, std::size_t room) {
   const std::size_t method = number(entry, 10, 2), packed = number(entry, 20, 4), size = number(entry, 24, 4);
   const std::size_t header = number(entry, 42, 4);
-  if (size > kMostBytes) throw NpzError("an array is too large");
+  if ((method == 0 ? packed : size) > room) throw NpzError("an array is too large");
   if (part(content, header, 4) != kFile) throw NpzError("the archive's directory is wrong");
   const std::size_t start = header + 30 + number(content, header + 26, 2) + number(content, header + 28, 2);
   const std::string_view bytes = part(content, start, packed);
@@ -111,6 +111,7 @@ std::map<std::string, NpzArray> read_npz(const std::string& content) {
   part(whole, end, 22);  // all of it: a copy that was cut short is none
   std::size_t at = number(whole, end + 16, 4);
   std::map<std::string, NpzArray> arrays;
+  std::size_t room = kMostBytes;  // a few compressed bytes may say that they are many
   try {
     for (std::size_t left = number(whole, end + 10, 2); left > 0; --left) {
       const std::string_view entry = part(whole, at, 46);
@@ -118,7 +119,9 @@ std::map<std::string, NpzArray> read_npz(const std::string& content) {
       const std::size_t name_length = number(entry, 28, 2);
       std::string name(part(whole, at + 46, name_length));
       if (name.size() > 4 && name.compare(name.size() - 4, 4, ".npy") == 0) name.resize(name.size() - 4);
-      arrays[name] = read_array(read_entry(whole, entry));
+      const std::vector<std::uint8_t> file = read_entry(whole, entry, room);
+      room -= file.size();
+      arrays[name] = read_array(file);
       at += 46 + name_length + number(entry, 30, 2) + number(entry, 32, 2);
     }
   } catch (const InflateError& error) {

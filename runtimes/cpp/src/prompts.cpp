@@ -4,9 +4,11 @@
 #include <array>
 #include <cmath>
 
+#include "clean.hpp"
 #include "messages.hpp"
 #include "route.hpp"
 #include "sam3i_edge/errors.hpp"
+#include "unicode.hpp"
 
 namespace sam3i_edge::detail {
 namespace {
@@ -51,6 +53,23 @@ void check_route(const std::string& route) {
   }
 }
 
+void check_text(const std::string& text) {
+  const auto points = from_utf8(text);
+  if (!points) throw PromptError("The prompt's text is not valid UTF-8.");
+  if (!clean(*points).empty()) return;
+  throw PromptError(
+      "The prompt's text is empty. Say what to segment, for example 'the red mug'; if boxes alone should decide, use "
+      "the text 'visual'.");
+}
+
+void check(const Prompt& prompt) {
+  check_text(prompt.text);
+  check_route(prompt.route);
+  for (const auto* list : {&prompt.boxes, &prompt.negative_boxes}) {
+    for (const Box& box : *list) check(box);
+  }
+}
+
 Tensor gates(const std::vector<std::string>& routes) {
   Tensor made = make_tensor(DType::float32, {static_cast<std::int64_t>(routes.size()), 3});
   for (std::size_t i = 0; i < routes.size(); ++i) {
@@ -67,7 +86,9 @@ PackedBoxes pack_boxes(const std::vector<Prompt>& prompts, int width, int height
   auto* labels = packed.labels.as<std::int32_t>();
   std::fill(labels, labels + count * max_boxes, -1);
   for (const Prompt& prompt : prompts) {
-    for (const auto* list : {&prompt.boxes, &prompt.negative_boxes}) std::for_each(list->begin(), list->end(), check);
+    for (const auto* list : {&prompt.boxes, &prompt.negative_boxes}) {
+      for (const Box& box : *list) check(box);
+    }
     const std::size_t given = prompt.boxes.size() + prompt.negative_boxes.size();
     if (given > static_cast<std::size_t>(max_boxes)) {
       throw PromptError("The prompt " + in_quotes(prompt.text) + " has " + std::to_string(given) +

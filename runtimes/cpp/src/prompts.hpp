@@ -15,6 +15,12 @@ double check_threshold(double threshold);
 /// Throws PromptError where a route is unknown.
 void check_route(const std::string& route);
 
+/// Throws PromptError where a text is empty or not UTF-8.
+void check_text(const std::string& text);
+
+/// Throws PromptError where text or route is wrong, or a box is not finite or empty.
+void check(const Prompt& prompt);
+
 /// The model's one-hot route gates (N, 3) float32.
 Tensor gates(const std::vector<std::string>& routes);
 

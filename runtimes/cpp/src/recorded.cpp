@@ -7,6 +7,7 @@
 
 #include "files.hpp"
 #include "npz.hpp"
+#include "prompts.hpp"
 #include "resize.hpp"
 #include "sam3i_edge/errors.hpp"
 #include "schema.hpp"
@@ -34,9 +35,10 @@ std::vector<Prompt> read_prompts(const std::string& content) {
     Prompt& made = prompts.emplace_back("");
     read_object(value, name,
                 {{"text", into(made.text)},
-                 {"route", into(made.route)},
-                 {"boxes", boxes_into(made.boxes)},
-                 {"negative_boxes", boxes_into(made.negative_boxes)}});
+                 {"route", into(made.route), false},
+                 {"boxes", boxes_into(made.boxes), false},
+                 {"negative_boxes", boxes_into(made.negative_boxes), false}});
+    check(made);
   };
   const auto list = [&](const Json& value, const std::string& name) { read_list(value, name, "Prompt", prompt); };
   read_object(parse_json(content), "", {{"prompts", list}});
@@ -71,6 +73,11 @@ Recorded read_recorded(const std::filesystem::path& bundle) {
     check_image(recorded.image());
     for (const char* name : kExpected) {
       recorded.expected[name] = find(arrays, std::string("expected/") + name).floats();
+    }
+    const std::size_t prompts = recorded.prompts.size(), found = recorded.expected["grounding/query_index"].size();
+    if (found == 0 || found % prompts || recorded.expected["grounding/logits"].size() != found ||
+        recorded.expected["grounding/presence"].size() != prompts) {
+      throw NpzError("there are not as many answers as prompts");
     }
     NpzArray& inside = find(arrays, "inside");
     if (inside.dtype != "|u1" || inside.shape.size() != 2) throw NpzError("the masks are none");

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "messages.hpp"
+#include "unicode.hpp"
 
 namespace sam3i_edge::detail {
 namespace {
@@ -80,9 +81,10 @@ Json parse_json(const std::string& content) {
 }
 
 void refuse(const Json& value, const std::string& name, const std::string& expected) {
-  const std::string text = plain_repr(value);
-  const std::string cut = text.size() <= kMostShown ? text : text.substr(0, kMostShown - 3) + "...";
-  throw SchemaError((name.empty() ? "the top level" : name) + " is " + cut + "; expected " + expected + ".");
+  const std::u32string text = from_utf8(plain_repr(value)).value_or(U"?");
+  const std::string some = to_utf8(text.substr(0, text.size() <= kMostShown ? kMostShown : kMostShown - 3));
+  throw SchemaError((name.empty() ? "the top level" : name) + " is " + some + (text.size() <= kMostShown ? "" : "...") +
+                    "; expected " + expected + ".");
 }
 
 void read_object(const Json& value, const std::string& name, const std::vector<Field>& fields) {

@@ -20,6 +20,7 @@ namespace {
 constexpr std::string_view kStart = "<start_of_text>", kEnd = "<end_of_text>", kEndOfWord = "</w>";
 constexpr std::string_view kHeader = "#version: 0.2\n";  // the first line of CLIP's published merges
 constexpr std::int32_t kBytes = 256, kFirstMerge = 2 * kBytes;
+constexpr std::size_t kMostMergeBytes = 1 << 24;
 constexpr std::int64_t kMostWords = 1 << 16;  // the auto route reads an id as two bytes
 constexpr std::uint64_t key_of(std::int32_t first, std::int32_t second) {
   return static_cast<std::uint64_t>(first) << 32 | static_cast<std::uint32_t>(second);
@@ -115,7 +116,7 @@ Chain make_chain(const std::string& bytes) {
 
 Tokenizer Tokenizer::from_file(const std::filesystem::path& path, std::size_t context_length) {
   try {
-    return from_merges(gunzip(read_file(path)), context_length);
+    return from_merges(gunzip(read_file(path), kMostMergeBytes), context_length);
   } catch (const std::runtime_error& error) {
     throw BundleError(path.string() + " is no CLIP tokenizer: " + error.what() + ". Export the bundle anew.");
   }
@@ -144,11 +145,12 @@ Tokenizer Tokenizer::from_merges(std::string_view text, std::size_t context_leng
     const auto first = ids.find(std::string(line.substr(0, space)));
     const auto second = ids.find(std::string(line.substr(std::min(space + 1, line.size()))));
     const bool is_known = first != ids.end() && second != ids.end();
+    const auto parts = is_known ? key_of(first->second, second->second) : 0;  // both may move when a word is added
     if (!is_known || !ids.emplace(first->first + second->first, id).second) {
       throw std::runtime_error("line " + std::to_string(id - kFirstMerge + 2) +
                                " does not join two words of lines before into a new one");
     }
-    made.joined_.emplace(key_of(first->second, second->second), id);
+    made.joined_.emplace(parts, id);
   }
   return made;
 }

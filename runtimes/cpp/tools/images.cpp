@@ -45,10 +45,12 @@ long next_number(std::istream& text) {
 Picture read_pnm(const std::string& bytes, const std::string& path) {
   std::istringstream text(bytes.substr(2, 1 << 12));
   const long width = next_number(text), height = next_number(text), most = next_number(text);
-  const std::size_t channels = bytes[1] == '6' ? 3 : 1, start = 2 + static_cast<std::size_t>(text.tellg()) + 1;
+  const std::size_t channels = bytes[1] == '6' ? 3 : 1;
   if (width < 1 || height < 1 || width > kMostSide || height > kMostSide || most != 255) {
     throw ImageError("The image " + path + " is no PPM or PGM of 8 bits.");
   }
+  if (text.eof()) throw ImageError("The image " + path + " is cut short.");  // its header ends it
+  const std::size_t start = 2 + static_cast<std::size_t>(text.tellg()) + 1;
   Picture picture{{}, static_cast<int>(width), static_cast<int>(height)};
   const std::size_t count = static_cast<std::size_t>(width * height);
   if (bytes.size() < start + count * channels) throw ImageError("The image " + path + " is cut short.");

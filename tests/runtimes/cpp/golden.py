@@ -322,6 +322,16 @@ def damages() -> list[Callable[[Path], None]]:
         files = json.loads((copy / "manifest.json").read_text(encoding="utf-8"))["files"]
         edit(files={name: record for name, record in files.items() if name != "graphs/text.onnx"})(copy)
 
+    def side(size: int) -> Callable[[Path], None]:
+        """A size in place of the free side of the text graph's tokens."""
+
+        def change(copy: Path) -> None:
+            graphs = json.loads((copy / "manifest.json").read_text(encoding="utf-8"))["graphs"]
+            graphs["text"]["inputs"][0]["shape"][0] = size
+            edit(graphs=graphs)(copy)
+
+        return change
+
     def outside(name: str) -> Callable[[Path], None]:
         return edit_part("files", **{name: {"sha256": "0", "bytes": 1}})
 
@@ -341,6 +351,7 @@ def damages() -> list[Callable[[Path], None]]:
         forget,
         *map(outside, ["../outside", "/etc/hostname", "graphs/../../outside", "a\\..\\b", "a//b", "a/b/c/d/e", ""]),
         *(rehashed(TOKENIZER_FILE, gzip.compress(content)) for content in BAD_MERGES),
+        rehashed(TOKENIZER_FILE, gzip.compress(bytes((1 << 24) + 1))),
         *(rehashed(TOKENIZER_FILE, content) for content in (b"{}", spoiled(0), spoiled(500), spoiled(-6), spoiled(-1))),
         *(rehashed("route.json", content) for content in (b"{}", b'{"surprise": 1}')),
         edit(format="zip"),
@@ -371,6 +382,12 @@ def damages() -> list[Callable[[Path], None]]:
         edit_part("target", int8="both"),
         edit_part("target", precisions=[]),
         edit_part("target", runtime="onnxruntme"),
+        edit_part("target", runtime="../outside"),
+        edit(limits="a" + 40 * "é"),
+        edit(limits="a" + 80 * "é"),
+        edit(model={"image_size": 210, "patch_size": 14, "vision": {"backbone": "efficientvit_b0"}}),
+        side(2**64 - 1),
+        side(-1),
         edit_part("target", device="nonsense"),
     ]
 

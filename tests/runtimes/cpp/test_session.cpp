@@ -4,7 +4,10 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <fstream>
+#include <map>
+#include <thread>
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/lsan_interface.h>
@@ -151,6 +154,36 @@ std::vector<fs::path> blobs_below(const fs::path& folder) {
     if (entry.path().extension() == ".blob") found.push_back(entry.path());
   }
   return found;
+}
+
+TEST(Files, OneThatManyWriteAtOnceIsWhole) {
+  const fs::path file = fs::path(testing::TempDir()) / ("written-" + std::to_string(::getpid()));
+  std::vector<std::thread> threads;
+  for (const char letter : {'a', 'b', 'c'}) {
+    threads.emplace_back([&file, letter] {
+      for (int i = 0; i < 100; ++i) EXPECT_NO_THROW(write_whole(file, std::string(1000, letter)));
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  const std::string content = read_file(file);
+  EXPECT_EQ(content, std::string(1000, content.front()));
+  fs::remove(file);
+}
+
+TEST(Files, CacheOfAServiceWithoutAHome) {
+  const char* const kNames[] = {"SAM3I_EDGE_CACHE", "XDG_CACHE_HOME", "HOME"};
+  std::map<std::string, std::string> before;
+  for (const char* name : kNames) {
+    if (const char* value = std::getenv(name)) before[name] = value;
+    ::unsetenv(name);
+  }
+  const auto folder = cache_folder("service");
+  for (const auto& [name, value] : before) ::setenv(name.c_str(), value.c_str(), 1);
+  if (folder) {
+    EXPECT_EQ(folder->parent_path().filename(), "sam3i-edge");
+    EXPECT_EQ(folder->parent_path().parent_path().filename(), ".cache");
+    fs::remove(*folder);
+  }
 }
 
 /// Another byte in the middle of a file of the same size, in a file of its own: OpenVINO may have mapped the old one.

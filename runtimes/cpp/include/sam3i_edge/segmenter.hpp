@@ -106,14 +106,15 @@ class SAM3I_EDGE_API Segmenter {
   }
   Instances segment(const ImageView& image, const Prompt& prompt, const SegmentOptions& options = {}) const;
 
-  /// The route that will run: the prompt's own, or what the bundle's classifier makes of its text for "auto".
+  /// The route that will run: the prompt's own, or what the bundle's classifier makes of its text for "auto". Throws
+  /// PromptError.
   std::string route_of(const Prompt& prompt) const;
 
   double threshold() const;
   /// Instances scoring above this are returned from now on. Throws PromptError unless it lies in 0..1.
   void set_threshold(double threshold);
 
-  std::string device() const;  ///< what really runs the graphs, in the runtime's words
+  std::string device() const;  ///< what really runs the graphs, in the runtime's words; throws after `close`
   BundleInfo info() const;
 
   /// Free the graphs, once the calls that run are over. Who encodes or segments afterwards gets a
@@ -129,7 +130,8 @@ class SAM3I_EDGE_API Segmenter {
 SAM3I_EDGE_API std::vector<std::string> runtimes();
 
 /// What to do with a warning: a text too long, a cache that cannot be written. The default prints it to stderr.
-/// An empty function silences them. It may be called from any thread.
+/// An empty function silences them. It may be called from any thread, and once more by a thread that warns just now
+/// after another one has taken its place.
 SAM3I_EDGE_API void set_warning_handler(std::function<void(const std::string&)> handler);
 
 /// The version of this library, as "0.1.0".

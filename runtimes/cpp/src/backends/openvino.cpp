@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "../bundle.hpp"
+#include "../files.hpp"
 #include "../memory.hpp"
 #include "../messages.hpp"
 #include "../session.hpp"
@@ -131,6 +132,7 @@ std::string key(const ov::AnyMap& settings) {
 
 ov::CompiledModel compile_and_keep(const std::shared_ptr<ov::Model>& model, const std::string& device,
                                    ov::AnyMap settings, const fs::path& folder) {
+  const FolderLock lock(folder);  // what another one has just compiled, and not vouched for yet, would be dropped
   if (!drop_damaged(folder)) return core().compile_model(model, device, settings);
   const Blobs before = blobs_in(folder);
   settings["CACHE_DIR"] = folder.string();
@@ -269,6 +271,8 @@ class OpenVinoSession : public Session {
     try {
       (rows == 1 ? single_ : several_)->infer(inputs, outputs);
     } catch (const RuntimeUnavailableError&) {
+      throw;
+    } catch (const std::bad_alloc&) {  // no fault of the bundle's
       throw;
     } catch (const std::exception& error) {
       throw BundleError("OpenVINO " + version() + " failed in " + graph_.string() + ": " + error.what());

@@ -25,9 +25,10 @@ namespace fs = std::filesystem;
 constexpr int kOldest = 10;
 static_assert(NV_TENSORRT_MAJOR >= kOldest, "Bundles need TensorRT 10 or newer.");
 
+/// Of the library that was loaded: it may be newer than the headers.
 std::string version() {
-  return std::to_string(NV_TENSORRT_MAJOR) + "." + std::to_string(NV_TENSORRT_MINOR) + "." +
-         std::to_string(NV_TENSORRT_PATCH);
+  return std::to_string(getInferLibMajorVersion()) + "." + std::to_string(getInferLibMinorVersion()) + "." +
+         std::to_string(getInferLibPatchVersion());
 }
 
 /// Keeps TensorRT's errors for our messages.
