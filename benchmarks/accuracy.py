@@ -41,12 +41,15 @@ def measure_accuracy(segmenter: Segmenter, data: Data) -> Accuracy:
 
 
 def with_drops(runs: Sequence[Run]) -> tuple[Run, ...]:
-    """The runs, each with its loss against the float reference: the first fp32 baseline, or else the first fp32 run."""
+    """The runs, each with its loss against the float reference: the first fp32 baseline, or else the first fp32 run.
+
+    That one's own is 0, or no gate could ask for losses of all runs.
+    """
     floats = [run for run in runs if run.accuracy is not None and run.precision == "fp32"]
     if not floats:
         return tuple(runs)
     reference = next((run for run in floats if run.baseline), floats[0])
-    return tuple(run if run is reference else _with_drop(run, reference) for run in runs)
+    return tuple(_with_drop(run, reference) for run in runs)
 
 
 def _with_drop(run: Run, reference: Run) -> Run:

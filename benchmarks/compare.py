@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 import re
 from collections.abc import Callable, Sequence
@@ -52,6 +53,8 @@ class Condition:
             if reference == 0:
                 raise BenchmarkError(f"{self.metric} of {before.bundle} is 0: there is no ratio to it.")
             value /= reference
+        if not math.isfinite(value):
+            raise BenchmarkError(f"{self.metric} of {after.bundle} is no number: nothing can be said of {self.text!r}.")
         return OPERATORS[self.sign](value, self.limit)
 
 
@@ -80,8 +83,12 @@ def changes(before: Report, after: Report) -> list[Change]:
     """The runs of the same name (and machine, where there are several) in both; if both have one run only, that one.
 
     Raises:
-        BenchmarkError: they have nothing in common.
+        BenchmarkError: they have nothing in common, or two runs of one name.
     """
+    for report in (before, after):
+        names = [named(report, run) for run in report.runs]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise BenchmarkError(f"A report has two runs named {twice[0]}: which of them is meant cannot be told.")
     if len(before.runs) == len(after.runs) == 1:
         return [Change(before.runs[0], after.runs[0])]
     by_name = {named(before, run): run for run in before.runs}
@@ -90,6 +97,12 @@ def changes(before: Report, after: Report) -> list[Change]:
         names = [", ".join(named(report, run) for run in report.runs) for report in (before, after)]
         raise BenchmarkError(f"The reports have no run in common: {names[0]} and {names[1]}. Name the bundles alike.")
     return found
+
+
+def gone(before: Report, after: Report, found: Sequence[Change]) -> list[str]:
+    """The runs of ``before`` that ``after`` has not: a bundle that no longer runs must not pass a gate."""
+    compared = [change.before for change in found]
+    return [named(before, run) for run in before.runs if run not in compared]
 
 
 def failures(found: Sequence[Change], conditions: Sequence[Condition]) -> list[str]:

@@ -20,8 +20,10 @@ def merge(reports: Sequence[Report]) -> Report:
     taken: set[str] = set()
     renamed = []
     for report in reports:
-        names = {machine.name: _free(machine.name, taken) for machine in report.machines}
-        taken |= set(names.values())
+        names = {}
+        for machine in report.machines:
+            names[machine.name] = _free(machine.name, taken)
+            taken.add(names[machine.name])
         renamed.append(_with_machines(report, names))
     return replace(
         renamed[0],

@@ -17,6 +17,13 @@ from sam3i_edge.benchmarks.worker import ItemFile, Open
 from sam3i_edge.errors import BenchmarkError
 
 GRACE_S = 10
+WORKER = """
+import sys
+sys.path[:] = [folder for folder in sys.path if folder]
+from sam3i_edge.benchmarks.worker import main
+sys.exit(main())
+"""
+"""As ``python -m``, but files that happen to lie in the current folder are not taken for modules."""
 
 
 class Process:
@@ -32,7 +39,7 @@ class Process:
         self.started = time.monotonic()
         # A session of its own: Ctrl-C is for the one who asks, who still wants what was measured.
         self._child = subprocess.Popen(
-            [sys.executable, "-m", "sam3i_edge.benchmarks.worker"],
+            [sys.executable, "-c", WORKER],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -92,7 +99,12 @@ class Process:
                 f"The process of {self.subject.label} ended with status {self._child.wait()} (-9: out of memory, "
                 f"perhaps) when asked for {do}. Leave it out, or measure it alone."
             )
-        content = json.loads(line)
+        try:
+            content = json.loads(line)
+        except ValueError as error:
+            raise BenchmarkError(
+                f"The process of {self.subject.label} printed {line[:80]!r} instead of JSON."
+            ) from error
         if "error" not in content:
             return content["answer"]
         kind = getattr(errors, content["error"], None) if content["error"] else None

@@ -13,8 +13,9 @@ MARKDOWN_FILE, PAGE_FILE = "report.md", "report.html"
 
 def write_all(path: Path, report: Report) -> list[Path]:
     """Write the three files into the folder ``path``. Returns them."""
-    file = write_report(path, report)
-    markdown, page = path / MARKDOWN_FILE, path / PAGE_FILE
-    markdown.write_text(render_markdown(report), encoding="utf-8")
-    page.write_text(render_page(report), encoding="utf-8")
-    return [file, markdown, page]
+    pages = {MARKDOWN_FILE: render_markdown(report), PAGE_FILE: render_page(report)}  # before anything is overwritten
+    written = [write_report(path, report)]
+    for name, content in pages.items():
+        (path / name).write_text(content, encoding="utf-8")
+        written.append(path / name)
+    return written

@@ -6,6 +6,7 @@ Times are in milliseconds, shares in percent. What could not be measured is None
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -305,6 +306,30 @@ def read_report(path: str | Path) -> Report:
             f"{file} has report version {version!r}; this package reads {SCHEMA_VERSION}. Update it, or measure anew."
         )
     try:
-        return schema.parse(Report, content)
+        report = schema.parse(Report, content)
     except schema.SchemaError as error:
         raise BenchmarkError(f"{file}: {error}") from error
+    if problem := _problem(report):
+        raise BenchmarkError(f"{file}: {problem}. It was changed, or not written by sam3i-edge benchmark.")
+    return report
+
+
+def _problem(report: Report) -> str:
+    """What keeps a report that has all its fields from being shown; empty if nothing does."""
+    machines = {machine.name for machine in report.machines}
+    if not report.runs:
+        return "it has no runs"
+    for run in report.runs:
+        if run.machine not in machines:
+            return f"there is no machine {run.machine!r}, on which {run.bundle} ran"
+        if missing := [stage for stage in STAGES if stage not in run.stages_ms]:
+            return f"{run.bundle} has no times of {', '.join(missing)}"
+        for summary in (run.frame_ms, *run.stages_ms.values(), *run.scenarios_ms.values()):
+            if not summary.samples or not all(0 < sample < math.inf for sample in summary.samples):
+                return f"{run.bundle} has times that are none"
+        if run.sustained and not run.sustained.windows:
+            return f"{run.bundle} has a sustained run of no time"
+    for ratio in report.ratios:
+        if ratio.machine not in machines or len(ratio.ci95) != 2:
+            return f"the ratio of {ratio.of} to {ratio.to} has no interval, or was taken on no machine"
+    return ""

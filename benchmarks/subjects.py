@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sam3i_edge import shipped
@@ -49,8 +49,10 @@ def subjects(
         if name not in BASELINES:
             raise BenchmarkError(unknown_name("baseline", name, BASELINES))
     manifests = {bundle: read_manifest(Path(bundle)) for bundle in bundles}
-    given = [Subject(label, bundle, device=device) for label, bundle in zip(_labels(bundles), bundles, strict=True)]
-    return given + [_baseline(name, manifests, checkpoint) for name in dict.fromkeys(baselines)]
+    asked = [Subject(Path(bundle).resolve().name, bundle, device=device) for bundle in bundles]
+    asked += [_baseline(name, manifests, checkpoint) for name in dict.fromkeys(baselines)]
+    labels = _unique([subject.label for subject in asked])
+    return [replace(subject, label=label) for subject, label in zip(asked, labels, strict=True)]
 
 
 def foreign(manifest: Manifest) -> str:
@@ -61,9 +63,8 @@ def foreign(manifest: Manifest) -> str:
     return ""
 
 
-def _labels(bundles: Sequence[str]) -> list[str]:
-    """The folders' names; the second of a name becomes name#2."""
-    names = [Path(bundle).resolve().name for bundle in bundles]
+def _unique(names: Sequence[str]) -> list[str]:
+    """The second of a name becomes name#2."""
     seen: Counter[str] = Counter()
     labels = []
     for name in names:

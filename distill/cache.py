@@ -137,6 +137,8 @@ def _features(teacher: Sam3i, samples: Sequence[Sample]) -> dict[str, Tensor]:
 def _check(folder: Path, about: Mapping[str, Any]) -> None:
     try:
         known = json.loads((folder / ABOUT_FILE).read_text(encoding="utf-8"))
+        if not isinstance(known, dict):
+            raise ValueError(f"{ABOUT_FILE} is damaged")
     except (OSError, ValueError) as error:
         raise TrainingError(
             f"There is no feature cache in {folder}: {error}. Give a new folder to make one."

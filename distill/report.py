@@ -22,6 +22,7 @@ from sam3i_edge.export import export
 from sam3i_edge.export.staging import staged
 from sam3i_edge.model import load
 from sam3i_edge.segmenter import Segmenter
+from sam3i_edge.targets import get_target
 
 REPORT_FILE, PAGE_FILE = "students.json", "students.md"
 TEXT = "backbone.language_backbone."
@@ -97,7 +98,7 @@ def compare_students(
         progress: told each step.
 
     Raises:
-        BenchmarkError: no target.
+        BenchmarkError: no target, or less than one round.
         RuntimeUnavailableError: one is not ready here.
         CheckpointError, ExportError, DataError: as their makers.
     """
@@ -105,19 +106,20 @@ def compare_students(
         raise BenchmarkError("No target of this machine is ready. See: sam3i-edge doctor")
     for target in targets:
         check_ready(target)
+    names = {get_target(target).name: target for target in targets}
+    plan = Plan(rounds=rounds, scenario_rounds=0, cold_starts=0, details=False)
     sizes = {name: _sizes(checkpoint) for name, checkpoint in models.items()}  # all can be read, before hours of work
     with staged(output) as stage:
         for name, checkpoint in models.items():
-            for target in targets:
-                progress(f"exporting {name} for {target}")
-                export(checkpoint, output=stage / target / name, target=target, precision="fp32")
+            for folder, target in names.items():
+                progress(f"exporting {name} for {folder}")
+                export(checkpoint, output=stage / folder / name, target=target, precision="fp32")
         scored: dict[str, Student] = {}
         for name in models:
             progress(f"scoring {name} on {len(samples)} images")
-            scored[name] = _score(
-                name, sizes[name], stage / targets[0] / name, samples, next(iter(scored.values()), None)
-            )
-        times = {target: _times(stage / target, list(models), rounds, progress) for target in targets}
+            first = stage / next(iter(names)) / name
+            scored[name] = _score(name, sizes[name], first, samples, next(iter(scored.values()), None))
+        times = {folder: _times(stage / folder, list(models), plan, progress) for folder in names}
         students = [
             Student(**{**vars(one), "times": {target: found[name] for target, found in times.items()}})
             for name, one in scored.items()
@@ -158,8 +160,7 @@ def _score(
     )
 
 
-def _times(folder: Path, names: Sequence[str], rounds: int | None, progress: Callable[[str], None]) -> dict[str, Time]:
-    plan = Plan(rounds=rounds, scenario_rounds=0, cold_starts=0, details=False)
+def _times(folder: Path, names: Sequence[str], plan: Plan, progress: Callable[[str], None]) -> dict[str, Time]:
     asked = subjects([str(folder / name) for name in names], [], None, "auto")
     measured = benchmark(asked, plan, lambda step: progress(f"{folder.name}: {step}"))
     ratios = {ratio.of: ratio for ratio in measured.ratios if ratio.what == "frame"}

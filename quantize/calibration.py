@@ -14,14 +14,14 @@ import numpy as np
 from sam3i_edge import shipped
 from sam3i_edge.data.hmpl import load_samples
 from sam3i_edge.data.samples import Query, Sample, spread
-from sam3i_edge.errors import DataError
+from sam3i_edge.errors import DataError, PromptError
 from sam3i_edge.image import read_image
 from sam3i_edge.prompt import ROUTES, Box, Prompt
 
 logger = logging.getLogger("sam3i_edge")
 
 PROMPTS_FILE = "prompts.txt"
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 MOST_IMAGES = 32
 PROMPTS_PER_ROUTE = 3
 """Of each picture."""
@@ -178,4 +178,7 @@ def _read_prompts(file: Path) -> Iterator[Prompt]:
             raise DataError(
                 f"{file}, line {number}: {line!r} is not of the form ROUTE: TEXT with a route of {', '.join(ROUTES)}."
             )
-        yield Prompt(text.strip(), route.strip())
+        try:
+            yield Prompt(text.strip(), route.strip())
+        except PromptError as error:
+            raise DataError(f"{file}, line {number}: {error}") from error

@@ -150,7 +150,7 @@ def read_recipe(path: str | Path) -> Recipe:
         return schema.parse(Recipe, content)
     except OSError as error:
         raise ConfigError(f"Cannot read the recipe {path}: {error.strerror}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, schema.SchemaError, ConfigError) as error:
+    except (ValueError, RecursionError, ConfigError) as error:
         raise ConfigError(f"{path}: {error}") from error
 
 
@@ -160,6 +160,7 @@ def _fits(block: str, line: str) -> bool:
 
 def _refuse_bare_names(content: Mapping[str, Any]) -> None:
     for graph in GRAPHS:
-        for name, choice in dict(content.get(graph, {})).items():
+        table = content.get(graph)
+        for name, choice in table.items() if isinstance(table, dict) else ():  # the schema refuses what is no table
             if isinstance(choice, dict):
                 raise ConfigError(f'[{graph}] {name}: the name of a block has dots, so it stands in quotes: "{name}.…"')

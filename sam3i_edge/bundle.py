@@ -180,7 +180,7 @@ def _check_files(path: Path, manifest: Manifest) -> None:
     root = path.resolve()
     for name in manifest.files:
         # The pattern also keeps out what some file system would not take, and what would confuse a terminal.
-        if not FILE_NAME.fullmatch(name) or not (path / name).resolve().is_relative_to(root):
+        if not FILE_NAME.fullmatch(name) or not _lies_in(root, path / name):
             raise BundleError(
                 f"{path / MANIFEST_FILE} names {name!r}, which leaves the bundle or is no plain file name. "
                 f"Do not use this bundle."
@@ -191,6 +191,13 @@ def _check_files(path: Path, manifest: Manifest) -> None:
         raise BundleError(f"{path} holds files that its manifest does not list: {', '.join(extra)}. Remove them.")
     for name, record in manifest.files.items():
         _check_file(path, name, record)
+
+
+def _lies_in(root: Path, file: Path) -> bool:
+    try:
+        return file.resolve().is_relative_to(root)
+    except (OSError, RuntimeError):  # a link that leads to itself
+        return False
 
 
 def _check_file(path: Path, name: str, record: FileRecord) -> None:

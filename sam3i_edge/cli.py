@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import logging
 import os
 import sys
@@ -48,21 +49,38 @@ COMMANDS = (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line. Returns the exit status: 0 done, 1 refused or failed, 2 wrong usage, 130 interrupted."""
+    """Run the command line.
+
+    Returns:
+        The exit status: 0 done, 1 refused or failed, 2 wrong usage, 130 interrupted, 141 nobody read the output.
+    """
     logging.basicConfig(format="sam3i-edge: %(message)s", level=logging.WARNING)
-    parsed = _parser().parse_args(_joined(sys.argv[1:] if arguments is None else arguments))
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal without UTF-8 is no reason to fail
+    parser = _parser()
+    parsed = parser.parse_args(_joined(sys.argv[1:] if arguments is None else arguments))
+    _refuse_empty(parser, parsed)
     command: Callable[[argparse.Namespace], int] = parsed.command
     try:
-        return command(parsed)
-    except BrokenPipeError:  # whoever read it, such as head, has enough
+        status = command(parsed)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # whoever read it, such as head, has enough; what a gate had to say may be lost
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return 141
     except (Sam3iEdgeError, OSError) as error:
         print(f"sam3i-edge: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("sam3i-edge: interrupted.", file=sys.stderr)
         return 130
+
+
+def _refuse_empty(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> None:
+    """``--checkpoint "$UNSET"`` is no wish for the default. Texts and lists of names have words of their own for it."""
+    for name, value in vars(parsed).items():
+        if value == "" and name not in ("text", "stages"):
+            parser.error(f"{name.replace('_', '-')} is empty: leave it out, or give a value.")
 
 
 def _joined(arguments: Sequence[str]) -> list[str]:

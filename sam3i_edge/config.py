@@ -159,7 +159,7 @@ class ModelConfig:
             values = json.loads(Path(path).read_text(encoding="utf-8"))
         except OSError as error:
             raise ConfigError(f"Cannot read the model config {path}: {error.strerror}.") from error
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ConfigError(f"The model config {path} is not valid JSON: {error}.") from error
         try:
             return cls.from_dict(values)

@@ -126,7 +126,17 @@ def _missing(target: Target, runtime: RuntimeReport, drivers: dict[str, str]) ->
         yield NVIDIA_DRIVER
     if runtime.problem:
         yield runtime.problem
-    elif not any(target.device in (known, known.partition(".")[0]) for known in runtime.devices):
-        found = ", ".join(runtime.devices) or "none"
-        how = DEVICES.get((target.runtime, target.device), "see docs/runtimes.md")
-        yield f"{target.runtime} finds no device {target.device!r} here (only: {found}). If there is one: {how}"
+        return
+    for device in _wanted(target):
+        if not any(device in (known, known.partition(".")[0]) for known in runtime.devices):
+            found = ", ".join(runtime.devices) or "none"
+            how = DEVICES.get((target.runtime, device), "see docs/runtimes.md")
+            yield f"{target.runtime} finds no device {device!r} here (only: {found}). If there is one: {how}"
+
+
+def _wanted(target: Target) -> list[str]:
+    """The devices that must be there: those that OpenVINO's ``AUTO`` may choose from; ``cuda`` for ``cuda:1``."""
+    kind, _, listed = target.device.partition(":")
+    if target.runtime == "openvino" and kind == "AUTO":
+        return [name for name in listed.split(",") if name]
+    return [kind if target.runtime == "onnxruntime" else target.device]

@@ -13,6 +13,8 @@ from sam3i_edge.errors import ImageError
 MAX_PIXELS = 1 << 28
 """268 megapixels. Every mask has the size of the image, so far larger images would exhaust memory."""
 
+FLOAT_SIGNATURES = (b"PF", b"Pf", b"#?")
+"""Of PFM and Radiance files: their values have no largest one, and OpenCV would make nearly black pictures of them."""
 SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff", b"BM", b"II*\0", b"MM\0*", b"RIFF")
 """How files of the known formats begin."""
 
@@ -20,7 +22,8 @@ SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff", b"BM", b"II*\0", b"MM\0*", b"RIFF")
 def read_image(path: str | Path) -> np.ndarray:
     """Read an image file as (H, W, 3) uint8 RGB.
 
-    Greyscale is repeated over the channels, alpha is dropped, 16 bits are scaled to 8, EXIF orientation is applied.
+    Greyscale is repeated over the channels, alpha is dropped (OpenCV multiplies the colours of TIFF files by it), 16
+    bits are scaled to 8, EXIF orientation is applied.
 
     Raises:
         ImageError: there is no such file, it is empty, or it is no image that OpenCV reads.
@@ -31,6 +34,8 @@ def read_image(path: str | Path) -> np.ndarray:
         raise ImageError(f"Cannot read the image {path}: {error.strerror}.") from error
     if not content:
         raise ImageError(f"The image {path} is empty (0 bytes).")
+    if content.startswith(FLOAT_SIGNATURES):
+        raise ImageError(f"The image {path} holds floating-point values. Save it with 8 bits.")
     try:
         image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error as error:

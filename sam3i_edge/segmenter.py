@@ -321,6 +321,6 @@ def as_prompts(prompt: str | Prompt | Sequence[str | Prompt]) -> list[Prompt]:
 
 def check_threshold(value: float) -> float:
     """``value`` as a float. Raises PromptError unless it is a number in 0..1."""
-    if not isinstance(value, numbers.Real) or not 0 <= float(value) <= 1:
+    if not isinstance(value, numbers.Real) or isinstance(value, bool) or not 0 <= value <= 1:
         raise PromptError(f"The threshold is {value!r}; it must be a number between 0 and 1.")
     return float(value)

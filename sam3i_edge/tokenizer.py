@@ -45,8 +45,9 @@ def bytes_to_characters() -> dict[int, str]:
 
 Merge = tuple[str, str]
 MOST_WORDS = 1 << 16
-MOST_BYTES = 1 << 24  # of the merges: a few compressed bytes may say that they are many
 """The auto route reads an id as two bytes."""
+MOST_BYTES = 1 << 24
+"""Of the merges: a few compressed bytes may say that they are many."""
 MERGES_HEADER = "#version: 0.2"
 """The first line of CLIP's published merges."""
 

@@ -190,6 +190,11 @@ def _check(
     stage, output = name.split("/")
     expected = golden.expected[f"{stage.partition(' ')[0]}/{output}"]
     found = sample(actual)
+    if found.size != expected.size:
+        raise BundleError(
+            f"The golden cases have {expected.size} values of {stage}/{output}, the bundle gives {found.size}. Export "
+            f"it anew."
+        )
     if displaced is not None:
         instance = sampled_positions(actual.size) // (actual.size // displaced.size)
         found = np.where(displaced.reshape(-1)[instance], expected, found)

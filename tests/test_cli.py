@@ -26,6 +26,7 @@ def run(*arguments: object, **options) -> subprocess.CompletedProcess:
     return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, **options)
 
 
+ASCII = {**os.environ, "PYTHONIOENCODING": "ascii"}
 PIPES = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
 
 
@@ -134,6 +135,21 @@ def test_whoever_reads_may_have_enough(bundle):
     process = subprocess.Popen([sys.executable, "-m", "sam3i_edge", "inspect", bundle, "--json"], **PIPES)
     process.stdout.close()
     assert "Broken pipe" not in process.stderr.read()
+    assert process.wait() == 141  # as of a program that the signal ends: no gate has passed
+
+
+def test_an_empty_value_is_no_wish_for_the_default(bundle, photo, tmp_path):
+    for command in (["export", "--checkpoint", "", "-o", tmp_path / "b"], ["segment", bundle, photo, "mug", "-o", ""]):
+        done = run(*command)
+        assert done.returncode == 2 and "is empty: leave it out, or give a value" in done.stderr
+    assert not (tmp_path / "b").exists()
+
+
+def test_a_terminal_without_utf8(bundle, photo):
+    done = run("segment", bundle, photo, "mug \N{LATIN SMALL LETTER E WITH ACUTE}", "--json", env=ASCII)
+    assert done.returncode == 0, done.stderr
+    done = run("inspect", bundle, env=ASCII)
+    assert done.returncode == 0, done.stderr
 
 
 def test_segment_refuses(bundle, photo, tmp_path):

@@ -101,6 +101,7 @@ def test_exif_orientation_is_applied(tmp_path):
     [
         (b"", r"empty \(0 bytes\)"),
         (b"hello", "no image that can be read"),
+        (b"PF\n1 1\n-1.0\n" + 3 * b"\0\0\x80?", "holds floating-point values"),
         (b"\x89PNG\r\n\x1a\n12", "is damaged, cut short, or of a kind that is not read"),
     ],
 )

@@ -6,8 +6,9 @@ import pytest
 
 from sam3i_edge import schema
 from sam3i_edge.cli import main
-from sam3i_edge.doctor import RuntimeReport, _missing, examine, find_drivers
-from sam3i_edge.errors import ExportError
+from sam3i_edge.config import ModelConfig
+from sam3i_edge.doctor import RuntimeReport, _missing, check_ready, examine, find_drivers
+from sam3i_edge.errors import ConfigError, ExportError, RuntimeUnavailableError
 from sam3i_edge.runtimes import RUNTIMES
 from sam3i_edge.targets import FOLDER, TARGETS, check_precision, get_target
 
@@ -87,6 +88,40 @@ def test_command_lists_and_prints(capsys):
     assert "not yet run on hardware" in listed
     assert main(["targets", "jetson"]) == 0
     assert capsys.readouterr().out == (FOLDER / "jetson.toml").read_text()
+    assert main(["targets", "mine.toml"]) == 1
+    assert "Unknown target 'mine.toml'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "device", "problem"),
+    [
+        ("intel-cpu", "AUTO:CPU", ""),
+        ("intel-cpu", "AUTO", ""),
+        ("intel-cpu", "AUTO:CPU,GPU.7", "finds no device 'GPU.7' here"),
+        ("x86-cpu", "cpu:0", ""),
+        ("x86-cpu", "cuda:0", "finds no device 'cuda' here"),
+    ],
+)
+def test_a_target_of_ones_own_is_ready_where_its_devices_are(tmp_path, name, device, problem):
+    target = get_target(name)
+    if not target.fits_processor:
+        pytest.skip(f"{name} is for another processor than this")
+    file = tmp_path / "mine.toml"
+    file.write_text((FOLDER / f"{name}.toml").read_text().replace(f'"{target.device}"', f'"{device}"', 1))
+    assert get_target(file).device == device
+    if problem:
+        with pytest.raises(RuntimeUnavailableError, match=problem):
+            check_ready(str(file))
+    else:
+        check_ready(str(file))
+
+
+def test_nested_too_deep_is_refused(tmp_path):
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    with pytest.raises(ExportError, match=r"deep\.json"):
+        get_target(tmp_path / "deep.json")
+    with pytest.raises(ConfigError, match=r"deep\.json"):
+        ModelConfig.from_json(tmp_path / "deep.json")
 
 
 def test_doctor_tells_what_is_here_and_what_is_missing(capsys):

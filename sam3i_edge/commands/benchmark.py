@@ -22,6 +22,11 @@ UNITS = {"s": 1, "m": 60, "h": 3600}
 def add(commands: Any) -> None:
     """Register ``benchmark`` on an argparse sub-parsers object."""
     parser = commands.add_parser("benchmark", help="measure bundles on this machine, and write a report")
+    _add_arguments(parser)
+    parser.set_defaults(command=_benchmark)
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bundles", metavar="BUNDLE", nargs="+", help="measured by turns; the first is the reference")
     parser.add_argument("--data", metavar="DIR", help="a dataset: its images are timed, and accuracy is measured")
     parser.add_argument("--split", default="val", metavar="NAME", help="of the dataset (%(default)s)")
@@ -30,7 +35,7 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("--limit", type=int, metavar="N", help="measure accuracy on N images, spread over the dataset")
     parser.add_argument(
-        "--baseline", default="", metavar="NAME,...", help=f"{', '.join(BASELINES)}; the first becomes the reference"
+        "--baseline", metavar="NAME,...", help=f"{', '.join(BASELINES)}; the first becomes the reference"
     )
     parser.add_argument("--checkpoint", metavar="FILE", help="of the PyTorch baselines; none: the model that ships")
     parser.add_argument("--duration", default="0s", metavar="TIME", help="a sustained run afterwards, such as 10m")
@@ -43,7 +48,6 @@ def add(commands: Any) -> None:
     parser.add_argument("--name", metavar="NAME", help="of this machine in the report; none: its processor's")
     parser.add_argument("--skip-unavailable", action="store_true", help="only name bundles that do not run here")
     parser.add_argument("-o", "--output", default="benchmark", metavar="DIR", help="report.json, .md and .html")
-    parser.set_defaults(command=_benchmark)
 
 
 def _benchmark(arguments: argparse.Namespace) -> int:
@@ -58,7 +62,7 @@ def _benchmark(arguments: argparse.Namespace) -> int:
         machine_name=arguments.name,
         command=_command(arguments),
     )
-    baselines = [name for name in arguments.baseline.split(",") if name]
+    baselines = [name for name in (arguments.baseline or "").split(",") if name]
     output = make_folder(arguments.output)
     asked = subjects(arguments.bundles, baselines, arguments.checkpoint, arguments.device)
     report = benchmark(asked, plan, steps())
@@ -85,8 +89,10 @@ def seconds(text: str) -> float:
 def _command(arguments: argparse.Namespace) -> str:
     """The call, to be repeated elsewhere."""
     words = ["sam3i-edge", "benchmark", *arguments.bundles]
-    for name in ("data", "split", "limit", "baseline", "duration", "rounds", "device"):
-        value = getattr(arguments, name)
-        if value not in (None, "", "0s", "auto") and not (name == "split" and not arguments.data):
-            words += [f"--{name}", str(value)]
+    usual = argparse.ArgumentParser()
+    _add_arguments(usual)
+    for name, value in vars(arguments).items():
+        if name in ("bundles", "command", "output") or value == usual.get_default(name):
+            continue
+        words += [f"--{name.replace('_', '-')}"] + ([] if value is True else [str(value)])
     return shlex.join(words)

@@ -143,6 +143,8 @@ def _plan(arguments: argparse.Namespace) -> int:
     check_output(arguments.json)
     wanted = milliseconds(arguments.latency) if arguments.latency else None
     teacher = arguments.teacher or (None if arguments.config else shipped.CHECKPOINT)
+    if teacher and not Path(teacher).is_file():
+        raise ConfigError(f"There is no checkpoint {teacher}.")
     config = ModelConfig.of_checkpoint(teacher, arguments.config)
     with tempfile.TemporaryDirectory(prefix="sam3i-edge-plan-") as folder:
         found = estimate(config, arguments.target, Path(folder), arguments.rounds, steps())

@@ -72,6 +72,8 @@ def _score(arguments: argparse.Namespace) -> int:
         raise PromptError("--confidence is measured of one model at a time. Leave --against out.")
     if arguments.base or arguments.agent != RULES:
         raise PromptError("--base and --agent belong to --claims. Add --claims, or leave them out.")
+    if arguments.against and AUTO in (arguments.route or ()):
+        raise PromptError("--against compares what each route finds. Leave --route auto out.")
     routes = list(dict.fromkeys(arguments.route or ROUTES))
     for route in routes:  # before anything large is loaded
         if route not in (*ROUTES, AUTO):
@@ -135,7 +137,8 @@ def open_segmenter(model: str, arguments: argparse.Namespace, *, is_base: bool =
     if Path(model).is_dir():
         if is_base and model == arguments.model:
             raise PromptError(
-                f"{model} is a bundle, whose adapters cannot be switched off. Give a checkpoint, or --base."
+                f"{model} is a bundle, whose adapters cannot be switched off. Give a checkpoint, or as --base a bundle "
+                f"of the base model."
             )
         return Segmenter.load(model, device=arguments.device, threshold=arguments.threshold, runtime=arguments.runtime)
     if arguments.runtime not in (None, "torch"):

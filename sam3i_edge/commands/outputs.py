@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from sam3i_edge.cache import write_whole
 from sam3i_edge.errors import ConfigError
 
 
@@ -41,4 +42,5 @@ def write_json(file: str | None, values: Any) -> None:
     """Write ``values``, where a file is named. JSON has no infinity and no NaN: they become null."""
     if file:
         values = json.loads(json.dumps(values), parse_constant=lambda name: None)
-        Path(file).write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        text = json.dumps(values, indent=1, ensure_ascii=False) + "\n"
+        write_whole(Path(file), text.encode("utf-8", "backslashreplace"))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sam3i_edge.benchmarks.compare import Condition, changes, failures
+from sam3i_edge.benchmarks.compare import Condition, changes, failures, gone
 from sam3i_edge.benchmarks.markdown import render_markdown
 from sam3i_edge.benchmarks.merge import merge
 from sam3i_edge.benchmarks.render import write_all
@@ -28,7 +28,7 @@ def add(commands: Any) -> None:
     show.set_defaults(command=_show)
     rendering = verbs.add_parser("render", help="make the Markdown and the page anew")
     rendering.add_argument("report", metavar="REPORT")
-    rendering.add_argument("-o", "--output", default="benchmark", metavar="DIR", help="report.json, .md and .html")
+    rendering.add_argument("-o", "--output", metavar="DIR", help="report.json, .md and .html; none: beside the report")
     rendering.set_defaults(command=_render)
     merging = verbs.add_parser("merge", help="put reports, of several devices for example, into one")
     merging.add_argument("reports", metavar="REPORT", nargs="+")
@@ -62,7 +62,9 @@ def _show(arguments: argparse.Namespace) -> int:
 
 
 def _render(arguments: argparse.Namespace) -> int:
-    print("\n".join(map(str, write_all(Path(arguments.output), read_report(arguments.report)))))
+    path = Path(arguments.report)
+    output = Path(arguments.output) if arguments.output else path if path.is_dir() else path.parent
+    print("\n".join(map(str, write_all(output, read_report(path)))))
     return 0
 
 
@@ -74,10 +76,18 @@ def _merge(arguments: argparse.Namespace) -> int:
 
 def _compare(arguments: argparse.Namespace) -> int:
     conditions = [Condition.parse(text) for text in arguments.fail_if]
-    found = changes(read_report(arguments.before), read_report(arguments.after))
+    before, after = read_report(arguments.before), read_report(arguments.after)
+    found = changes(before, after)
+    for path, report in ((arguments.before, before), (arguments.after, after)):
+        if report.partial:
+            print(f"sam3i-edge: note: the measurement {path} was interrupted.", file=sys.stderr)
     for change in found:
         print("\n".join(change.lines()))
+    missing = gone(before, after, found)
+    print("".join(f"{name}: not in {arguments.after}\n" for name in missing), end="")
     failed = failures(found, conditions)
+    if conditions:
+        failed += [f"{name}: not measured in {arguments.after}" for name in missing]
     for line in failed:
         print(f"sam3i-edge: failed: {line}", file=sys.stderr)
     return 1 if failed else 0

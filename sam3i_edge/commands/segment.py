@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from sam3i_edge.commands.loading import add_device, load_segmenter
+from sam3i_edge.commands.outputs import check_output
 from sam3i_edge.errors import PromptError
 from sam3i_edge.image import read_image
 from sam3i_edge.overlay import check_writable, draw, write_image
@@ -38,6 +39,7 @@ def _segment(arguments: argparse.Namespace) -> int:
     )
     if arguments.output:
         check_writable(arguments.output)
+        check_output(arguments.output)
     image = read_image(arguments.image)
     segmenter = load_segmenter(arguments, threshold=arguments.threshold)
     found = segmenter.segment(image, prompt)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from sam3i_edge.errors import ConfigError, unknown_name
 from sam3i_edge.targets import FOLDER, TARGETS, get_target
 
 
@@ -21,7 +22,9 @@ def add(commands: Any) -> None:
 
 def _targets(arguments: argparse.Namespace) -> int:
     if arguments.name:
-        print((FOLDER / f"{get_target(arguments.name).name}.toml").read_text(encoding="utf-8"), end="")
+        if arguments.name not in TARGETS:
+            raise ConfigError(unknown_name("target", arguments.name, TARGETS))
+        print((FOLDER / f"{arguments.name}.toml").read_text(encoding="utf-8"), end="")
         return 0
     for target in map(get_target, TARGETS):
         print(f"{target.name:12} {target.description}; {', '.join(target.precisions)}")

@@ -115,7 +115,7 @@ def get_target(name_or_file: str | Path) -> Target:
         return schema.parse(Target, {"name": path.stem, **values} if isinstance(values, dict) else values)
     except OSError as error:
         raise ExportError(f"Cannot read the target {path}: {error.strerror}.") from error
-    except (ValueError, ConfigError) as error:
+    except (ValueError, RecursionError, ConfigError) as error:
         raise ExportError(f"{path}: {error}") from error
 
 

@@ -303,6 +303,8 @@ def read_run(described: Path) -> dict[str, Any]:
     """What a run wrote of itself when it began. Raises TrainingError."""
     try:
         known: dict[str, Any] = json.loads(described.read_text(encoding="utf-8"))
+        if not isinstance(known, dict) or "steps" not in known:
+            raise ValueError("it does not say how many steps the run has")
     except ValueError as error:
         raise TrainingError(f"{described} is damaged ({error}). Begin anew in another folder.") from error
     return known

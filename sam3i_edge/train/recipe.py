@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,9 @@ import tomllib
 from sam3i_edge import schema
 from sam3i_edge.errors import ConfigError, unknown_name
 from sam3i_edge.prompt import ROUTES
+
+MOST_SEED = 2**32 - 1
+"""NumPy's."""
 
 
 @dataclass(frozen=True)
@@ -90,9 +94,15 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.precision not in ("no", "bf16", "fp16"):
             raise ConfigError(unknown_name("precision", self.precision, ("no", "bf16", "fp16")))
-        for name in ("images", "prompts", "accumulate", "save_every", "timescale", "rate_scale", "clip_norm"):
+        for name, value in vars(self).items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ConfigError(f"recipe: {name} is {value}; it must be finite.")
+        least_one = ("images", "prompts", "accumulate", "save_every", "validation_images")
+        for name in (*least_one, "timescale", "rate_scale", "clip_norm"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"recipe: {name} is {getattr(self, name)}; it must be greater than 0.")
+        if not 0 <= self.seed <= MOST_SEED:
+            raise ConfigError(f"recipe: seed is {self.seed}; it must lie between 0 and {MOST_SEED}.")
         counts = ("steps", "warmup_steps", "cooldown_steps", "mask_size", "validate_every", "workers")
         for name in (*counts, "weight_decay"):
             if not getattr(self, name) >= 0:
@@ -185,7 +195,7 @@ def _read_toml(path: Path, kind: type[Book]) -> Book:
         return schema.parse(kind, tomllib.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise ConfigError(f"Cannot read the recipe {path}: {error.strerror}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, schema.SchemaError, ConfigError) as error:
+    except (ValueError, RecursionError, ConfigError) as error:
         raise ConfigError(f"{path}: {error}") from error
 
 

@@ -1,7 +1,9 @@
 """The whole of it, on the recorded model: as a library, and as a user types it."""
 
+import argparse
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -14,10 +16,11 @@ import pytest
 from sam3i_edge.benchmarks.items import Data
 from sam3i_edge.benchmarks.measure import Plan, benchmark
 from sam3i_edge.benchmarks.page import render_page
+from sam3i_edge.benchmarks.process import Process
 from sam3i_edge.benchmarks.report import STAGES, read_report
 from sam3i_edge.benchmarks.scenarios import SCENARIOS
 from sam3i_edge.benchmarks.subjects import subjects
-from sam3i_edge.commands.benchmark import seconds
+from sam3i_edge.commands.benchmark import _command, add, seconds
 from sam3i_edge.errors import BenchmarkError, DataError
 from tests.benchmarks.test_page import unexplained
 from tests.conftest import CASES, PARITY
@@ -82,7 +85,7 @@ def test_the_runtimes_own_profiles_and_peaks(report):
 def test_accuracy_is_the_same_through_every_float_runtime(report):
     ours, reference = (run.accuracy for run in report.runs)
     assert ours.giou == pytest.approx(reference.giou, abs=0.5)
-    assert (ours.reference, reference.reference) == ("openvino-fp32", "")
+    assert (ours.reference, reference.reference) == ("openvino-fp32", "openvino-fp32")
 
 
 @pytest.mark.slow
@@ -163,6 +166,22 @@ def test_a_robot_without_the_workstation_packages(bundle, tmp_path):
     assert report.runs[0].frame_ms.count == 2
     assert report.runs[0].layers
     assert report.runs[0].accuracy is None
+
+
+def test_a_file_in_the_current_folder_is_no_module(bundle, tmp_path, monkeypatch):
+    (tmp_path / "queue.py").write_text("raise SystemExit(3)")
+    monkeypatch.chdir(tmp_path)
+    with Process(subjects([str(bundle)])[0], []):
+        pass
+
+
+def test_the_call_can_be_repeated():
+    words = ["a b", "--data", "d", "--images", "i", "--scenario-rounds", "0", "--name", "me", "--skip-unavailable"]
+    parser = argparse.ArgumentParser()
+    add(parser.add_subparsers())
+    assert _command(parser.parse_args(["benchmark", *words, "-o", "out"])) == shlex.join(
+        ["sam3i-edge", "benchmark", *words]
+    )
 
 
 @pytest.mark.parametrize(("text", "expected"), [("90s", 90), ("10m", 600), ("1.5h", 5400)])

@@ -7,12 +7,17 @@ import pytest
 
 from sam3i_edge.benchmarks.accuracy import with_drops
 from sam3i_edge.benchmarks.charts import pareto
-from sam3i_edge.benchmarks.compare import Condition, changes, failures
+from sam3i_edge.benchmarks.compare import Condition, changes, failures, gone
 from sam3i_edge.benchmarks.markdown import render_markdown
 from sam3i_edge.benchmarks.merge import merge
 from sam3i_edge.benchmarks.report import read_report, write_report
+from sam3i_edge.cli import main
 from sam3i_edge.errors import BenchmarkError
 from tests.benchmarks.reports import make_report, make_run
+
+
+def edited_frames(run, samples):
+    return dataclasses.replace(run, frame_ms=dataclasses.replace(run.frame_ms, samples=samples))
 
 
 def slower(factor):
@@ -50,6 +55,32 @@ def test_what_is_no_report_is_refused(tmp_path, content, message):
         read_report(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"runs": ()}, "it has no runs"),
+        ({"machines": ()}, "there is no machine 'test bench', on which int8 bundle ran"),
+        ({"runs": (dataclasses.replace(make_run("a"), stages_ms={}),)}, "a has no times of preprocess, vision, text"),
+        ({"runs": (edited_frames(make_run("a"), ()),)}, "a has times that are none"),
+        ({"runs": (edited_frames(make_run("a"), (float("nan"),)),)}, "a has times that are none"),
+    ],
+)
+def test_a_report_that_cannot_be_shown_is_refused(tmp_path, change, message):
+    write_report(tmp_path, make_report(**change))
+    with pytest.raises(BenchmarkError, match=message):
+        read_report(tmp_path)
+
+
+def test_rendering_leaves_other_reports_alone(tmp_path, monkeypatch, capsys):
+    """Without -o the pages come to lie beside their report, not in the folder that benchmark writes to."""
+    monkeypatch.chdir(tmp_path)
+    write_report(tmp_path / "benchmark", make_report(created="mine"))
+    write_report(tmp_path / "theirs", make_report(created="theirs"))
+    assert main(["report", "render", "theirs"]) == 0
+    assert read_report(tmp_path / "benchmark").created == "mine"
+    assert (tmp_path / "theirs/report.html").is_file()
+
+
 def test_a_report_that_is_not_there(tmp_path):
     with pytest.raises(BenchmarkError, match=r"Cannot read the report .*: sam3i-edge benchmark BUNDLE -o DIR"):
         read_report(tmp_path / "none.json")
@@ -62,6 +93,8 @@ def test_merging_tells_machines_apart():
     assert [ratio.machine for ratio in merged.ratios] == ["test bench"] * 2 + ["test bench#2"] * 2
     assert merged.partial
     assert "int8 bundle · test bench#2" in render_markdown(merged)
+    again = merge([make_report(), merged])
+    assert [machine.name for machine in again.machines] == ["test bench", "test bench#2", "test bench#2#2"]
     with pytest.raises(BenchmarkError, match="two reports or more; given: 1"):
         merge([make_report()])
 
@@ -98,6 +131,28 @@ def test_a_metric_that_is_not_there_does_not_pass_a_gate():
         failures(changes(before, after), [Condition.parse("accuracy.giou < 1x")])
 
 
+def test_a_run_that_is_gone_does_not_pass_a_gate(tmp_path, capsys):
+    before, after = make_report(), make_report(runs=(make_run("torch", baseline=True),), partial=True)
+    assert gone(before, after, changes(before, after)) == ["int8 bundle"]
+    folders = [str(write_report(tmp_path / name, report).parent) for name, report in (("a", before), ("b", after))]
+    assert main(["report", "compare", *folders]) == 0
+    shown = capsys.readouterr()
+    assert "int8 bundle: not in " in shown.out and "b was interrupted" in shown.err
+    assert main(["report", "compare", *folders, "--fail-if", "latency.p50 > 1.1x"]) == 1
+    assert "failed: int8 bundle: not measured in " in capsys.readouterr().err
+
+
+def test_what_is_no_number_does_not_pass_a_gate():
+    found = changes(make_report(), make_report(runs=(make_run("torch", giou=float("nan")),)))
+    with pytest.raises(BenchmarkError, match=r"accuracy\.giou of torch is no number"):
+        failures(found, [Condition.parse("accuracy.giou < 50")])
+
+
+def test_two_runs_of_a_name_are_not_compared():
+    with pytest.raises(BenchmarkError, match="two runs named torch"):
+        changes(make_report(), make_report(runs=(make_run("torch"), make_run("torch", baseline=True))))
+
+
 def test_reports_without_a_run_in_common():
     other = make_report(runs=(make_run("a"), make_run("b")))
     with pytest.raises(BenchmarkError, match="no run in common: int8 bundle, torch and a, b"):
@@ -110,7 +165,7 @@ def test_drops_are_against_the_float_baseline():
     fast, torch = with_drops([make_run("int8", giou=60.0), make_run("torch", giou=61.5, baseline=True)])
     assert (fast.accuracy.reference, fast.accuracy.drop_giou) == ("torch", 1.5)
     assert fast.accuracy.routes["concept"].drop_giou == 1.5
-    assert torch.accuracy.reference == ""
+    assert (torch.accuracy.reference, torch.accuracy.drop_giou) == ("torch", 0.0)
 
 
 def test_the_pareto_front():

@@ -27,6 +27,11 @@ def test_names_are_unique(bundle):
     assert [one.label for one in subjects([str(bundle)] * 3)] == ["bundle", "bundle#2", "bundle#3"]
 
 
+def test_a_bundle_that_is_named_as_a_baseline(bundle, tmp_path):
+    copy = shutil.copytree(bundle, tmp_path / "openvino-fp32")
+    assert [one.label for one in subjects([str(copy)], ["openvino-fp32"])] == ["openvino-fp32", "openvino-fp32#2"]
+
+
 def test_an_unknown_baseline_names_the_known(bundle):
     with pytest.raises(BenchmarkError, match=r"Unknown baseline 'openvino'. Known: torch, torch-compile, onnxruntime"):
         subjects([str(bundle)], ["openvino"])

@@ -101,6 +101,11 @@ def test_adapters_of_any_number_of_heads_can_be_planned():
     assert {stage: budget._width(stage, three).adapter.num_heads for stage in STAGES} == dict.fromkeys(STAGES, 3)
 
 
+def test_a_teacher_that_is_not_there_is_no_model_of_the_published_size(tmp_path, capsys):
+    assert main(["distill", "--plan", "--teacher", str(tmp_path / "none.safetensors")]) == 1
+    assert "There is no checkpoint" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_a_plan_of_a_small_model(tmp_path, capsys, monkeypatch):
     some = {name: PRESETS[name] for name in ("default", "pruned", "lite", "low-res")}

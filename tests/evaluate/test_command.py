@@ -61,6 +61,8 @@ def test_against_a_reference(checkpoint, dataset, capsys):
     assert values["instances"]["concept"]["count"] > 0
     assert values["instances"]["concept"]["score_difference"] == 0
     assert "found again" in capsys.readouterr().out
+    with pytest.raises(PromptError, match="Leave --route auto out"):
+        run(checkpoint, "--against", checkpoint, "--data", dataset, "--route", "auto")
     with pytest.raises(PromptError, match="--against belongs to an evaluation without --claims"):
         run(checkpoint, "--against", checkpoint, "--claims", "--data", dataset)
 

@@ -50,6 +50,17 @@ def test_prompts_in_the_order_of_their_routes(folder):
     assert len({(p.route, p.text) for item in data.asked for p in item.prompts}) == 27
 
 
+def test_pictures_of_every_kind_that_is_read_are_used(folder):
+    Image.new("RGB", (40, 30)).save(folder / "scan.TIFF")
+    assert len(load_calibration(folder)) == 4
+
+
+def test_a_prompt_that_says_nothing(folder):
+    (folder / "prompts.txt").write_text("concept: mug\nconcept: &nbsp;")
+    with pytest.raises(DataError, match=r"prompts\.txt, line 2: The prompt's text is empty"):
+        load_calibration(folder)
+
+
 def test_a_mark_at_the_beginning_of_the_file(folder):
     (folder / "prompts.txt").write_text("\n".join(LINES[1:]), encoding="utf-8-sig")
     assert load_calibration(folder).counts() == dict.fromkeys(ROUTES, 3)

@@ -73,6 +73,13 @@ def test_bad_recipes(tmp_path, text, message):
         read_recipe(tmp_path / "recipe.toml")
 
 
+@pytest.mark.parametrize("text", ["vision = 3", 'vision = ["a"]', "observer = " + "[" * 100_000])
+def test_what_is_no_table(tmp_path, text):
+    (tmp_path / "recipe.toml").write_text(text)
+    with pytest.raises(ConfigError, match=r"recipe\.toml"):
+        read_recipe(tmp_path / "recipe.toml")
+
+
 def test_no_such_file(tmp_path):
     with pytest.raises(ConfigError, match=r"Cannot read the recipe .*nowhere\.toml"):
         read_recipe(tmp_path / "nowhere.toml")

@@ -94,6 +94,9 @@ def test_bad_recipes_are_refused(call, message):
         ("dropout", 1.5, r"dropout is 1\.5; it must lie between 0 and 1"),
         ("rates", {"vision": -1.0}, r"rates\.vision is -1\.0; it must be 0 or more"),
         ("epochs", 0.0, "one must be greater than 0"),
+        ("epochs", float("inf"), "epochs is inf; it must be finite"),
+        ("seed", -1, "seed is -1; it must lie between 0 and 4294967295"),
+        ("validation_images", 0, "validation_images is 0; it must be greater than 0"),
     ],
 )
 def test_values_that_mean_nothing_are_refused(name, value, message):
