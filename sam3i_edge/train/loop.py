@@ -303,8 +303,8 @@ def read_run(described: Path) -> dict[str, Any]:
     """What a run wrote of itself when it began. Raises TrainingError."""
     try:
         known: dict[str, Any] = json.loads(described.read_text(encoding="utf-8"))
-        if not isinstance(known, dict) or "steps" not in known:
-            raise ValueError("it does not say how many steps the run has")
+        if not isinstance(known, dict):
+            raise ValueError("it is no object")
     except ValueError as error:
         raise TrainingError(f"{described} is damaged ({error}). Begin anew in another folder.") from error
     return known
@@ -313,7 +313,8 @@ def read_run(described: Path) -> dict[str, Any]:
 def finished(output: Path) -> bool:
     """Whether there is a run in ``output`` that has made all of its steps."""
     described = output / RUN_FILE
-    return described.is_file() and (output / STATE.format(read_run(described)["steps"])).is_dir()
+    steps = read_run(described).get("steps") if described.is_file() else None
+    return isinstance(steps, int) and (output / STATE.format(steps)).is_dir()
 
 
 def begin_in(output: Path) -> None:

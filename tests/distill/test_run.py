@@ -29,7 +29,7 @@ from sam3i_edge.model.vision import normalize
 from sam3i_edge.segmenter import Segmenter
 from sam3i_edge.tokenizer import PADDING_ID
 from sam3i_edge.train import loop
-from sam3i_edge.train.loop import STATE, save_model
+from sam3i_edge.train.loop import STATE, finished, save_model
 from tests.distill.conftest import CONFIG, make_teacher
 
 SHORT = [
@@ -164,6 +164,16 @@ def test_ctrl_c_while_layers_are_chosen_ends_it(shapes, teacher_file, tmp_path, 
     assert main(arguments(shapes, teacher_file, tmp_path / "run")) == 130
     assert "choosing the layers" not in capsys.readouterr().err
     assert not list((tmp_path / "run").iterdir())
+
+
+@pytest.mark.parametrize(("content", "is_named"), [("[]", True), ("{", True), ("{}", False)])
+def test_what_a_damaged_record_says_of_a_stage(tmp_path, content, is_named):
+    (tmp_path / "run.json").write_text(content)
+    if is_named:
+        with pytest.raises(TrainingError, match=r"run\.json is damaged"):
+            finished(tmp_path)
+    else:
+        assert not finished(tmp_path)
 
 
 def test_a_damaged_record_of_a_run_is_named(shapes, teacher_file, tmp_path, capsys):
