@@ -7,7 +7,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-from sam3i_edge.cache import write_whole
 from sam3i_edge.errors import ConfigError
 
 
@@ -43,4 +42,9 @@ def write_json(file: str | None, values: Any) -> None:
     if file:
         values = json.loads(json.dumps(values), parse_constant=lambda name: None)
         text = json.dumps(values, indent=1, ensure_ascii=False) + "\n"
-        write_whole(Path(file), text.encode("utf-8", "backslashreplace"))
+        path = Path(file)
+        partial = path.with_name(
+            f".{path.name}.partial"
+        )  # as others may read it: a temporary file is its owner's alone
+        partial.write_bytes(text.encode("utf-8", "backslashreplace"))
+        partial.replace(path)
