@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco
 
+from sam3i_edge.commands.outputs import write_json
 from tests.conftest import CASES, PARITY
 
 CHECKPOINT = ["--checkpoint", str(PARITY / "checkpoint.pt"), "--config", str(PARITY / "config.json")]
@@ -123,6 +124,18 @@ def test_outputs_are_refused_before_the_work(bundle, tmp_path):
     for command in (["verify", tmp_path / "none"], ["evaluate", tmp_path / "none", "--data", tmp_path]):
         failed("the folder .*no does not exist", *command, "--json", tmp_path / "no" / "x.json")
         failed("it is a folder", *command, "--json", tmp_path)
+
+
+def test_json_is_written_whole_or_to_a_pipe(tmp_path):
+    write_json(str(tmp_path / "x.json"), {"path": "\udcff", "value": float("nan")})
+    assert json.loads((tmp_path / "x.json").read_text(encoding="utf-8")) == {"path": "\udcff", "value": None}
+    assert [path.name for path in tmp_path.iterdir()] == ["x.json"]
+    command = "from sam3i_edge.commands.outputs import write_json; write_json('/dev/stdout', [1])"
+    done = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == [1]
+    with (tmp_path / "out").open("w") as out:
+        subprocess.run([sys.executable, "-c", command], stdout=out, check=True)
+    assert json.loads((tmp_path / "out").read_text()) == [1] and Path("/dev/stdout").is_symlink()
 
 
 def test_build_says_whether_anything_is_kept(bundle, tmp_path):

@@ -42,9 +42,17 @@ def write_json(file: str | None, values: Any) -> None:
     if file:
         values = json.loads(json.dumps(values), parse_constant=lambda name: None)
         text = json.dumps(values, indent=1, ensure_ascii=False) + "\n"
-        path = Path(file)
-        partial = path.with_name(
-            f".{path.name}.partial"
-        )  # as others may read it: a temporary file is its owner's alone
-        partial.write_bytes(text.encode("utf-8", "backslashreplace"))
+        _write(Path(file), text.encode("utf-8", "backslashreplace"))
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Whole or not at all; into a pipe, or where a link such as /dev/stdout leads, as it comes."""
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        path.write_bytes(content)
+        return
+    partial = path.with_name(f".{path.name}.partial")  # others may read it, unlike a file of tempfile's
+    try:
+        partial.write_bytes(content)
         partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
