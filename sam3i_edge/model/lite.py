@@ -107,7 +107,13 @@ def make_body(name: str) -> Any:
     for module in body.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.num_batches_tracked = None  # checkpoints hold floating point alone, and nothing reads it
+    body.register_load_state_dict_post_hook(_ignore_counters)
     return body
+
+
+def _ignore_counters(body: nn.Module, keys: Any) -> None:
+    """torch gives weights without a version the counters of batch norms, then calls them unexpected; so may timm's."""
+    keys.unexpected_keys[:] = [key for key in keys.unexpected_keys if not key.endswith(".num_batches_tracked")]
 
 
 def import_timm() -> ModuleType:

@@ -93,3 +93,23 @@ def test_weights_that_cannot_be_fetched_are_named(monkeypatch):
         ConfigError, match=r"efficientvit_b0 cannot be had \(OSError: no route to host\).*leave --pretr"
     ):
         vision.load_pretrained()
+
+
+@pytest.mark.parametrize("backbone", ["efficientvit_b0", "repvit_m0_9"])
+def test_weights_of_timm_are_taken(backbone, monkeypatch):
+    """They come with the counters of their norms, which our models leave out."""
+    known = import_timm().create_model(backbone, features_only=True)
+    vision = LiteBackbone(lite(backbone))
+    monkeypatch.setattr(import_timm(), "create_model", lambda *_arguments, **_options: known)
+    vision.load_pretrained()
+    taken, given = vision.body.state_dict(), known.state_dict()
+    assert all(torch.equal(taken[name], given[name]) for name in taken)
+    assert set(given) - set(taken) == {name for name in given if name.endswith("num_batches_tracked")}
+
+
+def test_weights_of_another_backbone_are_refused(monkeypatch):
+    known = import_timm().create_model("repvit_m0_9", features_only=True)
+    vision = LiteBackbone(lite("efficientvit_b0"))
+    monkeypatch.setattr(import_timm(), "create_model", lambda *_arguments, **_options: known)
+    with pytest.raises(RuntimeError, match=r"Unexpected key"):
+        vision.load_pretrained()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 
@@ -31,9 +33,10 @@ TINY = ModelConfig(
 )
 
 
-def tiny_model(seed: int = 0) -> Sam3i:
+def tiny_model(seed: int = 0, backbone: str | None = None) -> Sam3i:
     torch.manual_seed(seed)
-    return initialize(Sam3i(TINY))
+    vision = dataclasses.replace(TINY.vision, backbone=backbone)
+    return initialize(Sam3i(dataclasses.replace(TINY, vision=vision)))
 
 
 def tiny_recipe(stage="base", **values):

@@ -91,12 +91,16 @@ def test_stage_2_begins_with_what_stage_1_learned(stages, samples, tmp_path):
             assert value.abs().max() < 1e-8
 
 
-@pytest.mark.parametrize(("stage", "muon"), [("base", False), ("base", True), ("3", False)])
-def test_an_interrupted_run_resumes_to_the_same_weights(stage, muon, samples, tmp_path):
-    whole, parts, recipe = tiny_model(), tiny_model(), {"accumulate": 2, "muon": muon, "ema": 0.5}
+@pytest.mark.parametrize(
+    ("stage", "muon", "backbone"),
+    [("base", False, None), ("base", True, None), ("base", True, "efficientvit_b0"), ("3", False, None)],
+)
+def test_an_interrupted_run_resumes_to_the_same_weights(stage, muon, backbone, samples, tmp_path):
+    whole, parts = tiny_model(backbone=backbone), tiny_model(backbone=backbone)
+    recipe = {"accumulate": 2, "muon": muon, "ema": 0.5}
     run(whole, stage, samples, tmp_path / "whole", recipe=recipe)
     assert run(parts, stage, samples, tmp_path / "parts", stop_after=4, recipe=recipe).step == 4
-    again = tiny_model(seed=1)  # what it starts with is not what it resumes with
+    again = tiny_model(seed=1, backbone=backbone)  # what it starts with is not what it resumes with
     run(again, stage, samples, tmp_path / "parts", resume=True, recipe=recipe)
     assert changed(weights(whole), weights(again)) == set()
     assert (tmp_path / "parts" / LAST).read_bytes() == (tmp_path / "whole" / LAST).read_bytes()
