@@ -7,6 +7,7 @@ from pathlib import Path
 from sam3i_edge.benchmarks.markdown import render_markdown
 from sam3i_edge.benchmarks.page import render_page
 from sam3i_edge.benchmarks.report import Report, write_report
+from sam3i_edge.files import write_whole
 
 MARKDOWN_FILE, PAGE_FILE = "report.md", "report.html"
 
@@ -16,6 +17,6 @@ def write_all(path: Path, report: Report) -> list[Path]:
     pages = {MARKDOWN_FILE: render_markdown(report), PAGE_FILE: render_page(report)}  # before anything is overwritten
     written = [write_report(path, report)]
     for name, content in pages.items():
-        (path / name).write_text(content, encoding="utf-8")
+        write_whole(path / name, content.encode())
         written.append(path / name)
     return written

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from sam3i_edge import schema
 from sam3i_edge.errors import BenchmarkError
+from sam3i_edge.files import write_whole
 
 SCHEMA = "sam3i-edge-report"
 SCHEMA_VERSION = 1
@@ -282,9 +283,9 @@ class Report:
 def write_report(path: Path, report: Report) -> Path:
     """Write ``report.json`` into the folder ``path``, whole or not at all. Returns the file."""
     path.mkdir(parents=True, exist_ok=True)
-    partial, file = path / f".{REPORT_FILE}.partial", path / REPORT_FILE
-    partial.write_text(json.dumps(schema.plain(report), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    return partial.replace(file)
+    file = path / REPORT_FILE
+    write_whole(file, (json.dumps(schema.plain(report), indent=1, ensure_ascii=False) + "\n").encode())
+    return file
 
 
 def read_report(path: str | Path) -> Report:

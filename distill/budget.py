@@ -7,12 +7,12 @@ depend on sizes and not on weights, so the weights are random.
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sam3i_edge.benchmarks.full_width import write_checkpoint
 from sam3i_edge.benchmarks.measure import Plan as BenchmarkPlan
@@ -190,10 +190,10 @@ def _lines(estimates: Sequence[Estimate], latency_ms: float | None) -> Iterator[
             yield f"The largest that takes {latency_ms:g} ms or less: {best.name}"
 
 
-def to_json(estimates: Sequence[Estimate], target: str) -> str:
-    """The same for programs."""
+def plain(estimates: Sequence[Estimate], target: str) -> dict[str, Any]:
+    """The same for programs: values for JSON."""
     rows = [{"name": one.name, "frame_ms": one.frame_ms, "stages_ms": one.stages_ms} for one in estimates]
-    return json.dumps({"target": target, "precision": "fp32", "estimates": rows}, indent=1) + "\n"
+    return {"target": target, "precision": "fp32", "estimates": rows}
 
 
 def _measure(

@@ -15,9 +15,9 @@ from safetensors import safe_open
 from torch import Tensor
 
 from sam3i_edge.bundle import sha256_of
-from sam3i_edge.cache import write_whole
 from sam3i_edge.data.samples import Sample
 from sam3i_edge.errors import TrainingError
+from sam3i_edge.files import write_whole
 from sam3i_edge.model import Pyramid, Sam3i
 from sam3i_edge.model.vision import normalize
 from sam3i_edge.train.batches import model_image

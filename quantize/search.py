@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sam3i_edge import schema
-from sam3i_edge.cache import write_whole
 from sam3i_edge.errors import ExportError
+from sam3i_edge.files import write_whole
 from sam3i_edge.quantize.sensitivity import Key, Sensitivity
 
 logger = logging.getLogger("sam3i_edge")

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from sam3i_edge.bundle import sha256_of
-from sam3i_edge.cache import write_whole
+from sam3i_edge.files import write_whole
 
 logger = logging.getLogger("sam3i_edge")
 

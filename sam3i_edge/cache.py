@@ -6,7 +6,6 @@ import contextlib
 import logging
 import os
 import sys
-import tempfile
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 import platformdirs
 
 from sam3i_edge.bundle import sha256_of
+from sam3i_edge.files import write_whole
 
 if sys.platform != "win32":
     import fcntl
@@ -46,18 +46,6 @@ def cache_folder(name: str) -> Path | None:
         )
         return None
     return folder
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all, also on a full disk or when two processes write it. Raises OSError."""
-    handle, partial = tempfile.mkstemp(prefix=f"{path.name}.partial-", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-        Path(partial).replace(path)
-    except BaseException:
-        Path(partial).unlink(missing_ok=True)
-        raise
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from typing import Any
 
 from sam3i_edge import schema
 from sam3i_edge.errors import ConfigError, unknown_name
+from sam3i_edge.files import write_whole
 
 CONFIG_FILE = "config.json"
 """The sizes of the checkpoints that lie beside it."""
@@ -193,7 +194,7 @@ class ModelConfig:
     def write_beside(self, checkpoint: Path) -> None:
         """Write ``config.json`` where ``of_checkpoint`` looks for the sizes of ``checkpoint``."""
         text = json.dumps(self.to_dict(), indent=1) + "\n"
-        checkpoint.with_name(CONFIG_FILE).write_text(text, encoding="utf-8")
+        write_whole(checkpoint.with_name(CONFIG_FILE), text.encode())
 
 
 def _positive(config: object, prefix: str, *names: str) -> None:

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from sam3i_edge.errors import ImageError
+from sam3i_edge.files import write_whole
 from sam3i_edge.instances import Instances
 
 GOLDEN_RATIO = 0.618034
@@ -78,11 +79,7 @@ def write_image(path: str | Path, image: np.ndarray) -> None:
     if not fits:
         size = f"{image.shape[1]} x {image.shape[0]} pixels"
         raise ImageError(f"Cannot write {path}: a {path.suffix} file cannot hold {size}; use .png.")
-    partial = path.with_name(f".{path.name}.partial")
     try:
-        partial.write_bytes(content.tobytes())
-        partial.replace(path)
+        write_whole(path, content.tobytes())
     except OSError as error:
         raise ImageError(f"Cannot write {path}: {error.strerror}.") from error
-    finally:
-        partial.unlink(missing_ok=True)

@@ -16,9 +16,10 @@ import numpy as np
 import sam3i_edge
 from sam3i_edge import schema
 from sam3i_edge.bundle import MANIFEST_FILE, Bundle, sha256_of
-from sam3i_edge.cache import cache_folder, write_whole
+from sam3i_edge.cache import cache_folder
 from sam3i_edge.compare import ANSWER_TOLERANCES, LOSS_DB, MAX_SQNR_DB, TOLERANCES, Difference, Tolerance, measure
 from sam3i_edge.errors import BundleError, unknown_name
+from sam3i_edge.files import write_whole
 from sam3i_edge.golden import Golden, pixels_inside, read_golden, sample, sampled_positions
 from sam3i_edge.graphs import FEATURES
 from sam3i_edge.image import preprocess

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sam3i_edge.errors import ConfigError
+from sam3i_edge.files import write_whole
 
 
 def check_output(file: str | None) -> None:
@@ -42,17 +43,4 @@ def write_json(file: str | None, values: Any) -> None:
     if file:
         values = json.loads(json.dumps(values), parse_constant=lambda name: None)
         text = json.dumps(values, indent=1, ensure_ascii=False) + "\n"
-        _write(Path(file), text.encode("utf-8", "backslashreplace"))
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Whole or not at all; into a pipe, or where a link such as /dev/stdout leads, as it comes."""
-    if path.is_symlink() or (path.exists() and not path.is_file()):
-        path.write_bytes(content)
-        return
-    partial = path.with_name(f".{path.name}.partial")  # others may read it, unlike a file of tempfile's
-    try:
-        partial.write_bytes(content)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+        write_whole(Path(file), text.encode("utf-8", "backslashreplace"))

@@ -27,6 +27,7 @@ from tqdm import tqdm
 
 from sam3i_edge import schema
 from sam3i_edge.errors import TrainingError
+from sam3i_edge.files import write_whole
 from sam3i_edge.model import Sam3i
 from sam3i_edge.train.batches import StepSampler
 from sam3i_edge.train.distributed import any_process
@@ -295,7 +296,7 @@ def _claim(output: Path, run: dict[str, Any], model: Sam3i, resume: bool) -> Non
             )
     else:
         begin_in(output)
-        described.write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
+        write_whole(described, (json.dumps(run, indent=1) + "\n").encode())
     model.config.write_beside(output / LAST)
 
 
@@ -357,6 +358,4 @@ def save_model(model: Sam3i, path: Path, dtype: torch.dtype = torch.float32) -> 
     state = {
         name: value.detach().to("cpu", dtype, copy=True).contiguous() for name, value in model.state_dict().items()
     }
-    partial = path.with_suffix(".partial")
-    partial.write_bytes(safetensors.torch.save(state))  # save_file would make it readable to this user alone
-    partial.replace(path)
+    write_whole(path, safetensors.torch.save(state))

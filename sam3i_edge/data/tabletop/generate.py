@@ -26,6 +26,7 @@ from sam3i_edge.data.tabletop.render import Renderer, load_mujoco, renderer
 from sam3i_edge.data.tabletop.rotations import Array
 from sam3i_edge.data.tabletop.texts import Text, describe
 from sam3i_edge.errors import DataError, unknown_name
+from sam3i_edge.files import write_whole
 
 SPLITS = ("train", "val", "compose")
 VERSION = 2
@@ -108,9 +109,9 @@ def generate(
     stored = shards / "job.json"
     if stored.exists():
         _check_same(job, _read(stored), stored)
-    _write(stored, json.dumps(asdict(job)))
+    write_whole(stored, json.dumps(asdict(job)).encode())
     _make_shards(job, folder, shards, workers or os.cpu_count() or 1, progress)
-    _write(file, json.dumps(_joined(job, shards), ensure_ascii=False))
+    write_whole(file, json.dumps(_joined(job, shards), ensure_ascii=False).encode())
     shutil.rmtree(shards)
     return file
 
@@ -174,7 +175,7 @@ def make_shard(job: Job, folder: Path, shards: Path, start: int) -> int:
         path = folder / "images" / record["image"]["file_name"]
         Image.fromarray(picture).save(path, quality=QUALITY, subsampling=0)
         lines.append(json.dumps(record, ensure_ascii=False))
-    _write(_shard(shards, start), "\n".join(lines))
+    write_whole(_shard(shards, start), "\n".join(lines).encode())
     return start
 
 
@@ -248,10 +249,3 @@ def _read(file: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise DataError(f"{file} is not a JSON object. Remove it, or choose another folder.")
     return values
-
-
-def _write(file: Path, text: str) -> None:
-    """All or nothing: a reader never sees half of it."""
-    partial = file.with_name(f"{file.name}.{os.getpid()}.part")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(file)
