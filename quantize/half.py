@@ -128,7 +128,9 @@ def to_toml(tables: Mapping[str, Mapping[str, str]], note: str) -> str:
 def to_half(graph: GraphModule, kept: Mapping[str, str]) -> GraphModule:
     """Retype a traced graph in place: FP16 but for integers and the units ``kept``. Its interface stays as it is."""
     for node in list(graph.graph.nodes):
-        if node.target in CHECKS:
+        if _keeps_type(node):
+            node.replace_all_uses_with(node.args[0])
+        if node.target in CHECKS or _keeps_type(node):
             graph.graph.erase_node(node)
     _Retyping(graph, kept).run()
     graph.graph.eliminate_dead_code()
@@ -246,6 +248,14 @@ def _computed(node: Node) -> Node:
     while node.target in VIEWS and isinstance(node.args[0], Node):
         node = node.args[0]
     return node
+
+
+def _keeps_type(node: Node) -> bool:
+    """Whether it is a cast to the type that there is, such as ``x.float()``; it would become one to FP32 and back."""
+    if node.target is not _ATEN.to.dtype or not isinstance(node.args[0], Node):
+        return False
+    before, after = node.args[0].meta.get("val"), node.meta.get("val")
+    return isinstance(before, Tensor) and isinstance(after, Tensor) and before.dtype == after.dtype
 
 
 def _is_float(value: object) -> bool:

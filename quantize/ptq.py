@@ -66,8 +66,31 @@ def trace(module: nn.Module, spec: GraphSpec) -> GraphModule:
     """``module`` as PT2E wants it: a graph of core operators, the number of prompts left free."""
     inputs = tuple(example(value) for value in spec.inputs)
     with quiet():
-        program = torch.export.export(module.eval(), inputs, dynamic_shapes=free_shapes(spec))
-        return program.module()
+        graph = torch.export.export(module.eval(), inputs, dynamic_shapes=free_shapes(spec)).module()
+    _inline_autocast(graph)
+    return graph
+
+
+def _inline_autocast(graph: GraphModule) -> None:
+    """Parts that switch autocast off, as backbones of timm do, are graphs of their own, which nothing here would see.
+
+    They compute in what they are given, so autocast is off anyway.
+    """
+    for node in graph.graph.find_nodes(op="call_function", target=torch.ops.higher_order.wrap_with_autocast):
+        _device, _dtype, enabled, _cache, part, *arguments = node.args
+        assert not enabled
+        inner: Any = graph.get_submodule(part.target).graph
+        with graph.graph.inserting_before(node):
+            results: Any = graph.graph.graph_copy(
+                inner, dict(zip(inner.find_nodes(op="placeholder"), arguments, strict=True))
+            )
+        for user in list(node.users):  # each takes one of the results
+            user.replace_all_uses_with(results[user.args[1]])
+            graph.graph.erase_node(user)
+        graph.graph.erase_node(node)
+    graph.graph.eliminate_dead_code()
+    graph.delete_all_unused_submodules()
+    graph.recompile()
 
 
 def blocks(graph: GraphModule) -> list[str]:

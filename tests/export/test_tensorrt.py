@@ -17,6 +17,8 @@ from sam3i_edge.export.tensorrt_lint import lint
 from sam3i_edge.graphs import Limits, default_limits, graph_specs
 from sam3i_edge.model import Sam3i
 from sam3i_edge.model.lite import SUGGESTED
+from sam3i_edge.quantize.half import to_half
+from sam3i_edge.quantize.ptq import trace
 from sam3i_edge.targets import get_target
 from tests.conftest import CASES, PARITY
 from tests.train.conftest import TINY
@@ -44,13 +46,14 @@ def test_our_graphs_are_clean(bundle, name):
 
 @pytest.mark.parametrize("backbone", SUGGESTED)
 def test_backbones_of_timm_are_taken(backbone, tmp_path):
-    """Activations and poolings of theirs are in no other graph of ours."""
+    """In half precision, too; activations and poolings of theirs are in no other graph of ours."""
     config = dataclasses.replace(TINY, vision=dataclasses.replace(TINY.vision, backbone=backbone))
     limits = default_limits(config)
     spec = graph_specs(config, limits)["vision"]
-    (tmp_path / spec.file).parent.mkdir()
-    convert(graph_modules(Sam3i(config).eval(), limits)["vision"], spec, get_target("jetson"), tmp_path)
-    assert lint(tmp_path / spec.file) == []
+    single = graph_modules(Sam3i(config).eval(), limits)["vision"]
+    for module in (single, to_half(trace(single, spec), {})):
+        convert(module, dataclasses.replace(spec, file="vision.onnx"), get_target("jetson"), tmp_path)
+        assert lint(tmp_path / "vision.onnx") == []
 
 
 def test_a_clean_graph(tmp_path):
@@ -149,8 +152,6 @@ def test_export_for_a_jetson(tmp_path):
 
 
 def test_a_finding_stops_the_export(tmp_path, monkeypatch, model):
-    from sam3i_edge.targets import get_target
-
     limits = Limits(4, 16, 20)
     monkeypatch.setattr(pipeline, "lint", lambda path: ["Einsum y: the operator is not taken"])
     with pytest.raises(ExportError, match=r"would refuse the graphs, in 3 places: graphs/vision\.onnx: Einsum y"):

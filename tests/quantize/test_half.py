@@ -56,6 +56,14 @@ class Hidden(nn.Module):
         return (x + mask).softmax(-1)
 
 
+class Careful(nn.Module):
+    """As timm writes attention that must not be in half precision while it learns."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.autocast(x.device.type, enabled=False):
+            return (x.float() @ x.float().transpose(-1, -2) @ x).to(x.dtype)
+
+
 class Network(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -110,6 +118,20 @@ def test_the_rest_is_in_half_precision_and_the_interface_as_it_was(network, data
 def test_without_its_islands_the_network_is_wrong(network, data):
     with torch.no_grad():
         assert not torch.allclose(to_half(trace(network, SPEC), {})(*data[0]), network(*data[0]), atol=1e-2)
+
+
+def test_a_part_without_autocast_is_seen_and_in_half_precision(data):
+    graph = trace(Careful(), SPEC)
+    assert {unit.name.split("/")[1] for unit in measure(graph, data)} == {"transpose", "matmul"}
+    half = to_half(graph, {})
+    products = [node for node in half.graph.nodes if node.target is torch.ops.aten.matmul.default]
+    with torch.no_grad():
+        (x,) = data[0]
+        torch.testing.assert_close(half(x), Careful()(x), rtol=1e-2, atol=1e-2)
+        assert not torch.equal(half(x), Careful()(x))
+    assert len(products) == 2
+    casts = [node.args[1] for node in half.graph.nodes if node.target is torch.ops.aten.to.dtype]
+    assert casts == [torch.float16, torch.float32], "at the entrance and at the exit alone"
 
 
 @pytest.fixture(scope="module")
