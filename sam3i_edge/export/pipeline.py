@@ -55,6 +55,12 @@ BASE_NOTE = "base SAM 3 without trained adapters: the routes simple and complex 
 
 STAND_IN = "onnxruntime"
 
+TOO_ROUGH = (
+    " Some layers need floating point: --precision auto looks for them, and a file for --recipe says which; or teach the "
+    "model to bear integers with sam3i-edge quantize --qat (docs/quantization.md)."
+)
+"""What to do where integers are the reason."""
+
 AUTO = "auto"
 
 TOOLS = ("sam3i-edge", "torch", "onnx", "onnxscript", "onnxruntime", "numpy", "pillow", "ftfy", "open_clip_torch")
@@ -314,5 +320,8 @@ def _open_here(bundle: Path, target: Target, progress: Progress) -> Segmenter:
 def _accuracy(verdict: Verdict) -> dict[str, Difference]:
     """The measured differences. Raises ExportError if one is beyond its tolerance."""
     if not verdict.passed:
-        raise ExportError(f"The exported graphs differ from the float model: {verdict.problem}. No bundle was written.")
+        hint = TOO_ROUGH if is_int8(verdict.precision) else ""
+        raise ExportError(
+            f"The exported graphs differ from the float model: {verdict.problem}. No bundle was written.{hint}"
+        )
     return {check.name: check.difference for check in verdict.checks}

@@ -115,8 +115,10 @@ def test_a_difference_stops_the_export():
         Check("text/text", Difference(0.5, 12.0), passed=False),
         Check("grounding/masks", Difference(9.0, 1.0), passed=False),
     )
-    with pytest.raises(ExportError, match=r"first at text/text, worst grounding/masks \(SQNR 1.0 dB\); 2 of 3"):
+    with pytest.raises(ExportError, match=r"first at text/text, worst grounding/masks \(SQNR 1.0 dB\); 2 of 3.*ten\.$"):
         _accuracy(Verdict("here", "fp32", checks, ()))
+    with pytest.raises(ExportError, match=r"No bundle was written\. Some layers need floating point: --precision auto"):
+        _accuracy(Verdict("here", "int8", checks, ()))
     assert set(_accuracy(Verdict("here", "fp32", checks[:1], ()))) == {"vision/fine"}
 
 
