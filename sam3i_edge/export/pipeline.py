@@ -56,8 +56,8 @@ BASE_NOTE = "base SAM 3 without trained adapters: the routes simple and complex 
 STAND_IN = "onnxruntime"
 
 TOO_ROUGH = (
-    " Some layers need floating point: --precision auto looks for them, and a file for --recipe says which; or teach the "
-    "model to bear integers with sam3i-edge quantize --qat (docs/quantization.md)."
+    " Some layers need floating point: --precision auto looks for them, and a file for --recipe says which; or teach "
+    "the model to bear integers with sam3i-edge quantize --qat (docs/quantization.md)."
 )
 """What to do where integers are the reason."""
 
