@@ -33,7 +33,7 @@ TINY = ModelConfig(
 )
 
 
-def tiny_model(seed: int = 0, backbone: str | None = None) -> Sam3i:
+def tiny_model(seed: int = 0, backbone: str = "") -> Sam3i:
     torch.manual_seed(seed)
     vision = dataclasses.replace(TINY.vision, backbone=backbone)
     return initialize(Sam3i(dataclasses.replace(TINY, vision=vision)))

@@ -93,7 +93,7 @@ def test_stage_2_begins_with_what_stage_1_learned(stages, samples, tmp_path):
 
 @pytest.mark.parametrize(
     ("stage", "muon", "backbone"),
-    [("base", False, None), ("base", True, None), ("base", True, "efficientvit_b0"), ("3", False, None)],
+    [("base", False, ""), ("base", True, ""), ("base", True, "efficientvit_b0"), ("3", False, "")],
 )
 def test_an_interrupted_run_resumes_to_the_same_weights(stage, muon, backbone, samples, tmp_path):
     whole, parts = tiny_model(backbone=backbone), tiny_model(backbone=backbone)
