@@ -130,8 +130,9 @@ def to_half(graph: GraphModule, kept: Mapping[str, str]) -> GraphModule:
     for node in list(graph.graph.nodes):
         if _keeps_type(node):
             node.replace_all_uses_with(node.args[0])
-        if node.target in CHECKS or _keeps_type(node):
-            graph.graph.erase_node(node)
+        elif node.target not in CHECKS:
+            continue
+        graph.graph.erase_node(node)
     _Retyping(graph, kept).run()
     graph.graph.eliminate_dead_code()
     graph.graph.lint()

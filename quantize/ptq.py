@@ -76,7 +76,10 @@ def _inline_autocast(graph: GraphModule) -> None:
 
     They compute in what they are given, so autocast is off anyway.
     """
-    for node in graph.graph.find_nodes(op="call_function", target=torch.ops.higher_order.wrap_with_autocast):
+    parts = graph.graph.find_nodes(op="call_function", target=torch.ops.higher_order.wrap_with_autocast)
+    if not parts:
+        return
+    for node in parts:
         _device, _dtype, enabled, _cache, part, *arguments = node.args
         assert not enabled
         inner: Any = graph.get_submodule(part.target).graph
