@@ -18,6 +18,7 @@ from sam3i_edge.quantize.inputs import Inputs
 from sam3i_edge.quantize.layers import LayerCall
 from sam3i_edge.quantize.quantizer import (
     LINEAR,
+    SCHEMES,
     WEIGHTED,
     BlockQuantizer,
     Scheme,
@@ -68,7 +69,22 @@ def trace(module: nn.Module, spec: GraphSpec) -> GraphModule:
     with quiet():
         graph = torch.export.export(module.eval(), inputs, dynamic_shapes=free_shapes(spec)).module()
     _inline_autocast(graph)
-    return graph
+    return _with_folded_norms(graph)
+
+
+def _with_folded_norms(graph: GraphModule) -> GraphModule:
+    """Batch norms go into the convolutions before them: the weights that become integers, and whose error counts.
+
+    PT2E does so when it prepares a graph; here it has nothing else to prepare.
+    """
+    from torchao.quantization.pt2e.quantize_pt2e import prepare_pt2e
+
+    if not graph.graph.find_nodes(op="call_function", target=torch.ops.aten.batch_norm.default):
+        return graph
+    nothing = BlockQuantizer(dict.fromkeys(blocks(graph), "fp32"), SCHEMES["symmetric"], "mse")
+    with quiet():
+        folded: GraphModule = prepare_pt2e(graph, nothing)
+    return folded
 
 
 def _inline_autocast(graph: GraphModule) -> None:

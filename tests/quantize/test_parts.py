@@ -71,29 +71,48 @@ def test_observers_deal_with_an_outlier(name, reach):
     assert reach[0] <= float(scale) * 127 <= reach[1]
 
 
-class Linear(nn.Module):
+class Block(nn.Module):
     """One block with one layer, for inputs that are all positive: rounding has a mean."""
 
-    def __init__(self) -> None:
+    def __init__(self, *layers: nn.Module) -> None:
         super().__init__()
-        torch.manual_seed(0)
-        self.body = nn.Sequential(nn.Linear(64, 32))
+        self.body = nn.Sequential(*layers)
 
     def forward(self, x):
         return self.body(x)
 
 
-@pytest.mark.parametrize("scheme", sorted(SCHEMES))
-def test_bias_correction_takes_the_mean_error_away(scheme):
-    spec = GraphSpec("", (TensorSpec("x", "float32", (1, 200, 64)),), ())
-    module = Linear().eval()
-    x = torch.rand(1, 200, 64, generator=torch.Generator().manual_seed(1)) ** 4
+def some_linear() -> Block:
+    torch.manual_seed(0)
+    return Block(nn.Linear(64, 32)).eval()
+
+
+def some_convolution() -> Block:
+    """With a batch norm whose channels lie far apart."""
+    torch.manual_seed(0)
+    block = Block(nn.Conv2d(64, 32, 1, bias=False), nn.BatchNorm2d(32)).eval()
+    with torch.no_grad():
+        block.body[1].weight.copy_(torch.logspace(-1, 1, 32))
+        block.body[1].running_mean.normal_()
+    return block
+
+
+@pytest.mark.parametrize(
+    ("module", "shape", "others", "scheme"),
+    [
+        *((some_linear(), (200, 64), (0, 1), scheme) for scheme in sorted(SCHEMES)),
+        (some_convolution(), (64, 20, 10), (0, 2, 3), "symmetric"),  # where outputs are integers, they err the most
+    ],
+)
+def test_bias_correction_takes_the_mean_error_away(module, shape, others, scheme):
+    spec = GraphSpec("", (TensorSpec("x", "float32", (1, *shape)),), ())
+    x = torch.rand(1, *shape, generator=torch.Generator().manual_seed(1)) ** 4
     errors = {}
     with torch.no_grad():
         for corrected in (False, True):
             recipe = Recipe(observer="min-max", bias_correction=corrected)
             found = quantize_graph(module, spec, "vision", recipe, SCHEMES[scheme], lambda: [(x,)])
-            errors[corrected] = (found.module(x) - module(x)).mean((0, 1)).abs().max()
+            errors[corrected] = (found.module(x) - module(x)).mean(others).abs().max()
     assert errors[True] < errors[False] / 20
     (layer,) = found.layers
     assert (layer.block, layer.call.macs) == ("body", 200 * 64 * 32)
