@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sam3i_edge import schema
 from sam3i_edge.errors import BenchmarkError
-from sam3i_edge.files import write_whole
+from sam3i_edge.files import write_json
 
 SCHEMA = "sam3i-edge-report"
 SCHEMA_VERSION = 1
@@ -284,7 +284,7 @@ def write_report(path: Path, report: Report) -> Path:
     """Write ``report.json`` into the folder ``path``, whole or not at all. Returns the file."""
     path.mkdir(parents=True, exist_ok=True)
     file = path / REPORT_FILE
-    write_whole(file, (json.dumps(schema.plain(report), indent=1, ensure_ascii=False) + "\n").encode())
+    write_json(file, schema.plain(report))
     return file
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from sam3i_edge.bundle import sha256_of
 from sam3i_edge.data.samples import Sample
 from sam3i_edge.errors import TrainingError
-from sam3i_edge.files import write_whole
+from sam3i_edge.files import write_json, write_whole
 from sam3i_edge.model import Pyramid, Sam3i
 from sam3i_edge.model.vision import normalize
 from sam3i_edge.train.batches import model_image
@@ -75,7 +75,7 @@ def fill(
         raise TrainingError(f"{folder} is not empty and holds no feature cache. Give a new folder.")
     else:
         folder.mkdir(parents=True, exist_ok=True)
-        write_whole(folder / ABOUT_FILE, json.dumps(about, indent=1).encode())
+        write_json(folder / ABOUT_FILE, about)
     for partial in folder.glob("*.partial-*"):  # of a run that was killed
         partial.unlink()
     found = _shards(folder)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from sam3i_edge.evaluate import evaluate
 from sam3i_edge.evaluate.confidence import Confidence, measure_confidence
 from sam3i_edge.export import export
 from sam3i_edge.export.staging import staged
+from sam3i_edge.files import write_json
 from sam3i_edge.model import load
 from sam3i_edge.segmenter import Segmenter
 from sam3i_edge.targets import get_target
@@ -125,7 +125,7 @@ def compare_students(
             for name, one in scored.items()
         ]
         report = StudentReport(data, len(samples), 0.5, tuple(students))
-        (stage / REPORT_FILE).write_text(json.dumps(schema.plain(report), indent=1) + "\n", encoding="utf-8")
+        write_json(stage / REPORT_FILE, schema.plain(report))
         (stage / PAGE_FILE).write_text(render(report), encoding="utf-8")
     return report
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,7 +25,7 @@ from sam3i_edge.distill.tasks import STAGES, Int8, asked_of, check_scale, task_o
 from sam3i_edge.distill.teacher import Teacher
 from sam3i_edge.errors import ConfigError, TrainingError
 from sam3i_edge.export.clip_tokenizer import clip_tokenizer
-from sam3i_edge.files import write_whole
+from sam3i_edge.files import write_json
 from sam3i_edge.model import Sam3i, load
 from sam3i_edge.model.lite import LiteBackbone
 from sam3i_edge.quantize.pipeline import check_blocks
@@ -203,7 +202,7 @@ def _begin(job: Job, teacher: Sam3i, output: Path, resume: bool, say: Say) -> No
     try:
         save_model(start, output / START)
         start.config.write_beside(output / START)
-        write_whole(described, (json.dumps(about, indent=1) + "\n").encode())
+        write_json(described, about)
     except BaseException:
         for file in output.iterdir():  # it was empty; half a beginning could be neither resumed nor begun anew
             file.unlink()

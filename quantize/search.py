@@ -15,7 +15,7 @@ from pathlib import Path
 
 from sam3i_edge import schema
 from sam3i_edge.errors import ExportError
-from sam3i_edge.files import write_whole
+from sam3i_edge.files import write_json
 from sam3i_edge.quantize.sensitivity import Key, Sensitivity
 
 logger = logging.getLogger("sam3i_edge")
@@ -139,6 +139,6 @@ def save_progress(file: Path | None, progress: Progress) -> None:
     if file is None:
         return
     try:
-        write_whole(file, json.dumps(schema.plain(progress)).encode())
+        write_json(file, schema.plain(progress))
     except OSError as error:
         logger.warning("The search could not be kept (%s); interrupted, it would begin anew.", error)

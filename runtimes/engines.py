@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from sam3i_edge.bundle import sha256_of
-from sam3i_edge.files import write_whole
+from sam3i_edge.files import write_json, write_whole
 
 logger = logging.getLogger("sam3i_edge")
 
@@ -64,7 +64,7 @@ class EngineCache:
         try:
             write_whole(self._folder / key.file, engine)
             about = {"key": asdict(key), "sha256": hashlib.sha256(engine).hexdigest()}
-            write_whole(self._folder / f"{key.file}.json", json.dumps(about, indent=1).encode())
+            write_json(self._folder / f"{key.file}.json", about)
         except OSError as error:
             self.drop(key)  # an engine without its JSON file is never read, and would fill the disk further
             logger.warning(

@@ -19,6 +19,7 @@ from sam3i_edge import schema
 from sam3i_edge.compare import Difference
 from sam3i_edge.config import ModelConfig
 from sam3i_edge.errors import BundleError, ConfigError, unknown_name
+from sam3i_edge.files import write_json
 from sam3i_edge.graphs import GraphSpec, Limits, graph_specs
 from sam3i_edge.prompt import ROUTES
 from sam3i_edge.quantize.recipe import Recipe
@@ -228,5 +229,4 @@ def list_files(path: Path) -> dict[str, FileRecord]:
 
 def write_manifest(path: Path, manifest: Manifest) -> None:
     """Write ``manifest.json`` into the folder ``path``."""
-    text = json.dumps(schema.plain(manifest), indent=1, ensure_ascii=False)
-    (path / MANIFEST_FILE).write_text(text + "\n", encoding="utf-8")
+    write_json(path / MANIFEST_FILE, schema.plain(manifest))

@@ -12,7 +12,7 @@ from typing import Any
 
 from sam3i_edge import schema
 from sam3i_edge.errors import ConfigError, unknown_name
-from sam3i_edge.files import write_whole
+from sam3i_edge.files import write_json
 
 CONFIG_FILE = "config.json"
 """The sizes of the checkpoints that lie beside it."""
@@ -193,8 +193,7 @@ class ModelConfig:
 
     def write_beside(self, checkpoint: Path) -> None:
         """Write ``config.json`` where ``of_checkpoint`` looks for the sizes of ``checkpoint``."""
-        text = json.dumps(self.to_dict(), indent=1) + "\n"
-        write_whole(checkpoint.with_name(CONFIG_FILE), text.encode())
+        write_json(checkpoint.with_name(CONFIG_FILE), self.to_dict())
 
 
 def _positive(config: object, prefix: str, *names: str) -> None:

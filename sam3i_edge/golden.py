@@ -17,6 +17,7 @@ import numpy as np
 from sam3i_edge import schema
 from sam3i_edge.bundle import GOLDEN_PROMPTS_FILE, GOLDEN_TENSORS_FILE
 from sam3i_edge.errors import BundleError, Sam3iEdgeError
+from sam3i_edge.files import write_json
 from sam3i_edge.graphs import FEATURES
 from sam3i_edge.image import check_image
 from sam3i_edge.prompt import Prompt
@@ -75,8 +76,7 @@ def sampled_positions(size: int) -> np.ndarray:
 def write_golden(path: Path, golden: Golden) -> None:
     """Write the golden files of the bundle folder ``path``."""
     (path / GOLDEN_PROMPTS_FILE).parent.mkdir(exist_ok=True)
-    text = json.dumps(schema.plain(_PromptsFile(golden.prompts)), indent=1, ensure_ascii=False)
-    (path / GOLDEN_PROMPTS_FILE).write_text(text + "\n", encoding="utf-8")
+    write_json(path / GOLDEN_PROMPTS_FILE, schema.plain(_PromptsFile(golden.prompts)))
     tensors = {f"expected/{name}": sample(values) for name, values in golden.expected.items()}
     with (path / GOLDEN_TENSORS_FILE).open("wb") as file:
         np.savez_compressed(file, allow_pickle=False, image=golden.image, inside=golden.inside, **tensors)

@@ -29,7 +29,7 @@ import numpy as np
 
 from sam3i_edge import schema
 from sam3i_edge.errors import BundleError
-from sam3i_edge.files import write_whole
+from sam3i_edge.files import write_json
 from sam3i_edge.prompt import ROUTES
 
 FORMAT = "sam3i-edge-route"
@@ -104,7 +104,7 @@ class RouteClassifier:
 
     def save(self, path: str | Path) -> None:
         """Write a ``route.json``; of the same classifier always the same bytes."""
-        write_whole(Path(path), (json.dumps(self.to_dict(), indent=1) + "\n").encode())
+        write_json(Path(path), self.to_dict())
 
     def scores(self, tokens: np.ndarray) -> np.ndarray:
         """The scores (3,) int64 of one text's ``tokens``, (context_length,) int32 as the tokenizer gives them."""

@@ -19,7 +19,7 @@ from sam3i_edge.bundle import MANIFEST_FILE, Bundle, sha256_of
 from sam3i_edge.cache import cache_folder
 from sam3i_edge.compare import ANSWER_TOLERANCES, LOSS_DB, MAX_SQNR_DB, TOLERANCES, Difference, Tolerance, measure
 from sam3i_edge.errors import BundleError, unknown_name
-from sam3i_edge.files import write_whole
+from sam3i_edge.files import write_json
 from sam3i_edge.golden import Golden, pixels_inside, read_golden, sample, sampled_positions
 from sam3i_edge.graphs import FEATURES
 from sam3i_edge.image import preprocess
@@ -154,7 +154,7 @@ def verify_once(segmenter: Segmenter, bundle: Bundle) -> Verdict:
         verdict = verify(segmenter, read_golden(bundle.path))
         if kept and verdict.passed:
             try:
-                write_whole(kept, json.dumps(schema.plain(verdict)).encode())
+                write_json(kept, schema.plain(verdict))
             except OSError as error:
                 logger.warning("The verdict could not be kept (%s): the next load verifies again.", error)
     if not verdict.passed:

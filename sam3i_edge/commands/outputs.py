@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from sam3i_edge import files
 from sam3i_edge.errors import ConfigError
-from sam3i_edge.files import write_whole
 
 
 def check_output(file: str | None) -> None:
@@ -41,6 +41,4 @@ def make_folder(folder: str) -> Path:
 def write_json(file: str | None, values: Any) -> None:
     """Write ``values``, where a file is named. JSON has no infinity and no NaN: they become null."""
     if file:
-        values = json.loads(json.dumps(values), parse_constant=lambda name: None)
-        text = json.dumps(values, indent=1, ensure_ascii=False) + "\n"
-        write_whole(Path(file), text.encode("utf-8", "backslashreplace"))
+        files.write_json(Path(file), json.loads(json.dumps(values), parse_constant=lambda name: None))

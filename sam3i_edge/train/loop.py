@@ -27,7 +27,7 @@ from tqdm import tqdm
 
 from sam3i_edge import schema
 from sam3i_edge.errors import TrainingError
-from sam3i_edge.files import write_whole
+from sam3i_edge.files import write_json, write_whole
 from sam3i_edge.model import Sam3i
 from sam3i_edge.train.batches import StepSampler
 from sam3i_edge.train.distributed import any_process
@@ -296,7 +296,7 @@ def _claim(output: Path, run: dict[str, Any], model: Sam3i, resume: bool) -> Non
             )
     else:
         begin_in(output)
-        write_whole(described, (json.dumps(run, indent=1) + "\n").encode())
+        write_json(described, run)
     model.config.write_beside(output / LAST)
 
 

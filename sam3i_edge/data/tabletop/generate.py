@@ -26,7 +26,7 @@ from sam3i_edge.data.tabletop.render import Renderer, load_mujoco, renderer
 from sam3i_edge.data.tabletop.rotations import Array
 from sam3i_edge.data.tabletop.texts import Text, describe
 from sam3i_edge.errors import DataError, unknown_name
-from sam3i_edge.files import write_whole
+from sam3i_edge.files import write_json, write_whole
 
 SPLITS = ("train", "val", "compose")
 VERSION = 2
@@ -109,7 +109,7 @@ def generate(
     stored = shards / "job.json"
     if stored.exists():
         _check_same(job, _read(stored), stored)
-    write_whole(stored, json.dumps(asdict(job)).encode())
+    write_json(stored, asdict(job))
     _make_shards(job, folder, shards, workers or os.cpu_count() or 1, progress)
     write_whole(file, json.dumps(_joined(job, shards), ensure_ascii=False).encode())
     shutil.rmtree(shards)
