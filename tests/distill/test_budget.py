@@ -13,6 +13,7 @@ from sam3i_edge.config import ModelConfig
 from sam3i_edge.distill import budget
 from sam3i_edge.distill.budget import BLOCKS, PROBES, Estimate, WidthTimes, _resized, _width, added, table
 from sam3i_edge.distill.students import PRESETS, plan
+from tests.train.conftest import with_backbone
 
 TIMES = WidthTimes(
     dict.fromkeys(STAGES, 1.0), {"global": 10.0, "windowed": 4.0, "text": 2.0, "encoder": 5.0, "decoder": 3.0}
@@ -33,7 +34,7 @@ def test_a_frame_is_its_blocks():
 
 
 def test_a_backbone_of_timm_has_no_blocks_of_the_trunk():
-    lite = dataclasses.replace(FULL, vision=dataclasses.replace(FULL.vision, backbone="efficientvit_b0"))
+    lite = with_backbone(FULL, "efficientvit_b0")
     assert (TIMES.stage("vision", lite), TIMES.stage("text", lite)) == (1, TIMES.stage("text", FULL))
 
 
@@ -69,7 +70,7 @@ def test_two_measurements_know_every_preset_of_the_teachers_pictures_and_queries
 
 def test_presets_that_a_teacher_cannot_have_are_left_out(monkeypatch, tmp_path):
     monkeypatch.setattr(budget, "_measure", lambda *_: TIMES)
-    lite = dataclasses.replace(FULL, vision=dataclasses.replace(FULL.vision, backbone="efficientvit_b0"))
+    lite = with_backbone(FULL, "efficientvit_b0")
     said = []
     names = {one.name for one in budget.estimate(lite, "x86-cpu", tmp_path, 1, said.append)}
     assert {"teacher", "text", "slim", "low-res"} <= names and not names & {"default", "pruned", "small"}

@@ -21,7 +21,7 @@ from sam3i_edge.quantize.half import to_half
 from sam3i_edge.quantize.ptq import trace
 from sam3i_edge.targets import get_target
 from tests.conftest import CASES, PARITY
-from tests.train.conftest import TINY
+from tests.train.conftest import TINY, with_backbone
 
 
 def graph(tmp_path, nodes, constants=None, *, inputs=None, outputs=None, opset=20):
@@ -47,7 +47,7 @@ def test_our_graphs_are_clean(bundle, name):
 @pytest.mark.parametrize("backbone", SUGGESTED)
 def test_backbones_of_timm_are_taken(backbone, tmp_path):
     """In half precision, too; activations and poolings of theirs are in no other graph of ours."""
-    config = dataclasses.replace(TINY, vision=dataclasses.replace(TINY.vision, backbone=backbone))
+    config = with_backbone(TINY, backbone)
     limits = default_limits(config)
     spec = graph_specs(config, limits)["vision"]
     single = graph_modules(Sam3i(config).eval(), limits)["vision"]

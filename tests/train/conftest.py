@@ -33,10 +33,14 @@ TINY = ModelConfig(
 )
 
 
+def with_backbone(config: ModelConfig, name: str) -> ModelConfig:
+    """``config`` with timm's backbone ``name``; none, if that is empty."""
+    return dataclasses.replace(config, vision=dataclasses.replace(config.vision, backbone=name))
+
+
 def tiny_model(seed: int = 0, backbone: str = "") -> Sam3i:
     torch.manual_seed(seed)
-    vision = dataclasses.replace(TINY.vision, backbone=backbone)
-    return initialize(Sam3i(dataclasses.replace(TINY, vision=vision)))
+    return initialize(Sam3i(with_backbone(TINY, backbone)))
 
 
 def tiny_recipe(stage="base", **values):
