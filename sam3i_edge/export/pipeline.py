@@ -41,7 +41,7 @@ from sam3i_edge.model import ModelConfig, Sam3i, load
 from sam3i_edge.model.vision import VisionAttention, VisionBackbone
 from sam3i_edge.prompt import ROUTES
 from sam3i_edge.quantize.aim import Aim
-from sam3i_edge.quantize.calibration import CalibrationData, load_calibration
+from sam3i_edge.quantize.calibration import MOST_IMAGES, CalibrationData, load_calibration
 from sam3i_edge.quantize.lowering import lowering
 from sam3i_edge.quantize.pipeline import QuantizedModel, check_blocks, quantize_model
 from sam3i_edge.quantize.recipe import RECIPE_FILE
@@ -56,8 +56,9 @@ BASE_NOTE = "base SAM 3 without trained adapters: the routes simple and complex 
 STAND_IN = "onnxruntime"
 
 TOO_ROUGH = (
-    " Some layers need floating point: --precision auto looks for them, and a file for --recipe says which; or teach "
-    "the model to bear integers with sam3i-edge quantize --qat (docs/quantization.md)."
+    f" Calibrate on some {MOST_IMAGES} pictures like those that it will see (--calibration); let --precision auto look "
+    "for the layers that need floating point, or name them in a --recipe; or teach the model to bear integers with "
+    "sam3i-edge quantize --qat (docs/quantization.md)."
 )
 """What to do where integers are the reason."""
 

@@ -117,7 +117,7 @@ def test_a_difference_stops_the_export():
     )
     with pytest.raises(ExportError, match=r"first at text/text, worst grounding/masks \(SQNR 1.0 dB\); 2 of 3.*ten\.$"):
         _accuracy(Verdict("here", "fp32", checks, ()))
-    with pytest.raises(ExportError, match=r"No bundle was written\. Some layers need floating point: --precision auto"):
+    with pytest.raises(ExportError, match=r"No bundle was written\. Calibrate on some 32 pictures"):
         _accuracy(Verdict("here", "int8", checks, ()))
     assert set(_accuracy(Verdict("here", "fp32", checks[:1], ()))) == {"vision/fine"}
 
