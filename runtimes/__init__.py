@@ -12,7 +12,7 @@ A runtime knows nothing of images or masks. It is a module, imported only when u
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -107,6 +107,17 @@ def find_runtime(name: str) -> ModuleType:
 def default_device(name: str) -> str:
     """The device of the named runtime that a bundle for another runtime gets. Raises RuntimeUnavailableError."""
     return _known(name).default_device
+
+
+def absent_devices(device: str, found: Iterable[str]) -> list[str]:
+    """Those of ``device`` that are not among those ``found``.
+
+    ``AUTO:GPU,CPU`` speaks of both, ``GPU`` of the first of ``GPU.0`` and ``GPU.1``; ``cuda`` stands for ``cuda:1``.
+    """
+    kind, _, listed = device.partition(":")
+    wanted = [name for name in listed.split(",") if name] if kind == "AUTO" else [device]
+    known = {name for one in found for name in (one, one.partition(".")[0])}
+    return [name for name in wanted if known.isdisjoint((name, name.partition(":")[0]))]
 
 
 def _known(name: str) -> Runtime:

@@ -19,7 +19,7 @@ import numpy as np
 
 from sam3i_edge.cache import drop_damaged, locked, vouch_for
 from sam3i_edge.errors import BundleError, RuntimeUnavailableError, unknown_name
-from sam3i_edge.runtimes import Port, SessionOptions, Tensor, check_inputs, missing
+from sam3i_edge.runtimes import Port, SessionOptions, Tensor, absent_devices, check_inputs, missing
 from sam3i_edge.runtimes.memory import Memory
 from sam3i_edge.targets import float_type, is_int8
 
@@ -142,13 +142,8 @@ def _core() -> Any:
 
 def _check_device(device: str) -> None:
     """Raises RuntimeUnavailableError if ``device``, or one of those it may choose, is not here."""
-    chooser, _, listed = device.partition(":")
     found = devices()
-    wanted = [name for name in listed.split(",") if name] if chooser == "AUTO" else [device]
-    for name in wanted:
-        # "GPU" is the first of "GPU.0" and "GPU.1".
-        if any(name in (known, known.partition(".")[0]) for known in found):
-            continue
+    for name in absent_devices(device, found):
         if name.partition(".")[0] in ("GPU", "NPU"):
             raise RuntimeUnavailableError(
                 f"OpenVINO finds no {name} here, only {', '.join(found)}. If there is one, install its driver (apt "

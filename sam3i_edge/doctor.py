@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sam3i_edge.errors import RuntimeUnavailableError
-from sam3i_edge.runtimes import RUNTIMES, find_runtime
+from sam3i_edge.runtimes import RUNTIMES, absent_devices, find_runtime
 from sam3i_edge.targets import TARGETS, Target, get_target
 
 DEVICES = {
@@ -127,16 +127,7 @@ def _missing(target: Target, runtime: RuntimeReport, drivers: dict[str, str]) ->
     if runtime.problem:
         yield runtime.problem
         return
-    for device in _wanted(target):
-        if not any(device in (known, known.partition(".")[0]) for known in runtime.devices):
-            found = ", ".join(runtime.devices) or "none"
-            how = DEVICES.get((target.runtime, device), "see docs/runtimes.md")
-            yield f"{target.runtime} finds no device {device!r} here (only: {found}). If there is one: {how}"
-
-
-def _wanted(target: Target) -> list[str]:
-    """The devices that must be there: those that OpenVINO's ``AUTO`` may choose from; ``cuda`` for ``cuda:1``."""
-    kind, _, listed = target.device.partition(":")
-    if target.runtime == "openvino" and kind == "AUTO":
-        return [name for name in listed.split(",") if name]
-    return [kind if target.runtime == "onnxruntime" else target.device]
+    for device in absent_devices(target.device, runtime.devices):
+        found = ", ".join(runtime.devices) or "none"
+        how = DEVICES.get((target.runtime, device.partition(":")[0]), "see docs/runtimes.md")
+        yield f"{target.runtime} finds no device {device!r} here (only: {found}). If there is one: {how}"
