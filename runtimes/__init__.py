@@ -109,15 +109,19 @@ def default_device(name: str) -> str:
     return _known(name).default_device
 
 
-def absent_devices(device: str, found: Iterable[str]) -> list[str]:
-    """Those of ``device`` that are not among those ``found``.
+def absent_devices(runtime: str, device: str, found: Iterable[str]) -> list[str]:
+    """What ``device`` asks of ``runtime`` and is not among the devices ``found``.
 
-    ``AUTO:GPU,CPU`` speaks of both, ``GPU`` of the first of ``GPU.0`` and ``GPU.1``; ``cuda`` stands for ``cuda:1``.
+    OpenVINO's ``AUTO:GPU,CPU`` asks for both, its ``GPU`` is the first of ``GPU.0`` and ``GPU.1``; ONNX Runtime's
+    ``cuda:1`` asks for ``cuda``.
     """
     kind, _, listed = device.partition(":")
-    wanted = [name for name in listed.split(",") if name] if kind == "AUTO" else [device]
+    if runtime == "openvino" and kind == "AUTO":
+        wanted = [name for name in listed.split(",") if name]
+    else:
+        wanted = [kind if runtime == "onnxruntime" else device]
     known = {name for one in found for name in (one, one.partition(".")[0])}
-    return [name for name in wanted if known.isdisjoint((name, name.partition(":")[0]))]
+    return [name for name in wanted if name not in known]
 
 
 def _known(name: str) -> Runtime:

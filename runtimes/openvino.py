@@ -143,7 +143,7 @@ def _core() -> Any:
 def _check_device(device: str) -> None:
     """Raises RuntimeUnavailableError if ``device``, or one of those it may choose, is not here."""
     found = devices()
-    for name in absent_devices(device, found):
+    for name in absent_devices("openvino", device, found):
         if name.partition(".")[0] in ("GPU", "NPU"):
             raise RuntimeUnavailableError(
                 f"OpenVINO finds no {name} here, only {', '.join(found)}. If there is one, install its driver (apt "

@@ -127,7 +127,7 @@ def _missing(target: Target, runtime: RuntimeReport, drivers: dict[str, str]) ->
     if runtime.problem:
         yield runtime.problem
         return
-    for device in absent_devices(target.device, runtime.devices):
+    for device in absent_devices(target.runtime, target.device, runtime.devices):
         found = ", ".join(runtime.devices) or "none"
-        how = DEVICES.get((target.runtime, device.partition(":")[0]), "see docs/runtimes.md")
+        how = DEVICES.get((target.runtime, device), "see docs/runtimes.md")
         yield f"{target.runtime} finds no device {device!r} here (only: {found}). If there is one: {how}"

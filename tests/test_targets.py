@@ -100,7 +100,9 @@ def test_command_lists_and_prints(capsys):
         ("intel-cpu", "AUTO", ""),
         ("intel-cpu", "AUTO:CPU,GPU.7", "finds no device 'GPU.7' here"),
         ("x86-cpu", "cpu:0", ""),
-        ("x86-cpu", "cuda:0", "finds no device 'cuda:0' here"),
+        ("intel-cpu", "CPU:0", "finds no device 'CPU:0' here"),
+        ("x86-cpu", "cuda:0", "finds no device 'cuda' here"),
+        ("x86-cpu", "AUTO", "finds no device 'AUTO' here"),
     ],
 )
 def test_a_target_of_ones_own_is_ready_where_its_devices_are(tmp_path, name, device, problem):

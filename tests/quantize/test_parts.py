@@ -98,13 +98,14 @@ def some_convolution() -> Block:
 
 
 @pytest.mark.parametrize(
-    ("module", "shape", "others", "scheme"),
+    ("make", "shape", "others", "scheme"),
     [
-        *((some_linear(), (200, 64), (0, 1), scheme) for scheme in sorted(SCHEMES)),
-        (some_convolution(), (64, 20, 10), (0, 2, 3), "symmetric"),  # where outputs are integers, they err the most
+        *((some_linear, (200, 64), (0, 1), scheme) for scheme in sorted(SCHEMES)),
+        (some_convolution, (64, 20, 10), (0, 2, 3), "symmetric"),  # where outputs are integers, they err the most
     ],
 )
-def test_bias_correction_takes_the_mean_error_away(module, shape, others, scheme):
+def test_bias_correction_takes_the_mean_error_away(make, shape, others, scheme):
+    module = make()
     spec = GraphSpec("", (TensorSpec("x", "float32", (1, *shape)),), ())
     x = torch.rand(1, *shape, generator=torch.Generator().manual_seed(1)) ** 4
     errors = {}
