@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -15,7 +16,7 @@ from sam3i_edge.train.recipe import Recipe
 
 VISION, TEXT = "backbone.vision_backbone.", "backbone.language_backbone."
 HIDDEN = 16
-"""Fewest rows and columns of a matrix between hidden layers."""
+"""Fewest outputs and inputs of a layer whose weights are a matrix between hidden ones."""
 TRUNK_BLOCK = re.compile(r"vision_backbone\.trunk\.blocks\.(\d+)\.")
 
 
@@ -40,8 +41,41 @@ def make_optimizers(model: nn.Module, recipe: Recipe, trunk_layers: int) -> list
     others, matrices = kinds
     optimizers: list[torch.optim.Optimizer] = [torch.optim.AdamW(others, fused=True)]  # fused: a fourth of the time
     if matrices:
-        optimizers.append(torch.optim.Muon(matrices, adjust_lr_fn="match_rms_adamw"))  # so AdamW's rates fit
+        optimizers.append(ConvMuon(matrices, adjust_lr_fn="match_rms_adamw"))  # so AdamW's rates fit
     return optimizers
+
+
+class ConvMuon(torch.optim.Muon):
+    """Muon that takes a convolution (O, I, kh, kw) for a matrix of O rows, as its author does."""
+
+    def __init__(self, params: Iterable[dict[str, Any]], **settings: Any) -> None:
+        groups = [{**group, "params": list(group["params"])} for group in params]
+        with _as_matrices(groups):
+            super().__init__(groups, **settings)
+
+    def step(self, closure: Any = None) -> Any:
+        with _as_matrices(self.param_groups):
+            return super().step(closure)  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def _as_matrices(groups: Iterable[dict[str, Any]]) -> Iterator[None]:
+    """While in it, the parameters and their gradients have two dimensions, in the same memory."""
+    filters = [parameter for group in groups for parameter in group["params"] if parameter.ndim > 2]
+    shapes = [parameter.shape for parameter in filters]
+    for parameter, shape in zip(filters, shapes, strict=True):
+        _reshape(parameter, (shape[0], -1))
+    try:
+        yield
+    finally:
+        for parameter, shape in zip(filters, shapes, strict=True):
+            _reshape(parameter, shape)
+
+
+def _reshape(parameter: nn.Parameter, shape: Sequence[int]) -> None:
+    gradient, parameter.grad = parameter.grad, None
+    parameter.data = parameter.data.view(*shape)
+    parameter.grad = None if gradient is None else gradient.view(*shape)
 
 
 def set_rates(optimizers: Iterable[torch.optim.Optimizer], recipe: Recipe, step: int, total: int) -> float:
@@ -66,12 +100,16 @@ def rate_share(recipe: Recipe, step: int, total: int) -> float:
 
 
 def _hidden_matrices(model: nn.Module) -> set[str]:
-    """Names of the weights that map one hidden vector to another: no embeddings, and no heads of a few outputs."""
+    """Names of the weights that map one hidden vector to another: no embeddings, and no heads of a few outputs.
+
+    Nor convolutions in groups, whose rows are small filters of their own.
+    """
     names = set()
     for name, module in model.named_modules():
-        weight = "weight" if isinstance(module, nn.Linear) else "in_proj_weight"
-        values = getattr(module, weight, None) if isinstance(module, nn.Linear | MultiheadAttention) else None
-        if values is not None and min(values.shape) >= HIDDEN:
+        weight = "in_proj_weight" if isinstance(module, MultiheadAttention) else "weight"
+        kinds = nn.Linear | nn.Conv2d | MultiheadAttention
+        values = getattr(module, weight, None) if isinstance(module, kinds) else None
+        if values is not None and min(values.shape[:2]) >= HIDDEN and getattr(module, "groups", 1) == 1:
             names.add(f"{name}.{weight}")
     return names
 

@@ -9,7 +9,7 @@ import torch
 
 from sam3i_edge.errors import ConfigError
 from sam3i_edge.train.recipe import Recipe, load_recipe
-from sam3i_edge.train.schedule import make_optimizers, rate_share, set_rates
+from sam3i_edge.train.schedule import ConvMuon, make_optimizers, rate_share, set_rates
 from sam3i_edge.train.stages import enter
 from tests.train.conftest import tiny_model
 
@@ -44,7 +44,7 @@ def test_muon_takes_the_matrices_between_hidden_layers():
     model, recipe = tiny_model(), load_recipe("published", "base", {"muon": True})
     enter(model, "base")
     adamw, muon = make_optimizers(model, recipe, trunk_layers=2)
-    assert [type(adamw), type(muon)] == [torch.optim.AdamW, torch.optim.Muon]
+    assert [type(adamw), type(muon)] == [torch.optim.AdamW, ConvMuon]
     names = {id(p): name for name, p in model.named_parameters()}
     others, matrices = ({names[id(p)] for g in o.param_groups for p in g["params"]} for o in (adamw, muon))
     text, encoder = "backbone.language_backbone.", "transformer.encoder.layers.0."
@@ -62,6 +62,29 @@ def test_muon_takes_the_matrices_between_hidden_layers():
     } <= others
     learning = {name for name, p in model.named_parameters() if p.requires_grad}
     assert not others & matrices and others | matrices == learning
+
+
+def test_muon_takes_convolutions_for_matrices_but_not_depthwise_ones():
+    model, recipe = tiny_model(backbone="efficientvit_b0"), load_recipe("published", "base", {"muon": True})
+    _, muon = make_optimizers(model, recipe, trunk_layers=2)
+    filters = {name: p for name, p in model.named_parameters() if "vision_backbone.body" in name and p.ndim == 4}
+    learned = {id(p) for group in muon.param_groups for p in group["params"]}
+    found = {name for name, p in filters.items() if id(p) in learned}
+    assert found == {name for name, p in filters.items() if p.shape[1] >= 16 and "aggreg" not in name}
+    assert len(found) == 27
+
+
+def test_muon_moves_a_convolution_as_it_moves_the_matrix_of_its_rows():
+    torch.manual_seed(0)
+    start, gradients = torch.randn(8, 4, 3, 3), torch.randn(3, 8, 4, 3, 3)
+    filters, matrix = torch.nn.Parameter(start.clone()), torch.nn.Parameter(start.flatten(1).clone())
+    conv_muon, muon = (kind([{"params": [p]}], lr=0.1) for kind, p in ((ConvMuon, filters), (torch.optim.Muon, matrix)))
+    for gradient in gradients:
+        filters.grad, matrix.grad = gradient.clone(), gradient.flatten(1).clone()
+        conv_muon.step()
+        muon.step()
+    assert filters.shape == filters.grad.shape == start.shape
+    assert torch.equal(filters.flatten(1), matrix) and not torch.equal(filters, start)
 
 
 def test_epochs_become_steps():
