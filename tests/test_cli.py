@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco
 
-from sam3i_edge.commands.outputs import write_json
+from sam3i_edge.commands.outputs import write_output
 from tests.conftest import CASES, PARITY
 
 CHECKPOINT = ["--checkpoint", str(PARITY / "checkpoint.pt"), "--config", str(PARITY / "config.json")]
@@ -127,10 +127,10 @@ def test_outputs_are_refused_before_the_work(bundle, tmp_path):
 
 
 def test_json_is_written_whole_or_to_a_pipe(tmp_path):
-    write_json(str(tmp_path / "x.json"), {"path": "\udcff", "value": float("nan")})
+    write_output(str(tmp_path / "x.json"), {"path": "\udcff", "value": float("nan")})
     assert json.loads((tmp_path / "x.json").read_text(encoding="utf-8")) == {"path": "\udcff", "value": None}
     assert [path.name for path in tmp_path.iterdir()] == ["x.json"]
-    command = "from sam3i_edge.commands.outputs import write_json; write_json('/dev/stdout', [1])"
+    command = "from sam3i_edge.commands.outputs import write_output; write_output('/dev/stdout', [1])"
     done = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == [1]
     with (tmp_path / "out").open("w") as out:

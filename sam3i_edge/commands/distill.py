@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sam3i_edge import shipped
-from sam3i_edge.commands.outputs import check_output, write_json
+from sam3i_edge.commands.outputs import check_output, write_output
 from sam3i_edge.commands.stopping import steps
 from sam3i_edge.commands.training import add_data, load_data, overrides, processes, stop_after_this_step
 from sam3i_edge.config import ModelConfig
@@ -149,7 +149,7 @@ def _plan(arguments: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="sam3i-edge-plan-") as folder:
         found = estimate(config, arguments.target, Path(folder), arguments.rounds, steps())
     print(table(found, wanted))
-    write_json(arguments.json, plain(found, arguments.target))
+    write_output(arguments.json, plain(found, arguments.target))
     return 0
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sam3i_edge.commands.outputs import check_output, write_json
+from sam3i_edge.commands.outputs import check_output, write_output
 from sam3i_edge.config import CONFIG_FILE
 from sam3i_edge.data.samples import spread
 from sam3i_edge.errors import PromptError, RuntimeUnavailableError, packages_for, unknown_name
@@ -84,7 +84,7 @@ def _score(arguments: argparse.Namespace) -> int:
         scores = evaluate(segmenter, samples, routes, _bar("evaluating"))
         print(scores.table())
         more = _confidence(segmenter, samples) if arguments.confidence else {}
-        write_json(arguments.json, scores.to_dict() | more | _origin(arguments, segmenter, loaded))
+        write_output(arguments.json, scores.to_dict() | more | _origin(arguments, segmenter, loaded))
         return 0
     agreement = Agreement(arguments.threshold)
     with open_segmenter(arguments.against, arguments) as reference:
@@ -93,7 +93,7 @@ def _score(arguments: argparse.Namespace) -> int:
     scores = evaluate(segmenter, samples, routes, _bar("evaluating"), agreement.compare)
     print(scores.table(), agreement.table(before, scores), sep="\n\n")
     against = {"against": {"path": arguments.against} | agreement.to_dict(before, scores)}
-    write_json(arguments.json, scores.to_dict() | _origin(arguments, segmenter, loaded) | against)
+    write_output(arguments.json, scores.to_dict() | _origin(arguments, segmenter, loaded) | against)
     return 0
 
 
@@ -119,7 +119,7 @@ def _claims(arguments: argparse.Namespace) -> int:
     base = open_segmenter(arguments.base or arguments.model, arguments, is_base=True)
     claims = compare(adapted, base, samples, agent, arguments.agent, _bar)
     print(claims.table())
-    write_json(arguments.json, claims.to_dict() | _origin(arguments, adapted, loaded))
+    write_output(arguments.json, claims.to_dict() | _origin(arguments, adapted, loaded))
     return 0
 
 

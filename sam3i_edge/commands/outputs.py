@@ -38,7 +38,7 @@ def make_folder(folder: str) -> Path:
     return path
 
 
-def write_json(file: str | None, values: Any) -> None:
+def write_output(file: str | None, values: Any) -> None:
     """Write ``values``, where a file is named. JSON has no infinity and no NaN: they become null."""
     if file:
         files.write_json(Path(file), json.loads(json.dumps(values), parse_constant=lambda name: None))

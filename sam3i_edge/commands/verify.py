@@ -8,7 +8,7 @@ from typing import Any
 
 from sam3i_edge import schema
 from sam3i_edge.commands.loading import add_device, load_segmenter
-from sam3i_edge.commands.outputs import check_output, write_json
+from sam3i_edge.commands.outputs import check_output, write_output
 from sam3i_edge.golden import read_golden
 from sam3i_edge.verify import verify
 
@@ -33,7 +33,7 @@ def _verify(arguments: argparse.Namespace) -> int:
         print(f"{answer.prompt!r} ({answer.route})\n{'':25} {changes}  {_word(answer.passed)}")
     on = f"on {verdict.device}, {verdict.precision}"
     print(f"passed {on}" if verdict.passed else f"FAILED {on}: {verdict.problem}")
-    write_json(arguments.json, schema.plain(verdict) | {"passed": verdict.passed, "problem": verdict.problem})
+    write_output(arguments.json, schema.plain(verdict) | {"passed": verdict.passed, "problem": verdict.problem})
     return 0 if verdict.passed else 1
 
 
