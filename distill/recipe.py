@@ -22,7 +22,7 @@ _FULL = Recipe(rate_scale=1.0, images=32, epochs=10.0, warmup_steps=500, cooldow
 _FULL_WHOLE = dataclasses.replace(_FULL, images=16, prompts=4, ema=0.999)
 _SMALL = dataclasses.replace(
     TABLETOP,
-    rates=LearningRates(vision=4e-4, text=1e-3, detector=4e-4, trunk_decay=1.0),
+    rates=LearningRates(vision=4e-4, text=1e-3, detector=4e-4, backbone=1.6e-2, trunk_decay=1.0),
     muon=True,
     precision="bf16",
     warmup_steps=30,
@@ -38,7 +38,7 @@ _SMALL_WHOLE = dataclasses.replace(
     no_target_share=0.25,
     box_prompts=0.05,
     cooldown_steps=1400,
-    rates=LearningRates(vision=2e-4, text=3e-4, detector=4e-4, trunk_decay=1.0),
+    rates=LearningRates(vision=2e-4, text=3e-4, detector=4e-4, backbone=2.5e-3, trunk_decay=1.0),
 )
 
 RECIPES: dict[str, Book] = {

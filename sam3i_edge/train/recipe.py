@@ -26,6 +26,9 @@ class LearningRates:
     vision: float = 2.5e-4
     text: float = 5e-5
     detector: float = 8e-4
+    backbone: float = 2.5e-4
+    """Of a backbone of timm and its neck instead of the trunk. With batch norms and from random weights it stands, and
+    with ``muon`` wants, much higher rates than a trunk."""
     trunk_decay: float = 0.9
 
     def __post_init__(self) -> None:
@@ -64,7 +67,8 @@ class Recipe:
     timescale: float = 3.0
     weight_decay: float = 0.1
     muon: bool = False
-    """Muon for the matrices between hidden layers, AdamW for the rest: fewer steps, each somewhat longer."""
+    """Muon for the matrices between hidden layers, and for the convolutions of a backbone of timm; AdamW for the rest:
+    fewer steps, each somewhat longer."""
     clip_norm: float = 0.1
     dropout: float = 0.1
     least_scale: float = 480 / 1008
@@ -205,7 +209,7 @@ TABLETOP = Recipe(
     images=4,
     prompts=8,
     mask_share=0.25,
-    rates=LearningRates(vision=2e-4, text=2e-4, detector=4e-4, trunk_decay=1.0),
+    rates=LearningRates(vision=2e-4, text=2e-4, detector=4e-4, backbone=2e-4, trunk_decay=1.0),
     rate_scale=1.0,
     warmup_steps=60,
     cooldown_steps=4000,  # most of what is learned is learned while the rate falls

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from sam3i_edge.model.layers import MultiheadAttention
+from sam3i_edge.model.lite import LiteBackbone
 from sam3i_edge.train.recipe import Recipe
 
 VISION, TEXT = "backbone.vision_backbone.", "backbone.language_backbone."
@@ -23,18 +24,25 @@ TRUNK_BLOCK = re.compile(r"vision_backbone\.trunk\.blocks\.(\d+)\.")
 def make_optimizers(model: nn.Module, recipe: Recipe, trunk_layers: int) -> list[torch.optim.Optimizer]:
     """AdamW over the parameters that learn; with the recipe's ``muon``, Muon over the hidden layers' matrices instead.
 
+    Of convolutions, Muon gets those of a backbone of timm and its neck, for which a rate of their own allows: at rates
+    that suit convolutions of a teacher it moves them too slowly (docs/distillation.md).
+
     No weight decay on biases and norms, a lower rate deep in the trunk. Each group's ``base_rate`` is its highest
     learning rate; ``set_rates`` sets the one of a step.
     """
     norms = {
         f"{name}.weight" for name, module in model.named_modules() if isinstance(module, nn.LayerNorm | nn.BatchNorm2d)
     }
-    hidden = _hidden_matrices(model) if recipe.muon else set()
+    backbone = _backbone(model)
+    hidden = _hidden_matrices(model, backbone) if recipe.muon else set()
     groups: dict[tuple[bool, float, float], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             decay = 0.0 if "bias" in name or name in norms else recipe.weight_decay
-            groups.setdefault((name in hidden, _rate(name, recipe, trunk_layers), decay), []).append(parameter)
+            rate = recipe.rate_scale * (
+                recipe.rates.backbone if name in backbone else _rate(name, recipe, trunk_layers)
+            )
+            groups.setdefault((name in hidden, rate, decay), []).append(parameter)
     kinds: tuple[list[dict[str, Any]], list[dict[str, Any]]] = ([], [])
     for (is_hidden, rate, decay), parameters in groups.items():
         kinds[is_hidden].append({"params": parameters, "base_rate": rate, "lr": rate, "weight_decay": decay})
@@ -99,31 +107,36 @@ def rate_share(recipe: Recipe, step: int, total: int) -> float:
     return share
 
 
-def _hidden_matrices(model: nn.Module) -> set[str]:
+def _backbone(model: nn.Module) -> set[str]:
+    """Names of the parameters of a backbone of timm and its neck."""
+    found = ((name, module) for name, module in model.named_modules() if isinstance(module, LiteBackbone))
+    return {f"{prefix}.{name}" for prefix, module in found for name, _ in module.named_parameters()}
+
+
+def _hidden_matrices(model: nn.Module, backbone: set[str]) -> set[str]:
     """Names of the weights that map one hidden vector to another: no embeddings, and no heads of a few outputs.
 
-    Nor convolutions in groups, whose rows are small filters of their own.
+    Of convolutions those of the ``backbone``, but none in groups, whose rows are small filters of their own.
     """
     names = set()
-    for name, module in model.named_modules():
-        weight = "in_proj_weight" if isinstance(module, MultiheadAttention) else "weight"
-        kinds = nn.Linear | nn.Conv2d | MultiheadAttention
-        values = getattr(module, weight, None) if isinstance(module, kinds) else None
-        if values is not None and min(values.shape[:2]) >= HIDDEN and getattr(module, "groups", 1) == 1:
-            names.add(f"{name}.{weight}")
+    for module_name, module in model.named_modules():
+        name = f"{module_name}.{'in_proj_weight' if isinstance(module, MultiheadAttention) else 'weight'}"
+        is_matrix = isinstance(module, nn.Linear | MultiheadAttention)
+        if is_matrix or (isinstance(module, nn.Conv2d) and module.groups == 1 and name in backbone):
+            values = module.get_parameter(name.removeprefix(f"{module_name}."))
+            if min(values.shape[:2]) >= HIDDEN:
+                names.add(name)
     return names
 
 
 def _rate(name: str, recipe: Recipe, trunk_layers: int) -> float:
     rates = recipe.rates
     if TEXT in name:
-        rate = rates.text
-    elif VISION in name:
-        rate = rates.vision
-        if "trunk." in name and "pos_embed" not in name:
-            block = TRUNK_BLOCK.search(name)
-            depth = int(block[1]) + 1 if block else 0
-            rate *= rates.trunk_decay ** (trunk_layers + 1 - depth)
-    else:
-        rate = rates.detector
-    return rate * recipe.rate_scale
+        return rates.text
+    if VISION not in name:
+        return rates.detector
+    if "trunk." not in name or "pos_embed" in name:
+        return rates.vision
+    block = TRUNK_BLOCK.search(name)
+    depth = int(block[1]) + 1 if block else 0
+    return rates.vision * rates.trunk_decay ** (trunk_layers + 1 - depth)

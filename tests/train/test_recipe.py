@@ -64,14 +64,18 @@ def test_muon_takes_the_matrices_between_hidden_layers():
     assert not others & matrices and others | matrices == learning
 
 
-def test_muon_takes_convolutions_for_matrices_but_not_depthwise_ones():
-    model, recipe = tiny_model(backbone="efficientvit_b0"), load_recipe("published", "base", {"muon": True})
-    _, muon = make_optimizers(model, recipe, trunk_layers=2)
-    filters = {name: p for name, p in model.named_parameters() if "vision_backbone.body" in name and p.ndim == 4}
-    learned = {id(p) for group in muon.param_groups for p in group["params"]}
-    found = {name for name, p in filters.items() if id(p) in learned}
-    assert found == {name for name, p in filters.items() if p.shape[1] >= 16 and "aggreg" not in name}
-    assert len(found) == 27
+def test_a_backbone_of_timm_learns_at_its_own_rate_and_its_convolutions_by_muon():
+    values = {"muon": True, "rate_scale": 2.0, "rates": {"backbone": 0.01}}
+    model, recipe = tiny_model(backbone="efficientvit_b0"), load_recipe("published", "base", values)
+    adamw, muon = make_optimizers(model, recipe, trunk_layers=2)
+    rates = [{id(p): g["base_rate"] for g in kind.param_groups for p in g["params"]} for kind in (adamw, muon)]
+    vision = {name: p for name, p in model.named_parameters() if "vision_backbone" in name}
+    by_adamw, by_muon = ({name: at[id(p)] for name, p in vision.items() if id(p) in at} for at in rates)
+    assert set((by_adamw | by_muon).values()) == {0.02} and set(by_adamw) | set(by_muon) == set(vision)
+    wide = {name for name, p in vision.items() if p.ndim == 4 and min(p.shape[:2]) >= 16}
+    assert set(by_muon) == {name for name in wide if "aggreg" not in name}  # these are in groups
+    assert len(by_muon) == 34
+    assert all("vision_backbone" in name for name, p in model.named_parameters() if p.ndim == 4 and id(p) in rates[1])
 
 
 def test_muon_moves_a_convolution_as_it_moves_the_matrix_of_its_rows():
