@@ -38,7 +38,7 @@ _SMALL_WHOLE = dataclasses.replace(
     no_target_share=0.25,
     box_prompts=0.05,
     cooldown_steps=1400,
-    rates=LearningRates(vision=2e-4, text=3e-4, detector=4e-4, backbone=2.5e-3, trunk_decay=1.0),
+    rates=LearningRates(vision=2e-4, text=3e-4, detector=4e-4, backbone=8e-4, trunk_decay=1.0),
 )
 
 RECIPES: dict[str, Book] = {
