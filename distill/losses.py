@@ -18,7 +18,7 @@ from sam3i_edge.train.matching import match_one_to_one
 from sam3i_edge.train.targets import Match, Targets
 
 LEVEL_WEIGHTS = (0.3, 0.3, 2.4)
-"""Of the pyramid's levels, fine to coarse. The detector finds everything in the coarsest; the others are for masks alone."""
+"""Of the pyramid's levels, fine to coarse. The detector finds all in the coarsest; the others are for masks alone."""
 FOUND = 0.1
 """Queries that the teacher scores above this are answers, which the student has to give, too."""
 SCORE_GAMMA = 2.0
