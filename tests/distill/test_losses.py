@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 import torch.nn.functional as F
 from accelerate import Accelerator
@@ -93,6 +94,13 @@ def test_the_lead_of_the_best_is_taught_where_it_is_missing():
     parts = answer_losses(flat, answers(), MASKED)
     torch.testing.assert_close(parts["margin"], margin(answers().scores).mean())
     assert answer_losses(answers(), flat, MASKED)["margin"] == 0
+
+
+def test_the_level_in_which_the_detector_looks_weighs_most():
+    wanted = tuple(torch.randn(1, 8, side, side) for side in (8, 4, 2))
+    blind = [tuple(torch.zeros_like(x) if i == level else x for i, x in enumerate(wanted)) for level in range(3)]
+    fine, middle, coarse = (pyramid_losses(found, wanted)["feature_error"].item() for found in blind)
+    assert fine == pytest.approx(middle, rel=0.3) and coarse > 5 * max(fine, middle)
 
 
 def test_feature_losses_do_not_depend_on_the_features_scale():
