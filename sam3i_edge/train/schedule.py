@@ -13,7 +13,7 @@ from torch import nn
 
 from sam3i_edge.model.layers import MultiheadAttention
 from sam3i_edge.model.lite import LiteBackbone
-from sam3i_edge.train.recipe import Recipe
+from sam3i_edge.train.recipe import LearningRates, Recipe
 
 VISION, TEXT = "backbone.vision_backbone.", "backbone.language_backbone."
 HIDDEN = 16
@@ -39,10 +39,8 @@ def make_optimizers(model: nn.Module, recipe: Recipe, trunk_layers: int) -> list
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             decay = 0.0 if "bias" in name or name in norms else recipe.weight_decay
-            rate = recipe.rate_scale * (
-                recipe.rates.backbone if name in backbone else _rate(name, recipe, trunk_layers)
-            )
-            groups.setdefault((name in hidden, rate, decay), []).append(parameter)
+            rate = recipe.rates.backbone if name in backbone else _rate(name, recipe.rates, trunk_layers)
+            groups.setdefault((name in hidden, rate * recipe.rate_scale, decay), []).append(parameter)
     kinds: tuple[list[dict[str, Any]], list[dict[str, Any]]] = ([], [])
     for (is_hidden, rate, decay), parameters in groups.items():
         kinds[is_hidden].append({"params": parameters, "base_rate": rate, "lr": rate, "weight_decay": decay})
@@ -56,8 +54,7 @@ def make_optimizers(model: nn.Module, recipe: Recipe, trunk_layers: int) -> list
 class ConvMuon(torch.optim.Muon):
     """Muon that takes a convolution (O, I, kh, kw) for a matrix of O rows, as its author does."""
 
-    def __init__(self, params: Iterable[dict[str, Any]], **settings: Any) -> None:
-        groups = [{**group, "params": list(group["params"])} for group in params]
+    def __init__(self, groups: list[dict[str, Any]], **settings: Any) -> None:
         with _as_matrices(groups):
             super().__init__(groups, **settings)
 
@@ -119,18 +116,17 @@ def _hidden_matrices(model: nn.Module, backbone: set[str]) -> set[str]:
     Of convolutions those of the ``backbone``, but none in groups, whose rows are small filters of their own.
     """
     names = set()
-    for module_name, module in model.named_modules():
-        name = f"{module_name}.{'in_proj_weight' if isinstance(module, MultiheadAttention) else 'weight'}"
+    for path, module in model.named_modules():
+        weight = "in_proj_weight" if isinstance(module, MultiheadAttention) else "weight"
+        name = f"{path}.{weight}"
         is_matrix = isinstance(module, nn.Linear | MultiheadAttention)
-        if is_matrix or (isinstance(module, nn.Conv2d) and module.groups == 1 and name in backbone):
-            values = module.get_parameter(name.removeprefix(f"{module_name}."))
-            if min(values.shape[:2]) >= HIDDEN:
-                names.add(name)
+        is_filter = isinstance(module, nn.Conv2d) and module.groups == 1 and name in backbone
+        if (is_matrix or is_filter) and min(module.get_parameter(weight).shape[:2]) >= HIDDEN:
+            names.add(name)
     return names
 
 
-def _rate(name: str, recipe: Recipe, trunk_layers: int) -> float:
-    rates = recipe.rates
+def _rate(name: str, rates: LearningRates, trunk_layers: int) -> float:
     if TEXT in name:
         return rates.text
     if VISION not in name:
