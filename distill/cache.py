@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,9 @@ BATCH = 8
 LEVELS = ("fine", "middle", "coarse")
 SHARD = re.compile(r"(\d{6})-([0-9a-f]{64})\.safetensors")
 """A shard's number and the SHA-256 of its content: one rename makes it part of the cache, or not."""
+
+LEFT_BEHIND = 3600
+"""Seconds since a half-written shard grew, after which no living run, which may share the cache, can be writing it."""
 
 Progress = Callable[[int, int], None]
 """Called with the number of images that are there and of all."""
@@ -76,8 +80,9 @@ def fill(
     else:
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / ABOUT_FILE, about)
-    for partial in folder.glob("*.partial-*"):  # of a run that was killed
-        partial.unlink()
+    for partial in folder.glob("*.partial-*"):
+        if time.time() - partial.stat().st_mtime > LEFT_BEHIND:
+            partial.unlink()
     found = _shards(folder)
     whole = {number for number, (file, digest) in found.items() if sha256_of(file) == digest}
     count = -(-len(samples) // SHARD_IMAGES)
@@ -86,7 +91,7 @@ def fill(
             mine = samples[number * SHARD_IMAGES : (number + 1) * SHARD_IMAGES]
             content = safetensors.torch.save(_features(teacher, mine))
             if number in found:
-                found[number][0].unlink()  # damaged
+                found[number][0].unlink(missing_ok=True)  # damaged
             write_whole(folder / f"{number:06d}-{hashlib.sha256(content).hexdigest()}.safetensors", content)
         progress(min((number + 1) * SHARD_IMAGES, len(samples)), len(samples))
         if stop():
@@ -122,16 +127,13 @@ class FeatureCache:
 
 @torch.inference_mode()
 def _features(teacher: Sam3i, samples: Sequence[Sample]) -> dict[str, Tensor]:
-    levels: list[Pyramid] = []
+    levels: list[list[Tensor]] = []
     device = next(teacher.parameters()).device
     for start in range(0, len(samples), BATCH):
         images = [model_image(sample, teacher.config.image_size) for sample in samples[start : start + BATCH]]
         pixels = torch.stack([torch.from_numpy(image) for image in images]).to(device)
-        levels.append(teacher.encode_image(normalize(pixels)))
-    return {
-        name: torch.cat([pyramid[i] for pyramid in levels]).to("cpu", torch.float16).contiguous()
-        for i, name in enumerate(LEVELS)
-    }
+        levels.append([level.to("cpu", torch.float16) for level in teacher.encode_image(normalize(pixels))])
+    return {name: torch.cat(parts).contiguous() for name, parts in zip(LEVELS, zip(*levels, strict=True), strict=True)}
 
 
 def _check(folder: Path, about: Mapping[str, Any]) -> None:

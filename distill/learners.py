@@ -1,4 +1,4 @@
-"""The losses of the three stages of distillation, each in one module with the student, for the training loop."""
+"""The losses of the stages of distillation, each in one module with the student, for the training loop."""
 
 from __future__ import annotations
 

@@ -22,6 +22,9 @@ LEVEL_WEIGHTS = (0.3, 0.3, 2.4)
 FOUND = 0.1
 """Queries that the teacher scores above this are answers, which the student has to give, too."""
 SCORE_GAMMA = 2.0
+ENTROPY_PER_FOCAL = 10.0
+"""Soft targets have cross-entropy where the task's own loss is focal, which is smaller: divided by this, chosen by
+hand, it goes with the same weight."""
 MARGIN_WEIGHT = 5.0
 
 
@@ -155,7 +158,7 @@ def _as_targets(wanted: Answers) -> tuple[Targets, Tensor, Tensor]:
 
 
 def _score_loss(found: Tensor, wanted: Tensor, match: Match, theirs: Tensor) -> Tensor:
-    """Matched queries should score as the teacher's do, the others nothing; the mean over the prompts."""
+    """Matched queries should score as the teacher's do, the others nothing; per matched query."""
     target = torch.zeros_like(found)
     target[match.prompts, match.queries] = wanted.sigmoid()[match.prompts, theirs]
     matched = torch.zeros_like(found)
@@ -164,7 +167,7 @@ def _score_loss(found: Tensor, wanted: Tensor, match: Match, theirs: Tensor) -> 
     # As in the task's loss: the many queries of nothing weigh by how much they err.
     weight = matched + (1 - matched) * found.detach().sigmoid() ** SCORE_GAMMA
     some = matched.any(1, keepdim=True)  # where the teacher finds nothing, presence says so
-    return (entropy * weight * some).sum() / _over_processes(matched.sum()) / 10
+    return (entropy * weight * some).sum() / _over_processes(matched.sum()) / ENTROPY_PER_FOCAL
 
 
 def _margin_loss(found: Tensor, wanted: Tensor) -> Tensor:
@@ -183,4 +186,7 @@ def _mask_losses(found: Tensor, wanted: Tensor, masked: Tensor, match: Match, th
     entropy = F.binary_cross_entropy_with_logits(a, b, reduction="none").mean(1)
     probability = a.sigmoid()
     dice = 1 - (2 * (probability * b).sum(1) + 1) / (probability.square().sum(1) + b.square().sum(1) + 1)
-    return {"mask_focal": (entropy * share).sum() / total / 10, "mask_dice": (dice * share).sum() / total}
+    return {
+        "mask_focal": (entropy * share).sum() / total / ENTROPY_PER_FOCAL,
+        "mask_dice": (dice * share).sum() / total,
+    }

@@ -116,7 +116,8 @@ def distill(job: Job, output: Path, *, resume: bool = False, stop: Callable[[], 
             start = _made_before(folder, start)
             continue
         student = load(start, output / CONFIG_FILE)
-        known = _known(job, teacher, stop, say) if stage == "vision" and job.cache else None
+        reads_cache = job.cache and stage == "vision" and not finished(folder)
+        known = _known(job, teacher, stop, say) if reads_cache else None
         if any_process(stop()):
             return None
         recipe = job.recipes[stage]

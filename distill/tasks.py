@@ -20,7 +20,8 @@ from sam3i_edge.errors import ConfigError, TrainingError, unknown_name
 from sam3i_edge.export.clip_tokenizer import clip_tokenizer
 from sam3i_edge.model import Pyramid, Sam3i, checkpoint
 from sam3i_edge.quantize.recipe import Recipe as QuantizationRecipe
-from sam3i_edge.train.batches import Collate, TrainingSet, ask_each, model_image, prompts_of
+from sam3i_edge.tokenizer import Tokenizer
+from sam3i_edge.train.batches import Collate, Prompts, TrainingSet, ask_each, model_image, prompts_of
 from sam3i_edge.train.learner import Learner
 from sam3i_edge.train.recipe import Recipe
 from sam3i_edge.train.stages import UNREAD
@@ -88,7 +89,7 @@ def task_of(
         return Task(
             stage,
             texts,
-            lambda items: prompts_of([pair for item in items for pair in item], tokenizer),
+            partial(collate_texts, tokenizer),
             lambda model: TextLearner(model, teacher),
         )
     if cache:
@@ -151,6 +152,11 @@ class TextSet(Dataset[Any]):
         queries = self._samples[position].queries
         chosen = np.random.default_rng(seed).permutation(len(queries))[: self._texts]
         return [(queries[i].text, queries[i].route) for i in chosen]
+
+
+def collate_texts(tokenizer: Tokenizer, items: list[list[tuple[str, str]]]) -> Prompts:
+    """Items of a ``TextSet`` to a batch."""
+    return prompts_of([pair for item in items for pair in item], tokenizer)
 
 
 def collate_pictures(items: list[tuple[np.ndarray, Pyramid | None]]) -> Pictures:

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import ftfy
 import numpy as np
@@ -100,6 +101,13 @@ class Tokenizer:
         self._ranks = {merge: rank for rank, merge in enumerate(merges) if merge is not None}
         self._characters = bytes_to_characters()
         self._pattern = regex.compile(WORD_PATTERN, regex.IGNORECASE)
+        self._word_ids = lru_cache(maxsize=4096)(self._encode_word)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_word_ids"}  # no cache can be pickled
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
         self._word_ids = lru_cache(maxsize=4096)(self._encode_word)
 
     @classmethod

@@ -5,6 +5,7 @@ import importlib.metadata
 import importlib.util
 import json
 import logging
+import pickle
 import random
 import sys
 import types
@@ -31,6 +32,12 @@ def test_all_recorded_lines(tokenizer):
     assert len(RECORDED) == 1000
     wrong = [line["text"] for line in RECORDED if tokenizer.encode(line["text"]).tolist() != line["ids"]]
     assert not wrong
+
+
+def test_a_process_that_is_not_forked_gets_it_whole(tokenizer):
+    again = pickle.loads(pickle.dumps(tokenizer))  # noqa: S301
+    texts = [line["text"] for line in RECORDED[:50]]
+    assert [again.encode(text).tolist() for text in texts] == [tokenizer.encode(text).tolist() for text in texts]
 
 
 def test_recorded_cases(tokenizer, case):

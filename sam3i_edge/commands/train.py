@@ -47,7 +47,7 @@ def _train(arguments: argparse.Namespace) -> int:
     with packages_for("Training", "train"):
         from accelerate import PartialState
 
-        from sam3i_edge.train.loop import BEST, LAST, train
+        from sam3i_edge.train.loop import BEST, LAST, finished, train
         from sam3i_edge.train.recipe import load_recipe
         from sam3i_edge.train.stages import STAGES, task_of
         from sam3i_edge.train.validation import validation
@@ -70,7 +70,7 @@ def _train(arguments: argparse.Namespace) -> int:
             resume=arguments.resume,
             stop=lambda: bool(stop),
         )
-    if stop:
+    if not finished(Path(arguments.output)):  # a signal may have reached another process alone
         print(f"sam3i-edge: stopped after step {progress.step}; go on with --resume.", file=sys.stderr)
         return 130
     if not PartialState().is_main_process:

@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 import json
 import logging
+import math
 import shutil
 import sys
 import time
@@ -79,7 +80,7 @@ def train(
         stop: asked after every step; True saves a checkpoint and ends the run.
 
     Raises:
-        TrainingError: the folder is in use or of another run, or the loss is not finite.
+        TrainingError: the folder is in use or of another run, or the loss or its gradient is not finite.
     """
     AcceleratorState._reset_state()  # a run before this one, in the same process, may have had another precision
     accelerator = Accelerator(
@@ -117,7 +118,7 @@ def train(
         disable=not accelerator.is_main_process,
         mininterval=0.5 if sys.stderr.isatty() else 30,  # a line every half minute where it goes to a file
     )
-    learner.train()
+    _set_training(learner)
     clock, parts = Clock(), Mean()
     while progress.step < total:
         share = set_rates(optimizers, recipe, progress.step, total)
@@ -131,7 +132,7 @@ def train(
         stopping, last = any_process(stop()), progress.step == total
         if validate and (last or (recipe.validate_every and progress.step % recipe.validate_every == 0)):
             _validate(accelerator, kept, validate, progress, output, writer)
-            learner.train()
+            _set_training(learner)
         if stopping or last or progress.step % recipe.save_every == 0:
             _save(accelerator, output, kept, progress)
         if stopping:
@@ -140,6 +141,14 @@ def train(
     if writer:
         writer.close()
     return progress
+
+
+def _set_training(learner: nn.Module) -> None:
+    """Training mode, but for frozen batch norms: in it they would go on averaging what they see."""
+    learner.train()
+    for module in learner.modules():
+        if isinstance(module, nn.BatchNorm2d) and not any(value.requires_grad for value in module.parameters()):
+            module.eval()
 
 
 def set_dropout(model: Sam3i, share: float) -> None:
@@ -238,17 +247,23 @@ def _step(
         with accelerator.accumulate(learner):
             loss, parts = learner(batch)
             accelerator.backward(loss)
+            for name, value in {"loss": loss.detach(), **parts}.items():
+                sums[name] = sums.get(name, 0.0) + float(value) / recipe.accumulate
             if accelerator.sync_gradients:
-                accelerator.clip_grad_norm_(learner.parameters(), recipe.clip_norm)
+                norm = accelerator.clip_grad_norm_(learner.parameters(), recipe.clip_norm)
+                # A scaler, which fp16 has, skips steps whose gradients are not finite, and scales the next ones less.
+                _check_finite(sums if accelerator.scaler else sums | {"gradient": float(norm)})
             for optimizer in optimizers:
                 optimizer.step()
                 optimizer.zero_grad()
-        for name, value in {"loss": loss.detach(), **parts}.items():
-            sums[name] = sums.get(name, 0.0) + float(value) / recipe.accumulate
-    if not all(map(torch.isfinite, torch.tensor([*sums.values()]))):
-        shown = ", ".join(f"{name} {value:.3g}" for name, value in sums.items())
-        raise TrainingError(f"The loss is not finite ({shown}). Lower rate_scale, or use precision 'no'.")
     return sums
+
+
+def _check_finite(values: Mapping[str, float]) -> None:
+    """Before a step that would spoil the weights, and then the checkpoint. Raises TrainingError."""
+    if not all(map(math.isfinite, values.values())):
+        shown = ", ".join(f"{name} {value:.3g}" for name, value in values.items())
+        raise TrainingError(f"The loss is not finite ({shown}). Lower rate_scale, or use precision 'no'.")
 
 
 def _log(

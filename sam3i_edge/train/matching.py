@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
+from sam3i_edge.errors import TrainingError
 from sam3i_edge.model.layers import box_cxcywh_to_xyxy
 from sam3i_edge.train.boxes import box_iou, generalized_box_iou
 from sam3i_edge.train.targets import Match, Targets
@@ -28,8 +29,13 @@ def match_one_to_one(logits: Tensor, boxes: Tensor, targets: Targets) -> Match:
         logits: (N, Q).
         boxes: (N, Q, 4) normalised cx cy w h.
         targets: of the N prompts.
+
+    Raises:
+        TrainingError: a logit or box is not finite.
     """
     costs = _costs(logits.float(), boxes.float(), targets).cpu()
+    if not costs.isfinite().all():
+        raise TrainingError("The model's answers are not finite. Lower rate_scale, or use precision 'no'.")
     rows, queries, start = [], [], 0
     for part in costs.split(targets.counts.tolist()):
         target, query = linear_sum_assignment(part.numpy())  # targets ascending

@@ -98,6 +98,8 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.precision not in ("no", "bf16", "fp16"):
             raise ConfigError(unknown_name("precision", self.precision, ("no", "bf16", "fp16")))
+        if self.precision == "fp16" and self.muon:  # accelerate's scaler takes each for the only one
+            raise ConfigError("recipe: with muon there are two optimizers, which fp16 does not fit: give bf16 or no.")
         for name, value in vars(self).items():
             if isinstance(value, float) and not math.isfinite(value):
                 raise ConfigError(f"recipe: {name} is {value}; it must be finite.")

@@ -27,8 +27,8 @@ def make_optimizers(model: nn.Module, recipe: Recipe, trunk_layers: int) -> list
     Of convolutions, Muon gets those of a backbone of timm and its neck, for which a rate of their own allows: at rates
     that suit convolutions of a teacher it moves them too slowly (docs/distillation.md).
 
-    No weight decay on biases and norms, a lower rate deep in the trunk. Each group's ``base_rate`` is its highest
-    learning rate; ``set_rates`` sets the one of a step.
+    No weight decay on biases, layer norms and batch norms, a lower rate deep in the trunk. Each group's ``base_rate``
+    is its highest learning rate; ``set_rates`` sets the one of a step.
     """
     norms = {
         f"{name}.weight" for name, module in model.named_modules() if isinstance(module, nn.LayerNorm | nn.BatchNorm2d)

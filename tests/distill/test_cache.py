@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import pickle
 import shutil
 
@@ -63,6 +64,7 @@ def test_a_cut_at_any_byte_leaves_a_cache_that_goes_on(teacher, samples, about, 
             (killed / file.name).unlink()
         partial = killed / f"{files[1].name}.partial-x"
         partial.write_bytes(content[:cut])
+        os.utime(partial, (0, 0))
         with pytest.raises(TrainingError, match=r"lacks 2 shards\. Fill it again: it goes on"):
             FeatureCache(killed, about)
         fill(killed, teacher, samples, about)
@@ -73,6 +75,15 @@ def test_a_cut_at_any_byte_leaves_a_cache_that_goes_on(teacher, samples, about, 
     shutil.copy(filled / "about.json", only_about)
     fill(only_about, teacher, samples, about)
     assert sorted(file.name for file in only_about.glob("*.safetensors")) == sorted(before)
+
+
+def test_what_another_run_is_writing_is_left_to_it(teacher, samples, about, filled):
+    shard = sorted(filled.glob("*.safetensors"))[1]
+    partial = shard.rename(shard.with_name(f"{shard.name}.partial-1-x"))
+    fill(filled, teacher, samples, about)
+    assert partial.exists()
+    partial.replace(shard)
+    assert FeatureCache(filled, about)[4]
 
 
 def test_a_damaged_shard_is_noticed_and_replaced(teacher, samples, about, filled):

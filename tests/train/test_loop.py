@@ -79,6 +79,15 @@ def test_stage_3_leaves_every_base_tensor_as_it_was(stages):
     assert all(torch.equal(stages["base"][name], stages["3"][name]) for name in base)
 
 
+def test_frozen_batch_norms_stay_as_they_are(samples, tmp_path):
+    model = tiny_model(backbone="efficientvit_b0")
+    before = weights(model)
+    assert any("running_mean" in name for name in before)
+    run(model, "1", samples, tmp_path, validate=lambda _: {"gIoU": 0.0}, recipe={"validate_every": 2})
+    learned = changed(before, weights(model))
+    assert learned and all("adapter" in name for name in learned)
+
+
 def test_stage_2_begins_with_what_stage_1_learned(stages, samples, tmp_path):
     model = Sam3i(TINY)
     model.load_state_dict(stages["1"])
@@ -224,8 +233,17 @@ def test_a_loss_that_is_not_finite_stops_the_run(samples, tmp_path):
     model = tiny_model()
     with torch.no_grad():
         model.transformer.decoder.query_embed.weight[0, 0] = torch.nan
-    with pytest.raises((TrainingError, ValueError)):
+    with pytest.raises(TrainingError, match=r"answers are not finite\. Lower rate_scale"):
         run(model, "base", samples, tmp_path)
+
+
+def test_a_gradient_that_is_not_finite_stops_the_run_before_it_spoils_the_weights(samples, tmp_path):
+    model = tiny_model()
+    model.transformer.decoder.norm.weight.register_hook(lambda gradient: gradient * torch.inf)
+    before = weights(model)
+    with pytest.raises(TrainingError, match=r"The loss is not finite \(loss \d.*, gradient (nan|inf)\)"):
+        run(model, "base", samples, tmp_path)
+    assert changed(before, weights(model)) == set()
 
 
 def test_a_dataset_without_the_stages_texts_is_refused(samples, tmp_path):

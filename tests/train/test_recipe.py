@@ -40,6 +40,11 @@ def test_parts_learn_at_their_own_rates():
     assert all(group["lr"] == pytest.approx(group["base_rate"] / 3) for group in optimizer.param_groups)
 
 
+def test_fp16_is_refused_with_two_optimizers():
+    with pytest.raises(ConfigError, match="with muon there are two optimizers, which fp16 does not fit: give bf16"):
+        Recipe(precision="fp16", muon=True)
+
+
 def test_muon_takes_the_matrices_between_hidden_layers():
     model, recipe = tiny_model(), load_recipe("published", "base", {"muon": True})
     enter(model, "base")
