@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sam3i_edge.benchmarks.scenarios import Item
+from sam3i_edge.data.samples import spread
 from sam3i_edge.errors import DataError
 from sam3i_edge.golden import read_golden
 from sam3i_edge.image import read_image
@@ -40,9 +41,7 @@ class Data:
             loaded = load_samples(path, self.split, images=self.images)
         if not loaded.samples:
             raise DataError(f"{self.path} has no sample in the split {self.split!r}. Give another --data or --split.")
-        if self.limit is not None and self.limit < 1:
-            raise DataError(f"The limit is {self.limit}; it must be at least 1.")
-        return spread(loaded.samples, self.limit or len(loaded.samples))
+        return spread(loaded.samples, self.limit)
 
 
 def items(bundle: str, data: Data | None) -> list[Item]:
@@ -57,10 +56,3 @@ def items(bundle: str, data: Data | None) -> list[Item]:
         Item(sample.path.name, read_image(sample.path), tuple(Prompt(q.text, q.route) for q in sample.queries))
         for sample in spread(asked, MAX_IMAGES)
     ]
-
-
-def spread(samples: Sequence[Sample], count: int) -> Sequence[Sample]:
-    """``count`` of them, evenly spread; all, if there are no more."""
-    if count >= len(samples):
-        return samples
-    return [samples[i * len(samples) // count] for i in range(count)]

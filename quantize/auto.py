@@ -13,12 +13,12 @@ from torch import nn
 
 from sam3i_edge.benchmarks.machine import processor
 from sam3i_edge.config import ModelConfig
-from sam3i_edge.data.samples import Sample
+from sam3i_edge.data.samples import Sample, read_sample
 from sam3i_edge.errors import BundleError, RuntimeUnavailableError
 from sam3i_edge.evaluate.cgf1 import CgF1
 from sam3i_edge.evaluate.eager import segmenter_of_modules
 from sam3i_edge.evaluate.masks import encode, overlap
-from sam3i_edge.evaluate.run import own_route, read_sample
+from sam3i_edge.evaluate.run import own_route
 from sam3i_edge.graphs import GraphSpec
 from sam3i_edge.prompt import ROUTES
 from sam3i_edge.quantize.aim import Aim

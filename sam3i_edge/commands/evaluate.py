@@ -60,6 +60,7 @@ def add(commands: Any) -> None:
 
 def _evaluate(arguments: argparse.Namespace) -> int:
     check_output(arguments.json)
+    arguments.split = arguments.split or ("compose" if arguments.claims else "val")
     with packages_for("Evaluating", "train"):
         return _claims(arguments) if arguments.claims else _score(arguments)
 
@@ -78,7 +79,7 @@ def _score(arguments: argparse.Namespace) -> int:
     for route in routes:  # before anything large is loaded
         if route not in (*ROUTES, AUTO):
             raise PromptError(unknown_name("route", route, (*ROUTES, AUTO)))
-    loaded, samples = _samples(arguments, arguments.split or "val")
+    loaded, samples = _samples(arguments)
     if arguments.against is None:
         segmenter = open_segmenter(arguments.model, arguments)
         scores = evaluate(segmenter, samples, routes, _bar("evaluating"))
@@ -114,7 +115,7 @@ def _claims(arguments: argparse.Namespace) -> int:
     if arguments.route:
         raise PromptError("--claims asks each text on the route of its level. Leave --route out.")
     agent = load_agent(arguments.agent)
-    loaded, samples = _samples(arguments, arguments.split or "compose")
+    loaded, samples = _samples(arguments)
     adapted = open_segmenter(arguments.model, arguments)
     base = open_segmenter(arguments.base or arguments.model, arguments, is_base=True)
     claims = compare(adapted, base, samples, agent, arguments.agent, _bar)
@@ -193,7 +194,7 @@ def load_agent(name: str) -> Agent:
     return made
 
 
-def _samples(arguments: argparse.Namespace, split: str) -> tuple[Loaded, Sequence[Sample]]:
+def _samples(arguments: argparse.Namespace) -> tuple[Loaded, Sequence[Sample]]:
     from sam3i_edge.data.hmpl import load_samples
     from sam3i_edge.data.saco import is_saco, load_saco
 
@@ -201,7 +202,7 @@ def _samples(arguments: argparse.Namespace, split: str) -> tuple[Loaded, Sequenc
     if path.is_file() and is_saco(path):
         loaded = load_saco(path, images=arguments.images, on_problem=arguments.on_problem)
     else:
-        loaded = load_samples(path, split, images=arguments.images, on_problem=arguments.on_problem)
+        loaded = load_samples(path, arguments.split, images=arguments.images, on_problem=arguments.on_problem)
     for problem in loaded.problems:
         print(f"sam3i-edge: left out: {problem}", file=sys.stderr)
     return loaded, spread(loaded.samples, arguments.limit)

@@ -52,7 +52,7 @@ class Found:
 def load_saco(path: str | Path, *, images: str | Path | None = None, on_problem: str = "refuse") -> Loaded:
     """Load a ground-truth file of SA-Co. Pairs on the same image file become one sample with several texts.
 
-    Pairs that are marked as not exhaustively annotated (``is_instance_exhaustive`` false) are left out, as Meta's
+    Pairs that are marked as not exhaustively annotated (``is_instance_exhaustive`` false or 0) are left out, as Meta's
     evaluator does.
 
     Args:
@@ -109,7 +109,7 @@ def load_predictions(path: str | Path) -> dict[int, list[Found]]:
 def _read_pairs(listed: list[Any], folder: Folder, problems: Problems) -> dict[int, _Pair]:
     pairs: dict[int, _Pair] = {}
     for index, values in enumerate(listed):
-        if isinstance(values, dict) and values.get("is_instance_exhaustive") is False:
+        if isinstance(values, dict) and not values.get("is_instance_exhaustive", True):
             continue
         record = read_image_record(values, index, folder, problems)
         if record is None:

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
+
 from sam3i_edge.errors import DataError
+from sam3i_edge.image import read_image
 
 Item = TypeVar("Item")
 
@@ -53,3 +56,14 @@ def spread(items: Sequence[Item], limit: int | None) -> Sequence[Item]:
     if limit < 1:
         raise DataError(f"The limit is {limit}; it must be at least 1.")
     return [items[i * len(items) // limit] for i in range(limit)]
+
+
+def read_sample(sample: Sample) -> np.ndarray:
+    """The sample's image, (H, W, 3) uint8 RGB. Raises ImageError, or DataError if its size is not the annotated."""
+    image = read_image(sample.path)
+    if image.shape[:2] != (sample.height, sample.width):
+        raise DataError(
+            f"{sample.path} is {image.shape[1]} wide and {image.shape[0]} high; its annotations (image "
+            f"{sample.image_id}) say {sample.width} and {sample.height}. Give the images that were annotated."
+        )
+    return image

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from sam3i_edge.data.samples import Sample
-from sam3i_edge.evaluate.run import Progress, read_sample
+from sam3i_edge.data.samples import Sample, read_sample
+from sam3i_edge.evaluate.run import Progress
 from sam3i_edge.evaluate.scores import rounded
 from sam3i_edge.instances import sigmoid
 from sam3i_edge.prompt import ROUTES, Prompt

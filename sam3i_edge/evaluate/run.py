@@ -6,13 +6,12 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from sam3i_edge.data.samples import Query, Sample
-from sam3i_edge.errors import DataError, PromptError, unknown_name
+from sam3i_edge.data.samples import Query, Sample, read_sample
+from sam3i_edge.errors import PromptError, unknown_name
 from sam3i_edge.evaluate.average_precision import AveragePrecision
 from sam3i_edge.evaluate.cgf1 import CgF1
 from sam3i_edge.evaluate.masks import Rle, encode, overlap
 from sam3i_edge.evaluate.scores import RouteScores, Scores
-from sam3i_edge.image import read_image
 from sam3i_edge.instances import Instances
 from sam3i_edge.prompt import AUTO, ROUTES, Prompt
 from sam3i_edge.segmenter import Frame, Segmenter
@@ -103,17 +102,6 @@ def _evaluate_sample(
         sums[route].add(masks, found.scores.tolist(), targets, count)
         if route == "concept" and cgf1 is not None:
             cgf1.add(masks[:count], targets)
-
-
-def read_sample(sample: Sample) -> np.ndarray:
-    """The sample's image, (H, W, 3) uint8 RGB. Raises ImageError, or DataError if its size is not the annotated."""
-    image = read_image(sample.path)
-    if image.shape[:2] != (sample.height, sample.width):
-        raise DataError(
-            f"{sample.path} is {image.shape[1]} wide and {image.shape[0]} high; its annotations (image "
-            f"{sample.image_id}) say {sample.width} and {sample.height}. Give the images that were annotated."
-        )
-    return image
 
 
 def auto_route_accuracy(segmenter: Segmenter, samples: Sequence[Sample]) -> float | None:

@@ -184,7 +184,7 @@ def _fill_missing(model: Sam3i, is_base: bool) -> None:
         if any(parameter.is_meta for parameter in module.parameters(recurse=False)):
             module.to_empty(device="cpu", recurse=False)
             _reset(module)
-    if is_base:
+    if is_base or not model.has_trained_adapters:  # so does a base that was trained here: its copies never learned
         model.reset_adapters()
 
 

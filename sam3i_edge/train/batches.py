@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from sam3i_edge.data.samples import Query, Sample
-from sam3i_edge.image import preprocess, read_image
+from sam3i_edge.data.samples import Query, Sample, read_sample
+from sam3i_edge.image import preprocess
 from sam3i_edge.prompt import gates
 from sam3i_edge.tokenizer import Tokenizer
 from sam3i_edge.train.recipe import Recipe
@@ -129,7 +129,7 @@ class TrainingSet(Dataset[Item]):
         for mask, target in zip(masks, targets, strict=True):
             whole = pycocotools.mask.decode(sample.instances[target].rle)
             share = cv2.resize(whole.astype(np.float32), (side, side), interpolation=cv2.INTER_AREA)
-            mask[:side, :side] = share >= 0.5
+            mask[:side, :side] = (share >= min(0.5, share.max())) & (share > 0)  # of a small thing, the most there is
         return masks
 
     def _example(self, boxes: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
@@ -146,8 +146,11 @@ class TrainingSet(Dataset[Item]):
 
 
 def model_image(sample: Sample, size: int, scale: float = 1.0) -> np.ndarray:
-    """The sample's image as the model reads it, (size, size, 3) uint8; shrunk by ``scale`` and padded with black."""
-    shrunk = preprocess(read_image(sample.path), round(size * scale))[0]
+    """The sample's image as the model reads it, (size, size, 3) uint8; shrunk by ``scale`` and padded with black.
+
+    Raises as ``read_sample``.
+    """
+    shrunk = preprocess(read_sample(sample), round(size * scale))[0]
     image = np.zeros((size, size, 3), np.uint8)
     image[: shrunk.shape[0], : shrunk.shape[1]] = shrunk
     return image

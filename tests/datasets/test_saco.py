@@ -51,6 +51,16 @@ def test_pairs_on_one_image_are_one_sample(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("mark", [False, 0])
+def test_a_pair_that_was_not_annotated_exhaustively_is_left_out(mark, tmp_path):
+    file = saco(tmp_path)
+    content = json.loads(file.read_text(encoding="utf-8"))
+    content["images"][1]["is_instance_exhaustive"] = mark
+    file.write_text(json.dumps(content), encoding="utf-8")
+    (sample,) = load_saco(file).samples
+    assert [query.text for query in sample.queries] == ["mug"]
+
+
 def test_a_pair_with_a_bad_annotation_is_left_out_whole(tmp_path):
     file = saco(tmp_path, bbox=[0, 0, 5, 5])
     with pytest.raises(DataError, match=r"annotation 5, bbox: .* as fractions of the image"):

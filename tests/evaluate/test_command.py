@@ -5,11 +5,13 @@ import json
 import shutil
 
 import cv2
+import numpy as np
 import pytest
 
 from sam3i_edge.commands.evaluate import add, load_agent
 from sam3i_edge.data.samples import spread
 from sam3i_edge.errors import DataError, PromptError
+from sam3i_edge.route import ROUTE_FILE, RouteClassifier
 from tests.conftest import CASES, PARITY
 
 
@@ -51,6 +53,7 @@ def test_a_checkpoint(checkpoint, dataset, capsys):
     values = json.loads((dataset / "out.json").read_text(encoding="utf-8"))
     assert values["count"] == {"images": 1, "concept": 1, "simple": 1, "complex": 1, "no_target": 0}
     assert values["model"]["runs on"] == "torch, cpu"
+    assert values["data"]["split"] == "val"
     assert f"{values['routes']['complex']['gIoU']:.2f}" in capsys.readouterr().out
 
 
@@ -77,6 +80,18 @@ def test_claims(checkpoint, dataset, capsys):
     assert gain["simple"] == pytest.approx(direct["simple"]["gIoU"] - agent["simple"]["gIoU"], abs=1e-3)
     table = capsys.readouterr().out
     assert "identical. The gate of the concept route multiplies every adapter by zero" in table
+
+
+def test_claims_against_a_base_with_another_classifier_of_routes(checkpoint, dataset, tmp_path):
+    base = shutil.copytree(checkpoint.parent, tmp_path / "base") / checkpoint.name
+    blind = RouteClassifier(np.zeros_like(RouteClassifier.default().weights), "blind")
+    blind.save(base.with_name(ROUTE_FILE))
+    options = ("--data", dataset, "--threshold", 0.2, "--json", dataset / "out.json")
+    assert run(checkpoint, "--claims", "--base", base, *options) == 0
+    values = json.loads((dataset / "out.json").read_text(encoding="utf-8"))
+    assert values["concept"]["base"] != values["concept"]["adapted"], "how often a route is guessed belongs to them"
+    assert values["concept"]["identical"] is True
+    assert values["data"]["split"] == "compose"
 
 
 def test_what_does_not_go_together(bundle, checkpoint, dataset):

@@ -10,10 +10,9 @@ import pytest
 from sam3i_edge import Instances, Prompt, Segmenter, shipped
 from sam3i_edge.config import ModelConfig
 from sam3i_edge.data.hmpl import load_samples
-from sam3i_edge.data.samples import Sample
+from sam3i_edge.data.samples import Sample, read_sample
 from sam3i_edge.evaluate import evaluate
 from sam3i_edge.evaluate.eager import segmenter_of
-from sam3i_edge.evaluate.run import read_sample
 from sam3i_edge.export import export
 from sam3i_edge.model import load
 from sam3i_edge.prompt import ROUTES

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 
+import cv2
 import numpy as np
+import pycocotools.mask
 import pytest
 
 from sam3i_edge.data.samples import Query
+from sam3i_edge.errors import DataError
 from sam3i_edge.export.clip_tokenizer import clip_tokenizer
 from sam3i_edge.train.batches import Collate, StepSampler, TrainingSet, ask
 from tests.train.conftest import tiny_recipe
@@ -41,6 +44,26 @@ def test_masks_and_boxes_lie_on_the_pictures_objects(samples, collate, least_sca
         extent = np.array([xs.min(), ys.min(), xs.max() + 1, ys.max() + 1]) / SIZE
         cx, cy, width, height = box.tolist()
         assert np.allclose([cx - width / 2, cy - height / 2, cx + width / 2, cy + height / 2], extent, atol=1.1 / SIZE)
+
+
+def test_a_small_thing_keeps_the_cells_that_it_fills_most(samples, collate):
+    small = np.zeros((samples[0].height, samples[0].width), np.uint8, order="F")
+    small[20:22, 20:22] = 1
+    thing = dataclasses.replace(samples[0].instances[0], rle=pycocotools.mask.encode(small))
+    sample = dataclasses.replace(samples[0], instances=(thing,), queries=(Query("crumb", "concept", (0,)),))
+    dataset = TrainingSet([sample], asking("concept"), tiny_recipe(mask_size=14, least_scale=1.0), SIZE)
+    (mask,) = collate([dataset[0, 0]]).targets.masks
+    assert 1 <= mask.sum() <= 4
+    y, x = mask.nonzero()[0].tolist()
+    assert (y, x) == (int(20 * 14 / small.shape[0]), int(20 * 14 / small.shape[1]))
+
+
+def test_images_of_another_size_than_annotated_are_refused(samples, tmp_path):
+    turned = tmp_path / "turned.png"
+    cv2.imwrite(str(turned), np.zeros((samples[0].width + 1, samples[0].height, 3), np.uint8))
+    dataset = TrainingSet([dataclasses.replace(samples[0], path=turned)], asking("concept"), tiny_recipe(), SIZE)
+    with pytest.raises(DataError, match="Give the images that were annotated"):
+        dataset[0, 0]
 
 
 def test_the_same_place_and_seed_give_the_same_item(samples, collate):

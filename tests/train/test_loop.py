@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
@@ -18,6 +19,7 @@ from sam3i_edge.model import Sam3i, load
 from sam3i_edge.train import loop
 from sam3i_edge.train.loop import BEST, LAST, STATE, train
 from sam3i_edge.train.stages import STAGES, task_of
+from sam3i_edge.train.validation import validation
 from tests.train.conftest import TINY, tiny_model, tiny_recipe
 
 
@@ -54,6 +56,14 @@ def test_the_base_stage_leaves_the_adapters_alone(stages):
     assert "backbone.vision_backbone.trunk.blocks.0.attn.qkv.weight" in learned
     assert "backbone.language_backbone.encoder.token_embedding.weight" in learned
     assert not [name for name in learned if "adapter" in name and "mask_predictor" not in name]
+
+
+def test_a_base_that_was_trained_here_answers_alike_on_all_routes(samples, tmp_path):
+    run(tiny_model(), "base", samples, tmp_path)
+    head = load(tmp_path / LAST, tmp_path / "config.json").segmentation_head
+    learned = head.mask_predictor.state_dict()
+    for predictor in (head.mask_predictor_adapter1, head.mask_predictor_adapter2):
+        assert all(torch.equal(value, learned[name]) for name, value in predictor.state_dict().items())
 
 
 @pytest.mark.parametrize(
@@ -171,11 +181,20 @@ def test_validation_keeps_the_best_model_not_the_last(samples, tmp_path):
     assert changed(kept[1], kept[2])
 
 
+def test_validation_looks_at_images_that_have_the_routes_texts(samples):
+    without = [dataclasses.replace(s, queries=tuple(q for q in s.queries if q.route == "simple")) for s in samples]
+    scores = validation([*without, *samples], ("complex",), 4)(tiny_model().eval())
+    assert scores["gIoU"] == validation(samples, ("complex",), 4)(tiny_model().eval())["gIoU"]
+    with pytest.raises(TrainingError, match="The images to validate on have no complex text that means something"):
+        validation(without, ("simple", "complex"), 4)
+
+
 def test_what_a_run_writes_is_a_checkpoint_with_its_config(samples, tmp_path):
     model = tiny_model()
     run(model, "base", samples, tmp_path)
     loaded = load(tmp_path / LAST, tmp_path / "config.json")
-    assert changed(weights(model), weights(loaded)) == set()
+    different = changed(weights(model), weights(loaded))
+    assert all("mask_predictor_adapter" in name for name in different)  # of a base these are copies
     assert json.loads((tmp_path / "run.json").read_text())["recipe"]["steps"] == 6
     assert list(tmp_path.glob("events.out.tfevents.*"))
 
@@ -247,8 +266,6 @@ def test_a_gradient_that_is_not_finite_stops_the_run_before_it_spoils_the_weight
 
 
 def test_a_dataset_without_the_stages_texts_is_refused(samples, tmp_path):
-    import dataclasses
-
     plain = [dataclasses.replace(s, queries=tuple(q for q in s.queries if q.route == "concept")) for s in samples]
     with pytest.raises(TrainingError, match="No image has what stage 2 needs: texts on complex level"):
         run(tiny_model(), "2", plain, tmp_path)

@@ -24,8 +24,8 @@ from sam3i_edge import Box, Instances, Prompt, Segmenter, shipped
 from sam3i_edge.bundle import TOKENIZER_FILE, open_bundle, read_manifest, sha256_of
 from sam3i_edge.compare import ANSWER_TOLERANCES, LOSS_DB, TOLERANCES
 from sam3i_edge.data.hmpl import load_samples
+from sam3i_edge.data.samples import read_sample
 from sam3i_edge.errors import Sam3iEdgeError, unknown_name
-from sam3i_edge.evaluate.run import read_sample
 from sam3i_edge.export.clip_tokenizer import make_tokenizer_file
 from sam3i_edge.prompt import ROUTES
 from sam3i_edge.route import RouteClassifier
