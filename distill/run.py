@@ -76,8 +76,8 @@ class Job:
         if self.pretrained:
             if isinstance(self.student, Path):
                 raise ConfigError("--pretrained is for presets: the student goes on with the weights that it has.")
-            if not plan(self.student, self.config).config.vision.backbone:
-                raise ConfigError("--pretrained is for students with a backbone of timm, such as lite.")
+            if not self.student.backbone:  # one that the student has of its teacher was taught
+                raise ConfigError("--pretrained is for presets with a backbone of timm, such as lite.")
 
 
 def distill(job: Job, output: Path, *, resume: bool = False, stop: Callable[[], bool], say: Say) -> Path | None:

@@ -125,10 +125,13 @@ def _both(first: Preset, second: Preset) -> Preset:
         for share in dataclasses.fields(Preset)
         if share.type == "float"
     }
+    backbone = first.backbone or second.backbone
+    if backbone:
+        shares["vision"] = 1.0  # of no trunk, no layers are chosen
     return Preset(
         f"{first.about}; {second.about}",
         separable_convs=first.separable_convs or second.separable_convs,
-        backbone=first.backbone or second.backbone,
+        backbone=backbone,
         **shares,
     )
 
@@ -212,12 +215,13 @@ def plan(
     text = dataclasses.replace(
         teacher.text, hidden_size=width, num_layers=len(chosen["text"]), embedding_size=0 if row == width else row
     )
-    image_size = max(1, round(preset.picture * teacher.grid_size)) * teacher.patch_size
+    multiple = 2 if vision.backbone else 1  # its levels want an even number of patches
+    cells = multiple * max(1, round(preset.picture * teacher.grid_size / multiple))
     chosen_queries = tuple(queries or _spread(teacher.num_queries, query_count(preset, teacher)))
     config = dataclasses.replace(
         teacher,
-        image_size=image_size,
-        pretrain_image_size=min(teacher.pretrain_image_size, image_size),
+        image_size=cells * teacher.patch_size,
+        pretrain_image_size=min(teacher.pretrain_image_size, cells * teacher.patch_size),
         num_queries=len(chosen_queries),
         vision=vision,
         text=text,

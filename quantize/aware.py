@@ -112,11 +112,10 @@ class _Rounding(TorchFunctionMode):
 
 def _learned(model: Sam3i, weights: Mapping[str, Tensor]) -> list[tuple[str, Tensor]]:
     """The model's own weights: of a backbone of timm, a graph has a copy whose branches may have been put together."""
-    own = dict(model.named_parameters())
-    places = {parameter.data_ptr() for parameter in own.values()}
+    places = {parameter.data_ptr() for parameter in model.parameters()}
     found, lost = list[tuple[str, Tensor]](), list[str]()
     for name, weight in weights.items():
-        origin = weight if weight.data_ptr() in places else own.get(f"backbone.{name}")
+        origin = weight if weight.data_ptr() in places else _origin(model, f"backbone.{name}")
         if origin is None or origin.shape != weight.shape:
             lost.append(name)
         else:
@@ -130,6 +129,21 @@ def _learned(model: Sam3i, weights: Mapping[str, Tensor]) -> list[tuple[str, Ten
             lost[0].removesuffix(".weight"),
         )
     return found
+
+
+def _origin(model: Sam3i, name: str) -> nn.Parameter | None:
+    """The weight of that name; or the one that becomes it when a batch norm's factors, one for each row, go into it."""
+    path, _, value = name.rpartition(".")
+    try:
+        module = model.get_submodule(path)
+    except AttributeError:
+        return None
+    convolutions = [part for part in module.modules() if isinstance(part, nn.Conv2d)]
+    norms = [part for part in module.modules() if isinstance(part, nn.BatchNorm2d)]
+    if not hasattr(module, value) and len(convolutions) == len(norms) == 1:
+        (module,) = convolutions
+    origin = getattr(module, value, None)
+    return origin if isinstance(origin, nn.Parameter) else None
 
 
 def _places(name: str, weight: Tensor) -> list[int]:

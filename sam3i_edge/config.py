@@ -27,7 +27,7 @@ MAX_WINDOW = 1 << 10
 class VisionConfig:
     """The ViT trunk. Layers not listed in ``global_attention_layers`` attend within windows.
 
-    With a ``backbone`` there is no trunk, and its sizes are not looked at.
+    With a ``backbone`` there is no trunk: its sizes are checked, and nothing is built of them.
     """
 
     hidden_size: int = 1024

@@ -54,8 +54,8 @@ def segmenter_of(
 ) -> Segmenter:
     """A ``Segmenter`` that asks ``model`` itself, without export: for validation while training, and evaluation.
 
-    The model stays where it is, is not copied, and must be in evaluation mode when it is asked. Its answers to texts
-    are cached: build a new segmenter (it costs nothing) after its weights have changed.
+    The model stays where it is, and must be in evaluation mode when it is asked. Its answers to texts are cached, and
+    a backbone of timm is copied: build a new segmenter (it costs little) after its weights have changed.
 
     Args:
         model: on any device.

@@ -85,9 +85,9 @@ class LiteBackbone(nn.Module):
         self.body.load_state_dict(known.state_dict())
 
     def fused(self) -> nn.Module:
-        """A copy that computes the same in fewer operations, where the backbone can (RepViT, FastViT)."""
+        """A copy that computes the same in fewer operations, where the backbone can (RepViT, FastViT, TinyViT)."""
         copy: nn.Module = import_timm().utils.reparameterize_model(self)
-        return copy
+        return copy.to(self.mean.device)  # TinyViT's new layers begin on the CPU
 
 
 def make_body(name: str) -> Any:

@@ -153,9 +153,10 @@ def _set_training(learner: nn.Module) -> None:
 
 def set_dropout(model: Sam3i, share: float) -> None:
     """Drop ``share`` of the values in the transformers' residual branches while training."""
-    for module in model.modules():
-        if isinstance(module, nn.Dropout):
-            module.p = share
+    for transformer in (model.transformer, model.geometry_encoder):  # a backbone of timm has dropouts of other kinds
+        for module in transformer.modules():
+            if isinstance(module, nn.Dropout):
+                module.p = share
 
 
 class Mean:

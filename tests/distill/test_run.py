@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -23,10 +24,11 @@ from sam3i_edge import shipped
 from sam3i_edge.cli import main
 from sam3i_edge.distill.losses import pyramid_losses, text_losses
 from sam3i_edge.distill.recipe import RECIPES
-from sam3i_edge.distill.run import measured_batches
+from sam3i_edge.distill.run import Job, measured_batches
+from sam3i_edge.distill.students import PRESETS
 from sam3i_edge.distill.tasks import STAGES, task_of
 from sam3i_edge.distill.teacher import Teacher
-from sam3i_edge.errors import TrainingError
+from sam3i_edge.errors import ConfigError, TrainingError
 from sam3i_edge.export import export
 from sam3i_edge.image import preprocess, read_image
 from sam3i_edge.model import load
@@ -36,6 +38,7 @@ from sam3i_edge.tokenizer import PADDING_ID
 from sam3i_edge.train import loop
 from sam3i_edge.train.loop import STATE, finished, save_model
 from tests.distill.conftest import CONFIG, make_teacher
+from tests.train.conftest import with_backbone
 
 SHORT = [
     "steps=4",
@@ -111,8 +114,14 @@ def test_students_of_smaller_pictures_and_fewer_queries_are_taught_and_taught_on
 
 def test_weights_of_timm_are_for_backbones_of_timm(shapes, teacher_file, tmp_path, capsys):
     assert main(arguments(shapes, teacher_file, tmp_path / "run", "--pretrained")) == 1
-    assert "--pretrained is for students with a backbone of timm" in capsys.readouterr().err
+    assert "--pretrained is for presets with a backbone of timm" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+def test_the_taught_backbone_of_a_teacher_keeps_its_weights(samples):
+    teacher = with_backbone(CONFIG, "efficientvit_b0")
+    with pytest.raises(ConfigError, match="--pretrained is for presets with a backbone"):
+        Job(Path("t"), teacher, PRESETS["text"], samples, {}, "shapes", pretrained=True)
 
 
 def test_each_stage_teaches_its_part_and_nothing_else(student):

@@ -187,12 +187,19 @@ def test_an_unknown_student_is_refused():
         get_preset("defualt")
 
 
+def test_a_smaller_picture_of_a_backbone_has_an_even_number_of_patches_on_a_side():
+    teacher = dataclasses.replace(CONFIG, image_size=20 * CONFIG.patch_size)
+    assert plan(get_preset("low-res"), teacher).config.grid_size == 15
+    assert plan(get_preset("lite+low-res"), teacher).config.grid_size == 16
+
+
 def test_presets_add_up():
     both = get_preset("default+low-res+slim")
     assert (both.vision, both.picture, both.text_width) == (2 / 3, 3 / 4, 2 / 3)
     assert (both.encoder, both.decoder) == pytest.approx((4 / 9, 4 / 9))
     assert both.separable_convs and not both.backbone
     assert get_preset("lite+low-res").backbone == PRESETS["lite"].backbone
+    assert get_preset("lite+pruned").vision == 1.0, "layers of a trunk that it does not have"
     with pytest.raises(ConfigError, match="one backbone, not efficientvit_b0 and repvit_m1_1"):
         get_preset("lite+lite-repvit")
     with pytest.raises(ConfigError, match="Unknown student 'lowres'"):

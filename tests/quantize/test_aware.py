@@ -74,7 +74,10 @@ def test_it_has_the_layers_that_quantization_has(model):
     assert len(FakeIntegers(model, RECIPE, SCHEMES["symmetric"]).seen) == expected
 
 
-@pytest.mark.parametrize(("backbone", "warned"), [("efficientvit_b0", False), ("repvit_m0_9", True)])
+@pytest.mark.parametrize(
+    ("backbone", "warned"),
+    [("efficientvit_b0", False), ("repvit_m0_9", False), ("tiny_vit_5m_224", False), ("fastvit_t8", True)],
+)
 def test_a_backbone_of_timm_is_rounded_where_its_layers_are_its_graphs(backbone, warned, caplog):
     config = dataclasses.replace(CONFIG, vision=dataclasses.replace(CONFIG.vision, backbone=backbone))
     student = make_teacher(config)

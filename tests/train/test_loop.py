@@ -98,6 +98,14 @@ def test_frozen_batch_norms_stay_as_they_are(samples, tmp_path):
     assert learned and all("adapter" in name for name in learned)
 
 
+def test_dropout_is_the_transformers_and_not_a_backbones():
+    model = tiny_model(backbone="efficientvit_b0")
+    loop.set_dropout(model, 0.25)
+    shares = {name: module.p for name, module in model.named_modules() if isinstance(module, torch.nn.Dropout)}
+    assert {share for name, share in shares.items() if "vision_backbone" in name} == {0.0}
+    assert {share for name, share in shares.items() if "vision_backbone" not in name} == {0.25}
+
+
 def test_stage_2_begins_with_what_stage_1_learned(stages, samples, tmp_path):
     model = Sam3i(TINY)
     model.load_state_dict(stages["1"])
