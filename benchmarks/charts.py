@@ -14,7 +14,7 @@ from html import escape
 import numpy as np
 
 from sam3i_edge.benchmarks.report import STAGES, Report
-from sam3i_edge.benchmarks.tables import TIMES, named, number
+from sam3i_edge.benchmarks.tables import TIMES, named, number, placed
 
 WIDTH = 960
 LEFT = 190
@@ -82,13 +82,15 @@ def ratio_intervals(report: Report) -> str:
     for i, ratio in enumerate(found):
         y = 40 + i * ROW
         rows += [
-            _name(ratio.of, y + 5),
+            _name(placed(report, ratio.of, ratio.machine), y + 5),
             _line(scale(ratio.ci95[0]), y, scale(ratio.ci95[1]), y, f"whisker k{i % COLORS}"),
             f'<circle cx="{scale(ratio.p50):.1f}" cy="{y}" r="6" class="c{i % COLORS}"/>',
             _text(scale(ratio.ci95[1]) + 10, y + 5, f"{TIMES} {ratio.p50:.3f}", "strong"),
             _text(LEFT, y + 22, f"of {ratio.to}", "small"),
         ]
-    described = "; ".join(f"{ratio.of}: {ratio.p50:.3f} times {ratio.to}" for ratio in found)
+    described = "; ".join(
+        f"{placed(report, ratio.of, ratio.machine)}: {ratio.p50:.3f} times {ratio.to}" for ratio in found
+    )
     return _svg(bottom, "Time against the reference", f"{described}.", rows)
 
 

@@ -70,19 +70,10 @@ class _KeepingSession:
 
 
 def _profile_onnxruntime(file: Path, options: SessionOptions, inputs: Inputs) -> Times:
-    import onnxruntime
+    from sam3i_edge.runtimes.onnxruntime import inference_session
 
-    from sam3i_edge.runtimes.onnxruntime import PROVIDERS
-
-    settings = onnxruntime.SessionOptions()
-    settings.log_severity_level = 3
-    settings.intra_op_num_threads = options.threads
-    settings.enable_profiling = True
-    device = options.device.partition(":")[0]
     with tempfile.TemporaryDirectory() as folder:
-        settings.profile_file_prefix = str(Path(folder) / "profile")
-        provider = (PROVIDERS[device], dict(options.settings))
-        session = onnxruntime.InferenceSession(str(file), settings, providers=[provider])
+        session = inference_session(file, options, profile=str(Path(folder) / "profile"))
         for _ in range(RUNS + 1):
             session.run(None, inputs)
         return read_onnxruntime(json.loads(Path(session.end_profiling()).read_text(encoding="utf-8")))

@@ -145,6 +145,8 @@ RULES: Mapping[str, Callable[[Sequence[Shape], Shape, Mapping[str, Any]], int]] 
 
 
 def _bytes(shape: Shape, kind: int) -> int:
-    from onnx import helper
+    from onnx import TensorProto, helper
 
-    return math.prod(shape) * int(helper.tensor_dtype_to_np_dtype(kind).itemsize)
+    is_packed = kind in (TensorProto.INT4, TensorProto.UINT4)  # two in a byte
+    bits = 4 if is_packed else 8 * int(helper.tensor_dtype_to_np_dtype(kind).itemsize)
+    return -(-math.prod(shape) * bits // 8)

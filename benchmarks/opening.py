@@ -49,7 +49,6 @@ def describe(segmenter: Segmenter, subject: Subject) -> dict[str, Any]:
     """What a report says of it, beside the measurements: fields of ``report.Run``."""
     manifest = segmenter.manifest
     runtime = manifest.target.runtime if subject.checkpoint else subject.runtime or manifest.target.runtime
-    is_own = runtime == manifest.target.runtime
     return {
         "bundle": subject.label,
         "baseline": bool(subject.baseline),
@@ -57,7 +56,7 @@ def describe(segmenter: Segmenter, subject: Subject) -> dict[str, Any]:
         "device": segmenter.device,
         "target": manifest.target.name,
         "precision": segmenter.precision,
-        "threads": manifest.target.threads if is_own else 0,
+        "threads": manifest.target.threads,
         "image_size": manifest.model.image_size,
         "checkpoint": manifest.source.checkpoint,
         "checkpoint_sha256": manifest.source.sha256,

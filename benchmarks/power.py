@@ -38,8 +38,11 @@ class Rapl:
     """The processor packages' energy counters, which wrap around."""
 
     def __init__(self, folder: Path) -> None:
-        self._zones = [zone for zone in sorted(folder.glob("*-rapl:*")) if zone.name.count(":") == 1]
-        self.name = "RAPL, " + " and ".join((zone / "name").read_text(encoding="ascii").strip() for zone in self._zones)
+        zones = [zone for zone in sorted(folder.glob("*-rapl:*")) if zone.name.count(":") == 1]
+        names = {zone: (zone / "name").read_text(encoding="ascii").strip() for zone in zones}
+        # Laptops have the platform beside them ("psys"), of which the package is part.
+        self._zones = [zone for zone in zones if names[zone].startswith("package")]
+        self.name = "RAPL, " + " and ".join(names[zone] for zone in self._zones)
         self._ranges = [int((zone / "max_energy_range_uj").read_text(encoding="ascii")) for zone in self._zones]
         self._last = self._read()
         self._total = 0

@@ -44,7 +44,12 @@ def tables(report: Report) -> Iterator[Table]:
 
 def named(report: Report, run: Run) -> str:
     """A run's name; with several machines, its machine's, too."""
-    return run.bundle if len(report.machines) == 1 else f"{run.bundle} · {run.machine}"
+    return placed(report, run.bundle, run.machine)
+
+
+def placed(report: Report, name: str, machine: str) -> str:
+    """``name``; with several machines, with the ``machine``, too."""
+    return name if len(report.machines) == 1 else f"{name} · {machine}"
 
 
 def number(value: float | None, none: str = NONE) -> str:
@@ -94,7 +99,7 @@ def ratios(report: Report) -> Iterator[Table]:
     ):
         rows = [
             (
-                ratio.of,
+                placed(report, ratio.of, ratio.machine),
                 ratio.to,
                 spaced(ratio.what),
                 *(f"{value:.3f}" for value in (ratio.p50, *ratio.ci95)),
@@ -290,7 +295,11 @@ def spaced(name: str) -> str:
 def headline(report: Report) -> list[tuple[str, str, str]]:
     """What a reader should remember, as (before, figure, after): ratios of frames, or else the frame times."""
     ratios = [
-        (f"{ratio.of} takes", f"{ratio.p50:.3f} {TIMES}", f"the time of {ratio.to} ({_interval(ratio)})")
+        (
+            f"{placed(report, ratio.of, ratio.machine)} takes",
+            f"{ratio.p50:.3f} {TIMES}",
+            f"the time of {ratio.to} ({_interval(ratio)})",
+        )
         for ratio in report.ratios
         if ratio.what == "frame"
     ]

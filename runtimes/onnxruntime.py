@@ -104,8 +104,7 @@ def open_session(graph: Path, options: SessionOptions) -> OnnxRuntimeSession:
             f"This build of ONNX Runtime {version()} has no {provider}, which the device {options.device!r} needs. "
             f"Devices here: {', '.join(devices())}. Other builds: onnxruntime-gpu, onnxruntime-openvino, …"
         )
-    settings = dict(options.settings) | ({"device_id": number} if number else {})
-    session = _open(graph, provider, settings, options)
+    session = inference_session(graph, options)
     if session.get_providers()[0] != provider:
         raise RuntimeUnavailableError(
             f"ONNX Runtime {version()} has {provider}, but it does not start here, and {session.get_providers()[0]} "
@@ -126,17 +125,28 @@ def version() -> str:
     return str(onnxruntime.__version__)
 
 
-def _open(graph: Path, provider: str, settings: Mapping[str, str], options: SessionOptions) -> Any:
+def inference_session(graph: Path, options: SessionOptions, profile: str = "") -> Any:
+    """ONNX Runtime's own session of an ONNX file, on one of ``PROVIDERS``.
+
+    Args:
+        graph: the file.
+        options: as for ``open_session``.
+        profile: how the name of the file begins into which it writes how long each operator takes; "": it does not.
+    """
+    name, _, number = options.device.partition(":")
+    settings = dict(options.settings) | ({"device_id": number} if number else {})
     own = onnxruntime.SessionOptions()
     own.log_severity_level = 3  # errors; what it warns about (unused initializers) is not the user's to act on
     own.intra_op_num_threads = options.threads
     own.add_session_config_entry(
         "session.qdq_matmulnbits_accuracy_level", "1"
     )  # or it rounds 4-bit layers' inputs, too
+    if profile:
+        own.enable_profiling, own.profile_file_prefix = True, profile
     disabled = INTEGER_HINDRANCES if is_int8(options.precision) else []
     try:
         return onnxruntime.InferenceSession(
-            str(graph), own, providers=[(provider, dict(settings))], disabled_optimizers=disabled
+            str(graph), own, providers=[(PROVIDERS[name], settings)], disabled_optimizers=disabled
         )
     except Exception as error:  # as above
         raise BundleError(f"ONNX Runtime {version()} cannot open {graph}: {error}") from error

@@ -117,6 +117,13 @@ def test_a_target_of_ones_own_is_ready_where_its_devices_are(tmp_path, name, dev
         check_ready(str(file))
 
 
+def test_a_runtime_that_does_not_exist_is_refused_before_export(tmp_path):
+    file = tmp_path / "mine.json"
+    file.write_text(json.dumps(schema.plain(get_target("jetson")) | {"runtime": "tensort"}))
+    with pytest.raises(ExportError, match=r"mine\.json: Unknown runtime 'tensort'.*Did you mean 'tensorrt'"):
+        get_target(file)
+
+
 def test_nested_too_deep_is_refused(tmp_path):
     (tmp_path / "deep.json").write_text("[" * 100_000)
     with pytest.raises(ExportError, match=r"deep\.json"):

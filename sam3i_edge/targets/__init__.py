@@ -14,6 +14,7 @@ from typing import Any
 
 from sam3i_edge import schema
 from sam3i_edge.errors import ConfigError, ExportError, unknown_name
+from sam3i_edge.runtimes import RUNTIMES
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -112,7 +113,10 @@ def get_target(name_or_file: str | Path) -> Target:
         path = FOLDER / f"{name_or_file}.toml"
     try:
         values = _read(path)
-        return schema.parse(Target, {"name": path.stem, **values} if isinstance(values, dict) else values)
+        target = schema.parse(Target, {"name": path.stem, **values} if isinstance(values, dict) else values)
+        if target.runtime not in RUNTIMES:
+            raise ConfigError(unknown_name("runtime", target.runtime, RUNTIMES))
+        return target
     except OSError as error:
         raise ExportError(f"Cannot read the target {path}: {error.strerror}.") from error
     except (ValueError, RecursionError, ConfigError) as error:

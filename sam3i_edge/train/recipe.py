@@ -256,4 +256,4 @@ RECIPES: dict[str, Book] = {
     ),
 }
 """``published``: as the paper's authors train the full-size model (the base is theirs, so its entry is a suggestion).
-``tabletop``: the small model that ships, on two CPU cores."""
+``tabletop``: the one that the small model that ships began with, on two CPU cores."""

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from onnx import TensorProto, helper, save
+from onnx import TensorProto, helper, load, save
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from sam3i_edge.benchmarks.layers import read_onnxruntime
+from sam3i_edge.benchmarks.layers import profile_graphs, read_onnxruntime
 from sam3i_edge.benchmarks.macs import count_graph
 from sam3i_edge.benchmarks.roofline import matrix_product_peak, write_product
 from sam3i_edge.errors import BenchmarkError
@@ -50,8 +50,8 @@ def graph_of(file, node, inputs, output, weights=()):
         helper.make_tensor(name, TensorProto.FLOAT, shape, np.ones(np.prod(shape)))
         for name, shape in dict(weights).items()
     ]
-    graph = helper.make_graph([node], "g", ports, [result], tensors)
-    save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)]), file)
+    graph = helper.make_graph(node if isinstance(node, list) else [node], "g", ports, [result], tensors)
+    save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), file)
     return file
 
 
@@ -72,6 +72,27 @@ def test_operators(tmp_path, kind, inputs, weight, output, attributes, macs):
     assert counted.macs == macs
     assert counted.weight_bytes == 4 * np.prod(weight)
     assert counted.io_bytes == counted.activation_bytes == 4 * (np.prod(inputs) + np.prod(output))
+
+
+def test_weights_of_4_bits_are_two_in_a_byte(tmp_path):
+    node = helper.make_node("DequantizeLinear", ["w", "s"], ["y"])
+    file = graph_of(tmp_path / "g.onnx", node, {}, [3, 3], {"s": [1]})
+    model = load(file)
+    model.graph.initializer.append(helper.make_tensor("w", TensorProto.INT4, [3, 3], np.ones(9, np.int8)))
+    save(model, file)
+    assert count_graph(file).weight_bytes == 5 + 4
+
+
+def test_the_profile_is_of_the_graph_that_is_timed(tmp_path):
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["z"]), helper.make_node("Add", ["z", "b"], ["y"])]
+    file = graph_of(tmp_path / "g.onnx", nodes, {"x": [2, 8]}, [2, 8], {"w": [8, 8], "b": [8]})
+    inputs = {"g": {"x": np.ones((2, 8), np.float32)}}
+    kinds = {
+        precision: {layer.kind for layer in profile_graphs("onnxruntime", {"g": file}, options, inputs)}
+        for precision, options in ((each, SessionOptions("cpu", each)) for each in ("fp32", "int8"))
+    }
+    assert kinds["int8"] == {"MatMul", "Add"}, "in int8 their fusion is off, as it hinders integer kernels"
+    assert "Gemm" in str(kinds["fp32"])
 
 
 def test_what_no_rule_counts_is_refused(tmp_path):

@@ -6,11 +6,12 @@ import json
 import pytest
 
 from sam3i_edge.benchmarks.accuracy import with_drops
-from sam3i_edge.benchmarks.charts import pareto
+from sam3i_edge.benchmarks.charts import pareto, ratio_intervals
 from sam3i_edge.benchmarks.compare import Condition, changes, failures, gone
 from sam3i_edge.benchmarks.markdown import render_markdown
 from sam3i_edge.benchmarks.merge import merge
 from sam3i_edge.benchmarks.report import read_report, write_report
+from sam3i_edge.benchmarks.tables import headline, ratios
 from sam3i_edge.cli import main
 from sam3i_edge.errors import BenchmarkError
 from tests.benchmarks.reports import make_report, make_run
@@ -92,6 +93,9 @@ def test_merging_tells_machines_apart():
     assert [run.machine for run in merged.runs] == ["test bench"] * 2 + ["test bench#2"] * 2
     assert [ratio.machine for ratio in merged.ratios] == ["test bench"] * 2 + ["test bench#2"] * 2
     assert merged.partial
+    assert "int8 bundle · test bench#2 takes" in " ".join(" ".join(line) for line in headline(merged))
+    assert "int8 bundle · test bench#2" in ratio_intervals(merged)
+    assert [row[0] for row in next(ratios(merged)).rows][-1] == "int8 bundle · test bench#2"
     assert "int8 bundle · test bench#2" in render_markdown(merged)
     again = merge([make_report(), merged])
     assert [machine.name for machine in again.machines] == ["test bench", "test bench#2", "test bench#2#2"]

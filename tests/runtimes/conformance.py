@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -186,11 +186,8 @@ class Conformance:
                     if not np.allclose(found.scores, right.scores, atol=1e-6):
                         wrong.append((number, call))
 
-        workers = [threading.Thread(target=work, args=(number,)) for number in range(len(segmenters))]
-        for worker in workers:
-            worker.start()
-        for worker in workers:
-            worker.join()
+        with ThreadPoolExecutor(len(segmenters)) as pool:
+            list(pool.map(work, range(len(segmenters))))  # raises what any of them did
         assert not wrong
 
     def test_two_segmenters_at_once_and_again_after_closing(self, bundle, segmenter):
