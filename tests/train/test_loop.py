@@ -201,8 +201,8 @@ def test_what_a_run_writes_is_a_checkpoint_with_its_config(samples, tmp_path):
     model = tiny_model()
     run(model, "base", samples, tmp_path)
     loaded = load(tmp_path / LAST, tmp_path / "config.json")
-    different = changed(weights(model), weights(loaded))
-    assert all("mask_predictor_adapter" in name for name in different)  # of a base these are copies
+    model.reset_adapters()  # a base's routes answer alike once it is loaded
+    assert changed(weights(model), weights(loaded)) == set()
     assert json.loads((tmp_path / "run.json").read_text())["recipe"]["steps"] == 6
     assert list(tmp_path.glob("events.out.tfevents.*"))
 
