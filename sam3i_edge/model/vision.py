@@ -14,8 +14,11 @@ from sam3i_edge.model.layers import attend, conv_3x3, merge_heads
 
 
 def normalize(image: Tensor) -> Tensor:
-    """Resized pixels (B, S, S, 3) uint8 to (B, 3, S, S) float32: scaled to [0, 1], mean 0.5, standard deviation 0.5."""
-    return image.permute(0, 3, 1, 2).float() / 127.5 - 1
+    """Resized pixels (B, S, S, 3) uint8 to (B, 3, S, S) float32: scaled to [0, 1], mean 0.5, standard deviation 0.5.
+
+    The cast comes first: TensorRT takes a uint8 tensor into nothing else.
+    """
+    return image.float().permute(0, 3, 1, 2) / 127.5 - 1
 
 
 class RotaryTable(nn.Module):
