@@ -15,6 +15,7 @@ import onnx_ir
 from onnx_ir.passes import common as passes
 
 from sam3i_edge.quantize.int4 import GROUP, packed
+from sam3i_edge.runtimes import is_nvidia
 
 LEAST_STORED_BYTES = 16384
 BLOCKS_SINCE = 21
@@ -29,7 +30,7 @@ def lowering(runtime: str) -> Callable[[onnx_ir.Model], None]:
     def lower(model: onnx_ir.Model) -> None:
         scale_in_half(model)
         fold_weight_transposes(model)
-        if runtime != "tensorrt":
+        if not is_nvidia(runtime):
             store_in_int4(model)
             store_in_half(model)
 

@@ -32,6 +32,8 @@ class Runtime:
     """Of a bundle that was made for another runtime."""
     install: str
     """The command that installs it."""
+    is_nvidia: bool = False
+    """NVIDIA's builder makes engines of its graphs. Half precision stands in their types; other runtimes are told."""
 
 
 RUNTIMES = {
@@ -42,6 +44,10 @@ RUNTIMES = {
         "cuda:0",
         "pip install 'sam3i-edge[tensorrt]' tensorrt --extra-index-url https://pypi.nvidia.com; "
         "on a Jetson: apt install tensorrt, then pip install 'sam3i-edge[tensorrt]'",
+        is_nvidia=True,
+    ),
+    "tensorrt-rtx": Runtime(
+        "sam3i_edge.runtimes.tensorrt_rtx", "cuda:0", "pip install 'sam3i-edge[rtx]'", is_nvidia=True
     ),
 }
 
@@ -65,6 +71,20 @@ Tensor = np.ndarray | DeviceTensor
 
 
 @dataclass(frozen=True)
+class PrebuiltEngine:
+    """An engine of a graph that was built ahead of time, without the GPU that it is for."""
+
+    graph: str
+    """``vision``, ``text`` or ``grounding``."""
+    file: str
+    """In the bundle's folder; with that folder's path when a session gets it."""
+    built_by: str
+    """Product and version, such as ``TensorRT-RTX 1.7.1.116``; no other version takes it."""
+    compute_capabilities: tuple[str, ...]
+    """Of the GPUs that it is for, such as ``8.6``."""
+
+
+@dataclass(frozen=True)
 class SessionOptions:
     """How a graph is to be run."""
 
@@ -82,6 +102,8 @@ class SessionOptions:
     """Outputs that may stay on the device, because they only go into another graph."""
     cache: Path | None = None
     """A folder to keep what was compiled for this device; None: nothing is kept."""
+    engine: PrebuiltEngine | None = None
+    """The bundle's own, of this graph. A runtime that cannot use it says so and opens the graph."""
 
 
 class Session(Protocol):
@@ -102,6 +124,11 @@ class Session(Protocol):
 def find_runtime(name: str) -> ModuleType:
     """The module of the named runtime. Raises RuntimeUnavailableError if it is unknown or not installed."""
     return importlib.import_module(_known(name).module)
+
+
+def is_nvidia(name: str) -> bool:
+    """Whether the named runtime is TensorRT or TensorRT-RTX. Raises RuntimeUnavailableError if it is unknown."""
+    return _known(name).is_nvidia
 
 
 def default_device(name: str) -> str:

@@ -5,14 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from cuda.bindings import runtime as cudart
 
 from sam3i_edge.errors import RuntimeUnavailableError
-from sam3i_edge.runtimes import missing
-
-try:
-    from cuda.bindings import runtime as cudart
-except ImportError as error:
-    raise missing("tensorrt", error) from error
 
 
 def call(result: tuple[Any, ...]) -> Any:
@@ -83,13 +78,13 @@ def gpus() -> dict[str, str]:
     """The GPUs by our names, ``cuda:0``, with their own names and compute capability. Raises as ``call``."""
     found = {}
     for i in range(int(call(cudart.cudaGetDeviceCount()))):
-        name = call(cudart.cudaGetDeviceProperties(i)).name
-        major, minor = (
-            call(cudart.cudaDeviceGetAttribute(attribute, i))
-            for attribute in (
-                cudart.cudaDeviceAttr.cudaDevAttrComputeCapabilityMajor,
-                cudart.cudaDeviceAttr.cudaDevAttrComputeCapabilityMinor,
-            )
-        )
-        found[f"cuda:{i}"] = f"{name.decode()} (compute capability {major}.{minor})"
+        name = call(cudart.cudaGetDeviceProperties(i)).name.decode()
+        found[f"cuda:{i}"] = f"{name} (compute capability {compute_capability(i)})"
     return found
+
+
+def compute_capability(gpu: int) -> str:
+    """Of a GPU, such as ``8.6``. Raises as ``call``."""
+    names = cudart.cudaDeviceAttr
+    asked = (names.cudaDevAttrComputeCapabilityMajor, names.cudaDevAttrComputeCapabilityMinor)
+    return ".".join(str(call(cudart.cudaDeviceGetAttribute(attribute, gpu))) for attribute in asked)

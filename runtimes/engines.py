@@ -41,6 +41,10 @@ def graph_sha256(graph: Path) -> str:
     return hashlib.sha256("".join(sha256_of(file) for file in files if file.is_file()).encode()).hexdigest()
 
 
+def _timing_file(key: EngineKey) -> str:
+    return hashlib.sha256(f"{key.gpu} {key.tensorrt}".encode()).hexdigest()[:16] + ".timing"
+
+
 class EngineCache:
     """A folder of engines, each with a JSON file that says what it was built for."""
 
@@ -79,21 +83,30 @@ class EngineCache:
 
     def read_timing(self, key: EngineKey) -> bytes:
         """Measurements of earlier builds with this GPU and version; empty if there are none."""
-        path = self._timing(key)
-        return path.read_bytes() if path is not None and path.is_file() else b""
+        return self._read_extra(_timing_file(key))
 
     def write_timing(self, key: EngineKey, content: bytes) -> None:
         """Keep the measurements for the next build."""
-        path = self._timing(key)
-        if path is not None:
-            try:
-                write_whole(path, content)
-            except OSError as error:
-                logger.warning("The timing cache could not be kept (%s).", error)
+        self._write_extra(_timing_file(key), content, "timing cache")
 
-    def _timing(self, key: EngineKey) -> Path | None:
-        name = hashlib.sha256(f"{key.gpu} {key.tensorrt}".encode()).hexdigest()[:16]
-        return self._folder / f"{name}.timing" if self._folder is not None else None
+    def read_kernels(self, key: EngineKey) -> bytes:
+        """What TensorRT-RTX compiled on this GPU for the engine; empty if nothing is kept."""
+        return self._read_extra(f"{key.file}.kernels")
+
+    def write_kernels(self, key: EngineKey, content: bytes) -> None:
+        """Keep what was compiled for the next load."""
+        self._write_extra(f"{key.file}.kernels", content, "compiled kernels")
+
+    def _read_extra(self, name: str) -> bytes:
+        path = self._folder / name if self._folder is not None else None
+        return path.read_bytes() if path is not None and path.is_file() else b""
+
+    def _write_extra(self, name: str, content: bytes, what: str) -> None:
+        if self._folder is not None:
+            try:
+                write_whole(self._folder / name, content)
+            except OSError as error:
+                logger.warning("The %s could not be kept (%s).", what, error)
 
     def _read(self, key: EngineKey) -> bytes | None:
         assert self._folder is not None
@@ -118,5 +131,5 @@ class EngineCache:
                 continue
             if (old.graph_sha256, old.gpu) == (key.graph_sha256, key.gpu) and old.tensorrt != key.tensorrt:
                 logger.warning("TensorRT went from %s to %s: building the engine again.", old.tensorrt, key.tensorrt)
-                path.with_suffix("").unlink(missing_ok=True)
-                path.unlink(missing_ok=True)
+                for stale in (path.with_suffix(""), path.with_suffix(".kernels"), path):
+                    stale.unlink(missing_ok=True)

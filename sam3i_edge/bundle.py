@@ -2,6 +2,7 @@
 
 manifest.json      what is here, for which target, how exact at export, SHA-256 of every other file
 graphs/            vision.onnx, text.onnx, grounding.onnx, with external data beside them when large
+engines/           for TensorRT-RTX: the same graphs, built ahead of time
 merges.txt.gz      the text tokenizer
 route.json         the classifier behind the route ``auto``
 golden/            a photograph, prompts and the float model's answers, for ``sam3i-edge verify``
@@ -12,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sam3i_edge import schema
@@ -24,10 +25,11 @@ from sam3i_edge.graphs import GraphSpec, Limits, graph_specs
 from sam3i_edge.prompt import ROUTES
 from sam3i_edge.quantize.recipe import Recipe
 from sam3i_edge.route import ROUTE_FILE
+from sam3i_edge.runtimes import PrebuiltEngine
 from sam3i_edge.targets import Target
 
 FORMAT = "sam3i-edge-bundle"
-FORMAT_VERSION = 5
+FORMAT_VERSION = 6
 MANIFEST_FILE = "manifest.json"
 TOKENIZER_FILE = "merges.txt.gz"
 GOLDEN_PROMPTS_FILE = "golden/prompts.json"
@@ -88,6 +90,16 @@ class Quantization:
 
 
 @dataclass(frozen=True)
+class TensorRtRecord:
+    """What NVIDIA's own tools said of the graphs at export."""
+
+    checked_by: str
+    """The product and version whose parser and builder took every graph; empty if only our lint has looked."""
+    engines: tuple[PrebuiltEngine, ...] = ()
+    """Those in the bundle."""
+
+
+@dataclass(frozen=True)
 class Manifest:
     """The content of ``manifest.json``."""
 
@@ -109,6 +121,8 @@ class Manifest:
     files: dict[str, FileRecord]
     quantization: Quantization | None = None
     """of a bundle with integers"""
+    tensorrt: TensorRtRecord | None = None
+    """of a bundle for TensorRT or TensorRT-RTX"""
 
     @property
     def total_bytes(self) -> int:
@@ -126,6 +140,13 @@ class Bundle:
     def graph_path(self, name: str) -> Path:
         """The file of the graph ``vision``, ``text`` or ``grounding``."""
         return self.path / self.manifest.graphs[name].file
+
+    def engine(self, name: str) -> PrebuiltEngine | None:
+        """The engine of that graph, with the bundle's path, if one was built ahead of time."""
+        for engine in self.manifest.tensorrt.engines if self.manifest.tensorrt else ():
+            if engine.graph == name:
+                return replace(engine, file=str(self.path / engine.file))
+        return None
 
 
 def open_bundle(path: str | Path) -> Bundle:
@@ -175,6 +196,7 @@ def read_manifest(path: Path) -> Manifest:
 
 def _check_files(path: Path, manifest: Manifest) -> None:
     needed = {TOKENIZER_FILE, ROUTE_FILE, *GOLDEN_FILES, *(graph.file for graph in manifest.graphs.values())}
+    needed |= {engine.file for engine in manifest.tensorrt.engines} if manifest.tensorrt else set()
     unlisted = sorted(needed - manifest.files.keys())
     if unlisted:
         raise BundleError(f"{path / MANIFEST_FILE} lists no hash for {', '.join(unlisted)}. Export the bundle anew.")
@@ -224,7 +246,12 @@ def sha256_of(file: Path) -> str:
 def list_files(path: Path) -> dict[str, FileRecord]:
     """Size and hash of every file below ``path`` but the manifest, in a stable order."""
     files = sorted(file for file in path.rglob("*") if file.is_file() and file != path / MANIFEST_FILE)
-    return {file.relative_to(path).as_posix(): FileRecord(sha256_of(file), file.stat().st_size) for file in files}
+    return {file.relative_to(path).as_posix(): record_of(file) for file in files}
+
+
+def record_of(file: Path) -> FileRecord:
+    """Size and hash of a file."""
+    return FileRecord(sha256_of(file), file.stat().st_size)
 
 
 def write_manifest(path: Path, manifest: Manifest) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sam3i_edge.errors import RuntimeUnavailableError
-from sam3i_edge.runtimes import RUNTIMES, absent_devices, find_runtime
+from sam3i_edge.runtimes import RUNTIMES, absent_devices, find_runtime, is_nvidia
 from sam3i_edge.targets import TARGETS, Target, get_target
 
 DEVICES = {
@@ -122,7 +122,7 @@ def _target(target: Target, runtimes: dict[str, RuntimeReport], drivers: dict[st
 
 def _missing(target: Target, runtime: RuntimeReport, drivers: dict[str, str]) -> Iterator[str]:
     """What the target lacks, each with the command that brings it, so that one look is enough."""
-    if target.runtime == "tensorrt" and drivers.get("nvidia") == "":
+    if is_nvidia(target.runtime) and drivers.get("nvidia") == "":
         yield NVIDIA_DRIVER
     if runtime.problem:
         yield runtime.problem

@@ -7,6 +7,7 @@ import numbers
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import overload
@@ -112,8 +113,11 @@ class Segmenter:
         classifier = RouteClassifier.load(opened.path / ROUTE_FILE)
         name = runtime or opened.manifest.target.runtime
         options = session_options(opened.manifest, name, device)
-        sessions = {graph: open_session(name, opened.graph_path(graph), options) for graph in opened.manifest.graphs}
         manifest = opened.manifest
+        sessions = {
+            graph: open_session(name, opened.graph_path(graph), replace(options, engine=opened.engine(graph)))
+            for graph in manifest.graphs
+        }
         precision = precision_in(manifest, options)
         segmenter = cls(manifest, tokenizer, sessions, threshold, classifier, precision)
         if verify:

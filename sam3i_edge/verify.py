@@ -24,8 +24,9 @@ from sam3i_edge.golden import Golden, pixels_inside, read_golden, sample, sample
 from sam3i_edge.graphs import FEATURES
 from sam3i_edge.image import preprocess
 from sam3i_edge.instances import sigmoid
+from sam3i_edge.runtimes.nvidia_build import TENSORRT
 from sam3i_edge.segmenter import Outputs, Segmenter
-from sam3i_edge.targets import is_int8
+from sam3i_edge.targets import is_int8, is_typed_half
 
 logger = logging.getLogger("sam3i_edge")
 
@@ -41,6 +42,11 @@ LEAST_PIXELS = 100
 SINGLE = "/presence"
 """One logit for each prompt. A few values near 0 have no signal to hold the noise against: below fp32 the worst value
 and the scores, which it is a factor of, decide alone. (0.007 off in bf16 was 24 dB in a model that is unsure.)"""
+
+
+FUSED_ATTENTION = (
+    "Fused attention in half precision is wrong on some GPUs: export it again with --attention unfused, and verify that"
+)
 
 
 @dataclass(frozen=True)
@@ -71,6 +77,8 @@ class Verdict:
     precision: str
     checks: tuple[Check, ...]
     answers: tuple[AnswerCheck, ...]
+    remedy: str = ""
+    """What to try if vision or grounding are beyond their tolerance."""
 
     @property
     def passed(self) -> bool:
@@ -79,17 +87,23 @@ class Verdict:
 
     @property
     def problem(self) -> str:
-        """The first stage that left its tolerance and the worst output; empty if none did."""
+        """The first stage that left its tolerance, the worst output, and what to try; empty if none did."""
+        text, suspected = self._finding()
+        return f"{text}. {self.remedy}" if suspected and self.remedy else text
+
+    def _finding(self) -> tuple[str, bool]:
+        """What is wrong, and whether it is in the graphs whose fused attention is known to fail."""
         failed = [check for check in self.checks if not check.passed]
         if failed:
             worst = min(failed, key=lambda check: check.difference.sqnr_db)
             text = f"first at {failed[0].name}, worst {worst.name} (SQNR {worst.difference.sqnr_db:.1f} dB)"
-            return f"{text}; {len(failed)} of {len(self.checks)} outputs are beyond their tolerance"
+            text = f"{text}; {len(failed)} of {len(self.checks)} outputs are beyond their tolerance"
+            return text, any(check.name.startswith(("vision/", "grounding")) for check in failed)
         wrong = next((answer for answer in self.answers if not answer.passed), None)
         if wrong is None:
-            return ""
+            return "", False
         changes = f"mask IoU {wrong.mask_iou:.3f}, score changed by {wrong.score_change:.2g}"
-        return f"the outputs are within their tolerance, but not the instances of {wrong.prompt!r}: {changes}"
+        return f"the outputs are within their tolerance, but not the instances of {wrong.prompt!r}: {changes}", True
 
 
 def verify(segmenter: Segmenter, golden: Golden) -> Verdict:
@@ -131,7 +145,14 @@ def verify(segmenter: Segmenter, golden: Golden) -> Verdict:
                 values[missing] = np.nan  # which no tolerance allows
                 checks.append(_check(golden, f"{stage}/{name}", values, tolerances, displaced))
         answers = answers or list(_check_answers(golden, found, displaced, precision))
-    return Verdict(segmenter.device, precision, tuple(checks), tuple(answers))
+    return Verdict(segmenter.device, precision, tuple(checks), tuple(answers), _remedy(segmenter))
+
+
+def _remedy(segmenter: Segmenter) -> str:
+    """Where a device may be wrong in a known way: what to try."""
+    manifest = segmenter.manifest
+    is_fused = is_typed_half(manifest.target, manifest.precision) and manifest.target.attention != "unfused"
+    return FUSED_ATTENTION if is_fused and segmenter.device.startswith(TENSORRT.name) else ""
 
 
 def verify_once(segmenter: Segmenter, bundle: Bundle) -> Verdict:

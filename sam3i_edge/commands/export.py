@@ -9,6 +9,7 @@ from typing import Any
 from sam3i_edge import shipped
 from sam3i_edge.commands.stopping import steps
 from sam3i_edge.errors import ConfigError, packages_for
+from sam3i_edge.targets import ATTENTION
 
 DEFAULT_STUDENT = "default"
 
@@ -32,6 +33,12 @@ def add(commands: Any) -> None:
     parser.add_argument("--target", default="x86-cpu", metavar="NAME", help="device to export for (%(default)s)")
     parser.add_argument(
         "--precision", metavar="NAME", help="of the weights and activations, or auto: int8 within --max-drop"
+    )
+    parser.add_argument(
+        "--attention",
+        choices=ATTENTION,
+        help="for fp16 in TensorRT: unfused keeps its builder from fusing attention, whose kernels were wrong on some "
+        "GPUs; none: as the target says",
     )
     parser.add_argument(
         "--calibration",
@@ -72,6 +79,7 @@ def _export(arguments: argparse.Namespace) -> int:
         arguments.output,
         target=arguments.target,
         precision=arguments.precision,
+        attention=arguments.attention,
         int8=Int8Options(
             arguments.calibration, arguments.recipe, arguments.scored_images, arguments.max_drop, arguments.force
         ),
@@ -83,6 +91,9 @@ def _export(arguments: argparse.Namespace) -> int:
     print(f"wrote {arguments.output}, {size:.1f} MB; worst output {worst[0]}, SQNR {worst[1].sqnr_db:.0f} dB")
     if manifest.quantization:
         print(manifest.quantization.table())
+    if manifest.tensorrt:
+        judge = manifest.tensorrt.checked_by
+        print(f"parsed and built by NVIDIA's {judge}" if judge else "only our own lint has looked, not NVIDIA's parser")
     print(f"checked in {manifest.checked_on}; on the device: sam3i-edge verify {arguments.output}")
     return 0
 

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import onnx_ir
+
 from sam3i_edge import shipped
 from sam3i_edge.bundle import (
     FORMAT,
@@ -22,8 +24,10 @@ from sam3i_edge.bundle import (
     write_manifest,
 )
 from sam3i_edge.compare import Difference
-from sam3i_edge.errors import ConfigError, ExportError, RuntimeUnavailableError, packages_for
+from sam3i_edge.engines import judge
+from sam3i_edge.errors import ConfigError, ExportError, RuntimeUnavailableError, packages_for, unknown_name
 from sam3i_edge.evaluate.eager import segmenter_of
+from sam3i_edge.export.attention import write_out_softmax
 from sam3i_edge.export.clip_tokenizer import VOCABULARY_SIZE, clip_tokenizer, make_tokenizer_file
 from sam3i_edge.export.convert import convert
 from sam3i_edge.export.golden_cases import make_golden
@@ -46,8 +50,10 @@ from sam3i_edge.quantize.lowering import lowering
 from sam3i_edge.quantize.pipeline import QuantizedModel, check_blocks, quantize_model
 from sam3i_edge.quantize.recipe import RECIPE_FILE
 from sam3i_edge.route import ROUTE_FILE, RouteClassifier
+from sam3i_edge.runtimes import is_nvidia
+from sam3i_edge.runtimes.nvidia_build import GraphRefusedError
 from sam3i_edge.segmenter import Segmenter
-from sam3i_edge.targets import Target, check_precision, get_target, is_int8, is_typed_half
+from sam3i_edge.targets import ATTENTION, Target, check_precision, get_target, is_int8, is_typed_half
 from sam3i_edge.tokenizer import Merge, Tokenizer
 from sam3i_edge.verify import Verdict, verify
 
@@ -91,6 +97,7 @@ def export(
     *,
     target: str = "x86-cpu",
     precision: str | None = None,
+    attention: str | None = None,
     int8: Int8Options | None = None,
     vocabulary: str | Path | None = None,
     check: bool = True,
@@ -110,6 +117,7 @@ def export(
         output: the bundle's folder; it must be empty or not exist.
         target: a name of ``sam3i_edge.targets.TARGETS``, or the path of a target of your own.
         precision: one of the target's; None for its default; ``auto`` for its int8 with a recipe that is searched for.
+        attention: ``unfused`` or ``fused``, of FP16 graphs for TensorRT; None: as the target says.
         int8: how it is calibrated and what it may cost; None: the package's scenes, and no limit. Of FP16 graphs for
             TensorRT the calibration data shows what must stay in FP32.
         vocabulary: a file of texts, one a line, or a dataset, whose ``train`` split counts: only the token rows that
@@ -129,7 +137,7 @@ def export(
         BundleError: the ``route.json`` beside the checkpoint is damaged.
         RuntimeUnavailableError: a package that exporting needs is not installed.
     """
-    chosen = get_target(target)
+    chosen = _with_attention(get_target(target), attention)
     chosen_precision = check_precision(chosen, auto_precision(chosen) if precision == AUTO else precision)
     if checkpoint is None and config is not None:
         raise ConfigError("A config describes a checkpoint: give both, or neither for the model that comes with it.")
@@ -150,9 +158,11 @@ def export(
         # The runtime is about to load the same weights once more; the exporter left cycles that hold the model's.
         del model
         gc.collect()
+        if is_nvidia(chosen.runtime):
+            manifest = _judged(stage, manifest, progress)
         if check:
             manifest = _checked(stage, manifest, job, progress)
-            write_manifest(stage, manifest)
+        write_manifest(stage, manifest)
         progress(f"putting the bundle in place: {output}")
     return manifest
 
@@ -240,7 +250,7 @@ def _write_bundle(stage: Path, model: Sam3i, source: Source, job: _Job, progress
     if job.plan:
         made = _quantize(stage, model, graphs, limits, tokenizer, source, job, progress)
         quantization = record(job.plan, made.recipe, before)
-    lower = lowering(target.runtime) if made else None
+    lower = _lowering(job, is_quantized=made is not None)
     if job.half_data:
         modules = halved(stage, modules, graphs, limits, tokenizer, config.image_size, job.half_data, progress, made)
     elif made:
@@ -249,8 +259,10 @@ def _write_bundle(stage: Path, model: Sam3i, source: Source, job: _Job, progress
     for name, module in modules.items():
         progress(f"exporting the {name} graph")
         convert(module, graphs[name], target, stage, lower)
+    if is_nvidia(target.runtime):
+        _lint(stage, graphs)
     if target.runtime == "tensorrt":
-        _prepare_for_tensorrt(stage, graphs, limits, target)
+        (stage / TRTEXEC_FILE).write_text(trtexec_commands(graphs, limits, target), encoding="utf-8")
     manifest = Manifest(
         format=FORMAT,
         format_version=FORMAT_VERSION,
@@ -298,15 +310,49 @@ def _quantize(
     return made
 
 
-def _prepare_for_tensorrt(stage: Path, graphs: Mapping[str, GraphSpec], limits: Limits, target: Target) -> None:
-    """Refuse what TensorRT would, and leave the commands that build the engines by hand. Raises ExportError."""
+def _with_attention(target: Target, attention: str | None) -> Target:
+    """``target`` with another choice of its attention. Raises ExportError if it has no such choice."""
+    if attention is None:
+        return target
+    if not is_nvidia(target.runtime):
+        raise ExportError(f"attention is for TensorRT, and {target.name} runs in {target.runtime}: leave it out.")
+    if attention not in ATTENTION:
+        raise ExportError(unknown_name("attention", attention, ATTENTION))
+    return dataclasses.replace(target, attention=attention)
+
+
+def _lowering(job: _Job, is_quantized: bool) -> Callable[[onnx_ir.Model], None]:
+    """All that is done to a graph between the exporter and its file."""
+    steps = [lowering(job.target.runtime)] if is_quantized else []
+    if is_typed_half(job.target, job.precision) and job.target.attention == "unfused":
+        steps.append(write_out_softmax)
+
+    def lower(model: onnx_ir.Model) -> None:
+        for step in steps:
+            step(model)
+
+    return lower
+
+
+def _judged(stage: Path, manifest: Manifest, progress: Progress) -> Manifest:
+    """With what NVIDIA's parser and builder say, and the engines. Raises ExportError if they refuse a graph."""
+    try:
+        record = judge(stage, manifest, progress)
+    except GraphRefusedError as error:
+        raise ExportError(f"TensorRT would refuse the graphs: {error}. No bundle was written.") from error
+    manifest = dataclasses.replace(manifest, tensorrt=record, files=list_files(stage))
+    write_manifest(stage, manifest)
+    return manifest
+
+
+def _lint(stage: Path, graphs: Mapping[str, GraphSpec]) -> None:
+    """Refuse what TensorRT's parsers would, the older ones included. Raises ExportError."""
     problems = [f"{spec.file}: {problem}" for spec in graphs.values() for problem in lint(stage / spec.file)]
     if problems:
         shown = "; ".join(problems[:5])
         raise ExportError(
             f"TensorRT would refuse the graphs, in {len(problems)} places: {shown}. No bundle was written."
         )
-    (stage / TRTEXEC_FILE).write_text(trtexec_commands(graphs, limits, target), encoding="utf-8")
 
 
 def _open_here(bundle: Path, target: Target, progress: Progress) -> Segmenter:

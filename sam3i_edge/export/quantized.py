@@ -20,6 +20,7 @@ from sam3i_edge.quantize.aim import Aim
 from sam3i_edge.quantize.auto import Budget
 from sam3i_edge.quantize.calibration import CalibrationData, load_calibration
 from sam3i_edge.quantize.recipe import GRAPHS, Recipe, read_recipe
+from sam3i_edge.runtimes import is_nvidia
 from sam3i_edge.segmenter import Segmenter
 from sam3i_edge.targets import Target, is_int8, is_typed_half
 
@@ -96,7 +97,7 @@ def make_plan(precision: str, target: Target, options: Int8Options, search: bool
             )
         return None
     # TensorRT takes an int8 tensor only between a quantize and a dequantize, so its token table stays as it is.
-    default = Recipe(embedding="fp32" if target.runtime == "tensorrt" else "int8")
+    default = Recipe(embedding="fp32" if is_nvidia(target.runtime) else "int8")
     recipe = read_recipe(options.recipe) if options.recipe else default
     check_recipe(recipe, target, options.recipe, precision)
     if search and any("int4" in recipe.of(graph).values() for graph in GRAPHS):
@@ -124,7 +125,7 @@ def check_recipe(recipe: Recipe, target: Target, name: object, precision: str | 
             f"{name} has blocks in fp16, which is for graphs whose own types say so: --precision int8-fp16 of a "
             f"TensorRT target. Elsewhere write fp32: it means what the precision has beside int8."
         )
-    if target.runtime != "tensorrt":
+    if not is_nvidia(target.runtime):
         return
     if recipe.has("int4"):
         raise ExportError(f"{name} has int4, and for TensorRT there are no 4-bit weights here. Use int8 or fp32 there.")

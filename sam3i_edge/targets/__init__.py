@@ -14,7 +14,7 @@ from typing import Any
 
 from sam3i_edge import schema
 from sam3i_edge.errors import ConfigError, ExportError, unknown_name
-from sam3i_edge.runtimes import RUNTIMES
+from sam3i_edge.runtimes import RUNTIMES, is_nvidia
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -29,6 +29,9 @@ PRECISIONS = ("fp32", "bf16", "fp16", "int8", "int8-bf16", "int8-fp16")
 """What a graph computes in. ``int8-bf16``: in int8 where the recipe says so, all else in bf16; ``int8``: in fp32. Where
 half precision stands in the graphs' own types, ``int8-fp16`` leaves to the recipe what stays in fp32."""
 INT8_SCHEMES = ("symmetric", "affine")
+ATTENTION = ("unfused", "fused")
+"""Whether an engine builder may make one kernel of softmax(QKᵀ)V in half precision. Such kernels were found to be wrong
+on some GPUs, in silence."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,10 @@ class Target:
     """Processor threads; 0: the runtime's own choice."""
     settings: dict[str, str] = field(default_factory=dict)
     """Passed to the runtime as they are, under its own names."""
+    attention: str = ""
+    """One of ``ATTENTION``, of graphs with half precision in their types; empty for runtimes that have no such."""
+    compute_capabilities: tuple[str, ...] = ()
+    """Of the GPUs that engines are built for ahead of time, at export, such as ``8.6``; none: on the device."""
 
     @property
     def fits_processor(self) -> bool:
@@ -77,6 +84,8 @@ class Target:
             raise ConfigError(f"threads is {self.threads}; it must be 0 (the runtime's choice) or more.")
         if self.int8 not in INT8_SCHEMES:
             raise ConfigError(unknown_name("int8", self.int8, INT8_SCHEMES))
+        if self.attention and self.attention not in ATTENTION:
+            raise ConfigError(unknown_name("attention", self.attention, ATTENTION))
         if not self.precisions:
             raise ConfigError(f"precisions is empty; give some of {', '.join(PRECISIONS)}.")
         for precision in self.precisions:
@@ -96,7 +105,7 @@ def float_type(precision: str) -> str:
 
 def is_typed_half(target: Target, precision: str) -> bool:
     """Whether half precision stands in the graphs' own types. Other runtimes are told to compute in it."""
-    return float_type(precision) == "fp16" and target.runtime == "tensorrt"
+    return float_type(precision) == "fp16" and is_nvidia(target.runtime)
 
 
 def get_target(name_or_file: str | Path) -> Target:

@@ -117,7 +117,7 @@ class _Parser:
         return True
 
     def get_error(self, _):
-        return SimpleNamespace(desc=lambda: self._problem)
+        return SimpleNamespace(desc=lambda: self._problem, node_name=lambda: "", node_operator=lambda: "")
 
 
 class _Builder:
