@@ -16,7 +16,17 @@ from sam3i_edge.benchmarks.report import Machine
 CPU = Path("/sys/devices/system/cpu")
 THERMAL = Path("/sys/class/thermal")
 UNKNOWN = "not reported"
-PACKAGES = ("sam3i-edge", "numpy", "opencv-python-headless", "pillow", "onnxruntime", "openvino", "tensorrt", "torch")
+PACKAGES = (
+    "sam3i-edge",
+    "numpy",
+    "opencv-python-headless",
+    "pillow",
+    "onnxruntime",
+    "openvino",
+    "tensorrt",
+    "tensorrt-rtx-cu12-libs",
+    "torch",
+)
 VARIABLES = ("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "KMP_AFFINITY")
 STAT = Path("/proc/stat")
 BUSY = 0.1

@@ -131,7 +131,7 @@ def build(
     config.set_timing_cache(config.create_timing_cache(timing), False)
     engine = builder.build_serialized_network(network, config)
     if engine is None:
-        raise GraphRefusedError(f"the builder of {product} refuses {graph}: {log.take()}")
+        raise GraphRefusedError(f"{product} cannot build an engine of {graph}: {log.take()}")
     return Built(bytes(engine), bytes(config.get_timing_cache().serialize()))
 
 
@@ -147,7 +147,7 @@ def _parse(product: Product, graph: Path, network: Any, log: Any) -> None:
         return
     errors = [parser.get_error(i) for i in range(parser.num_errors)]
     problems = [f"{e.node_name()} ({e.node_operator()}): {e.desc()}" if e.node_name() else e.desc() for e in errors]
-    raise GraphRefusedError(f"the parser of {product} refuses {graph}: {'; '.join(map(str, problems)) or log.take()}")
+    raise GraphRefusedError(f"{product} cannot read {graph}: {'; '.join(map(str, problems)) or log.take()}")
 
 
 def _add_profile(builder: Any, config: Any, network: Any, max_prompts: int) -> None:

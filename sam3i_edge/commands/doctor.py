@@ -37,5 +37,5 @@ def _doctor(arguments: argparse.Namespace) -> int:
     for target in report.targets:
         print(f"  {target.name:12} {target.problem or 'ready'}")
         if "not yet" in target.hardware:
-            print(f"  {'':12}   {target.hardware} by us")
+            print(f"  {'':12}   {target.hardware}")
     return 0

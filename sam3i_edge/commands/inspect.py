@@ -37,6 +37,14 @@ def _inspect(arguments: argparse.Namespace) -> int:
     print(f"at export, against the float model, in {manifest.checked_on or 'nothing: it was not compared'}")
     for output, difference in manifest.accuracy.items():
         print(f"  {output:22} {difference}")
+    if manifest.tensorrt:
+        judge = manifest.tensorrt.checked_by
+        print(
+            f"parsed and built by NVIDIA's {judge}" if judge else "not parsed by NVIDIA's parser, only by our own lint"
+        )
+        print(f"attention of fp16 graphs: {manifest.target.attention or 'fused'}")
+        for engine in manifest.tensorrt.engines:
+            print(f"  {engine.file}: {engine.built_by}, compute capability {', '.join(engine.compute_capabilities)}")
     if manifest.quantization:
         print(f"calibrated on {manifest.quantization.calibration}, {manifest.quantization.calibration_images} images")
         print(manifest.quantization.table())

@@ -28,5 +28,5 @@ def _targets(arguments: argparse.Namespace) -> int:
         return 0
     for target in map(get_target, TARGETS):
         print(f"{target.name:12} {target.description}; {', '.join(target.precisions)}")
-        print(f"{'':12} {target.hardware if target.hardware.startswith('not') else f'run on: {target.hardware}'}")
+        print(f"{'':12} {target.hardware if 'not yet' in target.hardware else f'run on: {target.hardware}'}")
     return 0

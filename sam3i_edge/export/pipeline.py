@@ -339,7 +339,8 @@ def _judged(stage: Path, manifest: Manifest, progress: Progress) -> Manifest:
     try:
         record = judge(stage, manifest, progress)
     except GraphRefusedError as error:
-        raise ExportError(f"TensorRT would refuse the graphs: {error}. No bundle was written.") from error
+        problem = str(error).replace(f"{stage}/", "")
+        raise ExportError(f"NVIDIA's parser or builder refuses a graph: {problem}. No bundle was written.") from error
     manifest = dataclasses.replace(manifest, tensorrt=record, files=list_files(stage))
     write_manifest(stage, manifest)
     return manifest

@@ -1,0 +1,304 @@
+"""NVIDIA's own parser and builder, without a GPU: what they say of our graphs, and what export makes of it."""
+
+import dataclasses
+import json
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from sam3i_edge import shipped
+from sam3i_edge.benchmarks.full_width import write_checkpoint
+from sam3i_edge.bundle import open_bundle, read_manifest, write_manifest
+from sam3i_edge.engines import build_engines
+from sam3i_edge.errors import BundleError, ExportError, RuntimeUnavailableError
+from sam3i_edge.export import Int8Options, export, pipeline
+from sam3i_edge.runtimes import RUNTIMES, nvidia_build
+from sam3i_edge.runtimes.nvidia_build import TENSORRT_RTX, BuildOptions, GraphRefusedError, build_apart
+from sam3i_edge.targets import TARGETS, get_target
+from tests.conftest import PARITY
+from tests.runtimes.engine_layers import engine_layers, fused_attention
+from tests.train.conftest import TINY, shapes, with_backbone
+
+__all__ = ["shapes"]  # a fixture
+
+pytest.importorskip("tensorrt_rtx_bindings", reason="needs NVIDIA's parser and builder: pip install '.[rtx]' (x86-64)")
+
+NVIDIA_TARGETS = [name for name in TARGETS if RUNTIMES[get_target(name).runtime].is_nvidia]
+PRECISIONS = get_target("nvidia").precisions
+SUBJECTS = ("small", "demo", "student", "timm")
+BACKBONE = "repvit_m0_9"
+CAPABILITY = ("8.6",)
+GRAPH_FIELDS = ("opset", "ir_version", "int8", "attention", "precisions")
+"""All of a target that a graph depends on."""
+
+
+@pytest.fixture(scope="module")
+def bundles(tmp_path_factory, shapes):
+    """By subject and precision, exported for ``nvidia`` when first asked for."""
+    folder, made = tmp_path_factory.mktemp("nvidia"), {}
+
+    def bundle(subject, precision, **options):
+        key = (subject, precision, *options.values())
+        if key not in made:
+            checkpoint = {
+                "small": lambda: PARITY / "checkpoint.pt",
+                "demo": lambda: None,
+                "student": lambda: shipped.STUDENT,
+                "timm": lambda: write_checkpoint(with_backbone(TINY, BACKBONE), folder / "timm-checkpoint"),
+            }[subject]()
+            config = PARITY / "config.json" if subject == "small" else None
+            path = folder / "-".join(key)
+            int8 = Int8Options(calibration=shapes, scored_images=0) if precision.startswith("int8") else None
+            int8 = Int8Options(calibration=shapes) if precision == "fp16" else int8
+            export(checkpoint, config, path, target="nvidia", precision=precision, int8=int8, check=False, **options)
+            made[key] = path
+        return made[key]
+
+    return bundle
+
+
+def test_the_targets_share_their_graphs():
+    """So that the graphs of one need to be made only once here."""
+    assert {"jetson", "jetson-thor", "nvidia", "rtx"} == set(NVIDIA_TARGETS)
+    for name in NVIDIA_TARGETS:
+        for field in GRAPH_FIELDS:
+            assert getattr(get_target(name), field) == getattr(get_target("nvidia"), field), (name, field)
+
+
+def builds(bundle):
+    """What each target asks of the builder for a bundle's graphs; those that ask the same only once."""
+    found = {}
+    for target in map(get_target, NVIDIA_TARGETS):
+        limit = min(target.max_prompts, read_manifest(bundle).limits.max_prompts)
+        options = BuildOptions(limit, target.settings, target.compute_capabilities or CAPABILITY)
+        found[json.dumps(dataclasses.asdict(options))] = options
+    return found.values()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("subject", SUBJECTS)
+def test_every_target_and_precision_is_built(bundles, subject, precision, tmp_path):
+    bundle = bundles(subject, precision)  # which has been built for one target by the export itself
+    assert read_manifest(bundle).tensorrt.checked_by == str(TENSORRT_RTX)
+    for options in builds(bundle):
+        for name, graph in read_manifest(bundle).graphs.items():
+            build_apart(TENSORRT_RTX, bundle / graph.file, options, tmp_path / f"{name}.engine")
+            assert (tmp_path / f"{name}.engine").stat().st_size > 10_000
+
+
+def quantized_nodes(graph):
+    """The names of the products and convolutions whose both sides come out of integers."""
+    nodes = onnx.load(graph).graph.node
+    makers = {output: node.op_type for node in nodes for output in node.output}
+    return {
+        node.name
+        for node in nodes
+        if node.op_type in ("MatMul", "Gemm", "Conv")
+        and all(makers.get(value) == "DequantizeLinear" for value in node.input[:2])
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["int8", "int8-fp16"])
+@pytest.mark.parametrize("subject", SUBJECTS)
+def test_quantized_layers_are_int8_layers_of_the_engine(bundles, subject, precision, tmp_path):
+    bundle = bundles(subject, precision)
+    for name, graph in read_manifest(bundle).graphs.items():
+        wanted = quantized_nodes(bundle / graph.file)
+        layers = engine_layers(bundle / graph.file, tmp_path)
+        found = {node for layer in layers if "Int8" in layer.inputs for node in layer.nodes}
+        assert wanted, f"nothing of {name} is quantized"
+        assert wanted <= found, f"in {name} these are no int8 layers: {sorted(wanted - found)}"
+        if precision == "int8-fp16":
+            assert fused_attention(layers) == []
+
+
+@pytest.mark.parametrize(("attention", "is_fused"), [("unfused", False), ("fused", True)])
+def test_attention_is_as_it_was_asked_for(bundles, attention, is_fused, tmp_path):
+    bundle = bundles("small", "fp16", attention=attention)
+    assert read_manifest(bundle).target.attention == attention
+    assert bool(fused_attention(engine_layers(bundle / "graphs/vision.onnx", tmp_path))) == is_fused
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("subject", SUBJECTS)
+def test_attention_is_unfused_in_every_graph(bundles, subject, tmp_path):
+    bundle = bundles(subject, "fp16")
+    for graph in read_manifest(bundle).graphs.values():
+        assert fused_attention(engine_layers(bundle / graph.file, tmp_path)) == []
+
+
+def refused(tmp_path, nodes, constants, source, dtype=TensorProto.FLOAT, shape=(1, 4, 4, 3)):
+    """What ``build_apart`` says of a small graph."""
+    graph = helper.make_graph(
+        nodes,
+        "test",
+        [helper.make_tensor_value_info(source, dtype, shape)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
+    )
+    file = tmp_path / "g.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10), file)
+    with pytest.raises(GraphRefusedError) as error:
+        build_apart(TENSORRT_RTX, file, BuildOptions(1, {}, CAPABILITY), tmp_path / "engine")
+    assert not (tmp_path / "engine").exists()
+    return str(error.value)
+
+
+FLOATS = TensorProto.FLOAT
+BROKEN = {
+    "a byte image is transposed": (
+        [
+            helper.make_node("Transpose", ["image"], ["t"], perm=[0, 3, 1, 2], name="turn"),
+            helper.make_node("Cast", ["t"], ["y"], to=FLOATS),
+        ],
+        {},
+        TensorProto.UINT8,
+        "turn (Transpose)",
+    ),
+    "a scale is zero": (
+        [
+            helper.make_node("QuantizeLinear", ["image", "s", "z"], ["q"], name="quantize"),
+            helper.make_node("DequantizeLinear", ["q", "s", "z"], ["y"]),
+        ],
+        {"s": np.float32(0), "z": np.int8(0)},
+        FLOATS,
+        "quantize (QuantizeLinear)",
+    ),
+    "a resize is antialiased": (
+        [helper.make_node("Resize", ["image", "", "scales"], ["y"], mode="linear", antialias=1, name="shrink")],
+        {"scales": np.array([1, 0.5, 0.5, 1], np.float32)},
+        FLOATS,
+        "shrink (Resize)",
+    ),
+    "int32 is dequantized": (
+        [
+            helper.make_node("DequantizeLinear", ["w", "s"], ["d"], name="dequantize"),
+            helper.make_node("Add", ["image", "d"], ["y"]),
+        ],
+        {"w": np.arange(3, dtype=np.int32), "s": np.float32(0.1)},
+        FLOATS,
+        "dequantize (DequantizeLinear)",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_graph_is_refused_by_its_node(name, tmp_path):
+    nodes, constants, dtype, where = BROKEN[name]
+    message = refused(tmp_path, nodes, constants, "image", dtype)
+    assert f"TensorRT-RTX {TENSORRT_RTX.version} cannot read" in message
+    assert where in message
+
+
+def test_a_graph_that_crashes_the_builder_is_refused(tmp_path):
+    """Fused Attention in FP16 does, in 1.7.1."""
+    attention = helper.make_node("Attention", ["x", "x", "x"], ["y"], name="attention")
+    half = TensorProto.FLOAT16
+    graph = helper.make_graph(
+        [attention],
+        "test",
+        [helper.make_tensor_value_info("x", half, [1, 4, 64, 32])],
+        [helper.make_tensor_value_info("y", half, [1, 4, 64, 32])],
+    )
+    file = tmp_path / "attention.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 23)], ir_version=11), file)
+    with pytest.raises(GraphRefusedError, match=r"crashes \(signal 11.*last words: \S+"):
+        build_apart(TENSORRT_RTX, file, BuildOptions(1, {}, CAPABILITY), tmp_path / "engine")
+
+
+def test_a_refusal_stops_the_export(tmp_path, monkeypatch):
+    """With the model's own vision graph, its image transposed before it is cast; our lint is kept from seeing it."""
+    monkeypatch.setattr(
+        "sam3i_edge.export.modules.normalize", lambda image: image.permute(0, 3, 1, 2).float() / 127.5 - 1
+    )
+    monkeypatch.setattr(pipeline, "lint", lambda path: [])
+    with pytest.raises(
+        ExportError, match=r"refuses a graph: TensorRT-RTX .* cannot read graphs/vision\.onnx: \S+ \("
+    ) as e:
+        export(PARITY / "checkpoint.pt", PARITY / "config.json", tmp_path / "bundle", target="nvidia", check=False)
+    assert "No bundle was written" in str(e.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture(scope="module")
+def rtx(tmp_path_factory):
+    path = tmp_path_factory.mktemp("rtx") / "bundle"
+    export(PARITY / "checkpoint.pt", PARITY / "config.json", path, target="rtx", check=False)
+    return path
+
+
+def test_a_bundle_for_rtx_brings_its_engines(rtx):
+    manifest = open_bundle(rtx).manifest
+    assert manifest.tensorrt.checked_by == str(TENSORRT_RTX)
+    assert {engine.graph for engine in manifest.tensorrt.engines} == set(manifest.graphs)
+    for engine in manifest.tensorrt.engines:
+        assert engine.compute_capabilities == get_target("rtx").compute_capabilities
+        assert engine.built_by == str(TENSORRT_RTX)
+        assert manifest.files[engine.file].bytes == (rtx / engine.file).stat().st_size > 10_000
+    assert open_bundle(rtx).engine("vision").file == str(rtx / manifest.tensorrt.engines[0].file)
+
+
+def test_engines_are_replaced(rtx):
+    before = {engine.file for engine in read_manifest(rtx).tensorrt.engines}
+    (rtx / "engines/left-by-a-killed-build.engine").write_bytes(b"")
+    build_engines(rtx, ["8.9"])
+    engines = open_bundle(rtx).manifest.tensorrt.engines  # which refuses a file too many
+    assert {engine.compute_capabilities for engine in engines} == {("8.9",)}
+    assert before.isdisjoint(engine.file for engine in engines)
+
+
+@pytest.mark.parametrize("error", [GraphRefusedError("refused"), KeyboardInterrupt()])
+def test_a_build_that_fails_leaves_the_bundle_as_it_was(rtx, monkeypatch, error):
+    before = read_manifest(rtx)
+    real = nvidia_build.build_apart
+
+    def fail_late(product, graph, options, output):
+        if graph.name == "grounding.onnx":
+            raise error
+        real(product, graph, options, output)
+
+    monkeypatch.setattr("sam3i_edge.engines.build_apart", fail_late)
+    with pytest.raises(type(error)):
+        build_engines(rtx, ["12.0"])
+    assert open_bundle(rtx).manifest == before
+
+
+def test_engines_for_gpus_that_nobody_knows(rtx):
+    with pytest.raises(
+        RuntimeUnavailableError, match=r"Unknown compute capability of TensorRT-RTX .*'8\.7'. Known: 7\.5"
+    ):
+        build_engines(rtx, ["8.6", "8.7"])
+
+
+def test_engines_for_a_bundle_of_another_runtime(bundle):
+    with pytest.raises(BundleError, match="is for onnxruntime, whose engines are built on the device"):
+        build_engines(bundle, ["8.6"])
+
+
+def test_without_the_wheels_only_the_lint_looks(tmp_path, monkeypatch):
+    monkeypatch.setitem(nvidia_build.sys.modules, "tensorrt_rtx_bindings", None)
+    lines, path = [], tmp_path / "bundle"
+    export(PARITY / "checkpoint.pt", PARITY / "config.json", path, target="rtx", check=False, progress=lines.append)
+    assert any("only our own lint has looked at the graphs" in line for line in lines)
+    assert read_manifest(path).tensorrt.checked_by == ""
+    assert read_manifest(path).tensorrt.engines == ()
+    with pytest.raises(
+        RuntimeUnavailableError, match=r"TensorRT-RTX is not installed: pip install 'sam3i-edge\[rtx\]'"
+    ):
+        build_engines(path, ["8.6"])
+
+
+def test_a_missing_engine_is_named(rtx):
+    manifest = read_manifest(rtx)
+    engine = manifest.tensorrt.engines[0]
+    files = {name: record for name, record in manifest.files.items() if name != engine.file}
+    write_manifest(rtx, dataclasses.replace(manifest, files=files))
+    try:
+        with pytest.raises(BundleError, match=f"lists no hash for {engine.file}"):
+            open_bundle(rtx)
+    finally:
+        write_manifest(rtx, manifest)
