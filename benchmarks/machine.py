@@ -17,15 +17,8 @@ CPU = Path("/sys/devices/system/cpu")
 THERMAL = Path("/sys/class/thermal")
 UNKNOWN = "not reported"
 PACKAGES = (
-    "sam3i-edge",
-    "numpy",
-    "opencv-python-headless",
-    "pillow",
-    "onnxruntime",
-    "openvino",
-    "tensorrt",
-    "tensorrt-rtx-cu12-libs",
-    "torch",
+    *("sam3i-edge", "numpy", "opencv-python-headless", "pillow"),
+    *("onnxruntime", "openvino", "tensorrt", "tensorrt-rtx-cu12-libs", "torch"),
 )
 VARIABLES = ("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "KMP_AFFINITY")
 STAT = Path("/proc/stat")

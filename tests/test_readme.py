@@ -56,7 +56,7 @@ def test_commands_and_python_work_in_order(tmp_path):
             here = command.replace("sam3i-edge", f"'{sys.executable}' -m sam3i_edge", 1)
             subprocess.run(here, shell=True, check=True, cwd=tmp_path)
             ran += 1
-    assert ran == 14
+    assert ran == 15
     for block in blocks("python"):
         subprocess.run([sys.executable, "-c", block], check=True, cwd=tmp_path)
     assert (tmp_path / "overlay.png").exists()

@@ -142,7 +142,7 @@ def test_doctor_tells_what_is_here_and_what_is_missing(capsys):
     if not by_name["tensorrt"].version:
         assert "pip install 'sam3i-edge[tensorrt]'" in nvidia.problem
     assert main(["doctor"]) == 0
-    assert "not yet run on hardware by us" in capsys.readouterr().out
+    assert "parsed and built by NVIDIA's TensorRT-RTX 1.7.1; not yet run on hardware" in capsys.readouterr().out
     assert main(["doctor", "--json"]) == 0
     assert {"machine", "drivers", "runtimes", "targets"} == set(json.loads(capsys.readouterr().out))
 

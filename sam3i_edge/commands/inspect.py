@@ -39,9 +39,7 @@ def _inspect(arguments: argparse.Namespace) -> int:
         print(f"  {output:22} {difference}")
     if manifest.tensorrt:
         judge = manifest.tensorrt.checked_by
-        print(
-            f"parsed and built by NVIDIA's {judge}" if judge else "not parsed by NVIDIA's parser, only by our own lint"
-        )
+        print(f"parsed and built by NVIDIA's {judge}" if judge else "only our own lint has looked, not NVIDIA's parser")
         print(f"attention of fp16 graphs: {manifest.target.attention or 'fused'}")
         for engine in manifest.tensorrt.engines:
             print(f"  {engine.file}: {engine.built_by}, compute capability {', '.join(engine.compute_capabilities)}")
