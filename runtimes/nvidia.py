@@ -220,7 +220,8 @@ class Nvidia:
         )
         wanted = BuildOptions(options.max_prompts, options.settings)
         built = build(self._product, graph, wanted, self._log, kept.read_timing(key))
-        kept.write_timing(key, built.timing)
+        if built.timing:
+            kept.write_timing(key, built.timing)
         return built.engine
 
 

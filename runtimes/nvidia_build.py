@@ -31,6 +31,8 @@ class Product:
     """The module that holds the API."""
     oldest: int
     """Major version."""
+    has_timing_cache: bool = True
+    """TensorRT-RTX measures nothing when it builds, and warns that its timing cache does nothing."""
 
     @property
     def api(self) -> ModuleType:
@@ -47,7 +49,7 @@ class Product:
 
 
 TENSORRT = Product("TensorRT", "tensorrt", oldest=10)
-TENSORRT_RTX = Product("TensorRT-RTX", "tensorrt_rtx_bindings", oldest=1)
+TENSORRT_RTX = Product("TensorRT-RTX", "tensorrt_rtx_bindings", oldest=1, has_timing_cache=False)
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class Built:
 
     engine: bytes
     timing: bytes
-    """Its measurements, for the next build on this GPU."""
+    """Its measurements, for the next build on this GPU; empty if it takes none."""
 
 
 class GraphRefusedError(BundleError):
@@ -128,11 +130,13 @@ def build(
     if options.compute_capabilities:
         _set_compute_capabilities(product, config, options.compute_capabilities)
     _add_profile(builder, config, network, options.max_prompts)
-    config.set_timing_cache(config.create_timing_cache(timing), False)
+    if product.has_timing_cache:
+        config.set_timing_cache(config.create_timing_cache(timing), False)
     engine = builder.build_serialized_network(network, config)
     if engine is None:
         raise GraphRefusedError(f"{product} cannot build an engine of {graph}: {log.take()}")
-    return Built(bytes(engine), bytes(config.get_timing_cache().serialize()))
+    measured = bytes(config.get_timing_cache().serialize()) if product.has_timing_cache else b""
+    return Built(bytes(engine), measured)
 
 
 def _strongly_typed(api: ModuleType) -> int:

@@ -68,8 +68,8 @@ def test_extra_file(copy):
 
 
 def test_newer_format(copy):
-    edit(copy, format_version=6)
-    refused(copy, r"format version 6; this package reads version 5\. Update this package")
+    edit(copy, format_version=7)
+    refused(copy, r"format version 7; this package reads version 6\. Update this package")
 
 
 @pytest.mark.parametrize("name", ["../outside", "/etc/hostname", "graphs/../../outside", "a\\..\\b"])

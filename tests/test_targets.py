@@ -15,7 +15,7 @@ from sam3i_edge.targets import FOLDER, TARGETS, check_precision, get_target
 
 
 def test_the_promised_targets_are_there():
-    promised = {"jetson", "jetson-thor", "nvidia", "intel-cpu", "intel-gpu", "intel-npu", "x86-cpu", "arm-cpu"}
+    promised = {"jetson", "jetson-thor", "nvidia", "rtx", "intel-cpu", "intel-gpu", "intel-npu", "x86-cpu", "arm-cpu"}
     assert promised == set(TARGETS)
 
 
