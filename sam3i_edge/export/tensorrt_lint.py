@@ -1,7 +1,4 @@
-"""Whether TensorRT 10 and 11 can take a graph: checked at export, since the engine is built far from here.
-
-By the operator list and the restrictions of TensorRT's ONNX parser (github.com/onnx/onnx-tensorrt, docs/operators.md).
-"""
+"""Whether TensorRT 10 and 11 can take a graph: checked at export, since the engine is built far from here."""
 
 from __future__ import annotations
 
@@ -9,44 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnx_ir
+from onnx_ir.passes.common import ShapeInferencePass
 
+from sam3i_edge.export import tensorrt_rules as rules
 from sam3i_edge.graphs import FREE
 
-MAX_OPSET = 20
-"""What the parser of TensorRT 10.0 reads; later ones read more."""
-MAX_TOP_K = 3840
 MAX_FP16 = float(np.finfo(np.float16).max)
-
-_NAMES = """
-    Abs Add And ArgMax ArgMin AveragePool BatchNormalization Cast Ceil Celu Clip Concat Constant ConstantOfShape
-    Conv ConvTranspose Cos DepthToSpace DequantizeLinear Div Elu Equal Erf Exp Expand Flatten Floor Gather
-    GatherElements GatherND Gelu Gemm GlobalAveragePool GlobalMaxPool Greater GreaterOrEqual HardSigmoid HardSwish
-    Identity InstanceNormalization LayerNormalization LeakyRelu Less LessOrEqual Log LogSoftmax MatMul Max MaxPool
-    Mean Min Mish Mul Neg Not Or PRelu Pad Pow QuantizeLinear Range Reciprocal ReduceL2 ReduceMax ReduceMean
-    ReduceMin ReduceProd ReduceSum Relu Reshape Resize Round Selu Shape Sigmoid Sign Sin Slice Softmax Softplus
-    Softsign Split Sqrt Squeeze Sub Sum Tanh Tile TopK Transpose Unsqueeze Where Xor
-"""
-OPERATORS = frozenset(_NAMES.split())
-"""Of those that the parser takes, the ones that need no plug-in and no control flow. The fused Attention is not among
-them: its FP16 kernels were found to be wrong on some GPUs."""
-
-TYPES = frozenset({"FLOAT", "FLOAT16", "INT32", "INT64", "BOOL", "INT8"})
-IO_ONLY = "UINT8"
-"""A type that a network takes as input and may do nothing with but cast."""
-
-CONSTANT_INPUTS = {
-    "TopK": (1,),
-    "InstanceNormalization": (1, 2),
-    "Slice": (3, 4),
-    "Squeeze": (1,),
-    "Unsqueeze": (1,),
-    "Conv": (1, 2),
-    "ConvTranspose": (1,),
-    "QuantizeLinear": (1, 2),
-    "DequantizeLinear": (1, 2),
-} | {name: (1,) for name in OPERATORS if name.startswith("Reduce")}
-"""Inputs, by position, that must be known when the engine is built; a convolution's weight may be dequantized there."""
 
 
 def lint(path: Path) -> list[str]:
@@ -54,19 +21,20 @@ def lint(path: Path) -> list[str]:
     model = onnx_ir.load(path)
     graph = model.graph
     problems = [*_check_opset(graph.opset_imports), *_check_interface(graph)]
+    ShapeInferencePass(check_type=False, strict_mode=False)(model)
     for name, value in graph.initializers.items():
         problems += _check_constant(name, value)
     for node in graph.all_nodes():
-        problems += _check_node(node)
-    return problems
+        problems += _check_node(node, graph.opset_imports[""])
+    return list(dict.fromkeys(problems))
 
 
 def _check_opset(opsets: dict[str, int]) -> Iterator[str]:
     for domain, version in opsets.items():
         if domain:
             yield f"operators of the domain {domain!r} need a plug-in"
-        elif version > MAX_OPSET:
-            yield f"opset {version} is beyond {MAX_OPSET}, the last that TensorRT 10.0 reads"
+        elif version > rules.MAX_OPSET:
+            yield f"opset {version} is beyond {rules.MAX_OPSET}, the last that TensorRT 10.0 reads"
 
 
 def _check_interface(graph: onnx_ir.Graph) -> Iterator[str]:
@@ -75,48 +43,145 @@ def _check_interface(graph: onnx_ir.Graph) -> Iterator[str]:
             if not isinstance(side, int) and (axis != 0 or side.value != FREE):
                 yield f"{value.name}: its side {axis} is free; only the number of prompts may be"
     for value in graph.inputs:
-        name = value.dtype.name if value.dtype else "untyped"
-        uses = {use.node.op_type for use in value.uses()}
-        if name == IO_ONLY and uses - {"Cast", "Transpose"}:
-            yield f"{value.name}: a {name} input may only be cast, and goes into {', '.join(sorted(uses))}"
-        elif name not in TYPES | {IO_ONLY}:
-            yield f"{value.name}: inputs of type {name} are not taken"
+        if _type(value) not in rules.TYPES | rules.ONLY_INTO.keys():
+            yield f"{value.name}: inputs of type {_type(value)} are not taken"
+        if len(value.shape or ()) > rules.MAX_RANK:
+            yield f"{value.name}: it has {len(value.shape or ())} sides; at most {rules.MAX_RANK}"
 
 
 def _check_constant(name: str, value: onnx_ir.Value) -> Iterator[str]:
     tensor = value.const_value
     if tensor is None:
         return
-    if tensor.dtype.name not in TYPES:
+    if tensor.dtype.name not in rules.TYPES | {"INT8"}:
         yield f"{name}: constants of type {tensor.dtype.name} are not taken"
     elif tensor.dtype.name == "FLOAT16" and not np.isfinite(tensor.numpy()).all():
         yield f"{name}: an FP16 constant is not finite"
 
 
-def _check_node(node: onnx_ir.Node) -> Iterator[str]:
+def _check_node(node: onnx_ir.Node, opset: int) -> Iterator[str]:
     where = f"{node.op_type} {node.name or node.outputs[0].name}"
-    if node.op_type not in OPERATORS or node.domain:
+    if node.op_type not in rules.OPERATORS or node.domain:
         yield f"{where}: the operator is not taken"
         return
-    for i in CONSTANT_INPUTS.get(node.op_type, ()):
+    yield from (f"{where}: {problem}" for problem in _input_types(node, opset))
+    for check in (_output_types, _sources, _attributes, _ranks, _top_k, _squeeze, _resize, _quantization, _fits_half):
+        yield from (f"{where}: {problem}" for problem in check(node))
+
+
+def _input_types(node: onnx_ir.Node, opset: int) -> Iterator[str]:
+    """By TensorRT's list, and by ONNX's: the parser neither casts nor promotes."""
+    parameters = onnx.defs.get_schema(node.op_type, opset).inputs
+    seen: dict[str, str] = {}
+    for i, value in enumerate(node.inputs):
+        if value is None:
+            continue
+        kind, parameter = _type(value), parameters[min(i, len(parameters) - 1)]
+        role = parameters[0].type_str if node.op_type in rules.ONE_TYPE else parameter.type_str
+        taken = rules.OPERATORS[node.op_type] if role == parameters[0].type_str else rules.TYPES
+        if kind in rules.ONLY_INTO:
+            if node.op_type != rules.ONLY_INTO[kind] and not (node.op_type == "QuantizeLinear" and i == 2):
+                hint = ' (embedding = "fp32"?)' if kind == "INT8" else ""
+                yield f"the {kind.lower()} tensor {value.name} may only go into a {rules.ONLY_INTO[kind]}{hint}"
+        elif kind not in taken or f"tensor({kind.lower()})" not in parameter.types:
+            yield f"its input {value.name} is of type {kind}, which is not taken there"
+        elif seen.setdefault(role, kind) != kind:
+            yield f"its inputs are of types {seen[role]} and {kind}, and nothing casts them"
+
+
+def _output_types(node: onnx_ir.Node) -> Iterator[str]:
+    for value in node.outputs:
+        kind = _type(value)
+        if kind == "UINT8" and (value.uses() or not value.is_graph_output()):
+            yield f"the uint8 tensor {value.name} is inside of the graph; only inputs and outputs may be"
+        if kind not in rules.TYPES and node.op_type not in rules.ONLY_FROM.get(kind, ()):
+            yield f"its output {value.name} is of type {kind}, which is not taken there"
+    if len(node.outputs) > 1 and node.op_type in rules.ONE_OUTPUT:
+        yield "only its first output is made"
+
+
+def _sources(node: onnx_ir.Node) -> Iterator[str]:
+    """Of the inputs that are not data."""
+    for i in rules.CONSTANT_INPUTS.get(node.op_type, ()):
         if i < len(node.inputs) and node.inputs[i] is not None and not _is_known(node, i):
-            yield f"{where}: its input {i} must be a constant"
-    if node.op_type == "TopK":
-        count = _constant(node, 1)
-        if count is not None and int(count.reshape(-1)[0]) > MAX_TOP_K:
-            yield f"{where}: K is {int(count.reshape(-1)[0])}; at most {MAX_TOP_K}"
-    if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
-        zero = _constant(node, 2)
-        if zero is not None and (zero.dtype != np.int8 or zero.any()):
-            yield f"{where}: int8 must be symmetric: a zero point of 0, of type int8"
-    if node.op_type != "DequantizeLinear":
-        for value in node.inputs:
-            if value is not None and value.dtype == onnx_ir.DataType.INT8 and not _is_zero_point(node, value):
-                yield f'{where}: the int8 tensor {value.name} may only go into a DequantizeLinear (embedding = "fp32"?)'
+            yield f"its input {i} must be a constant"
+    for i in rules.SHAPE_INPUTS.get(node.op_type, ()):
+        value = node.inputs[i] if i < len(node.inputs) else None
+        if value is not None and not _follows_from_shapes(value):
+            yield f"its input {i} is a size that depends on the data"
+
+
+def _attributes(node: onnx_ir.Node) -> Iterator[str]:
+    for name, taken in rules.ATTRIBUTES.get(node.op_type, {}).items():
+        value = node.attributes[name].value if name in node.attributes else None
+        if value is not None and not taken.issuperset([value] if isinstance(value, (int, str)) else value):
+            yield f"{name} is {value}; {' or '.join(sorted(map(str, taken)))} is taken"
+
+
+def _ranks(node: onnx_ir.Node) -> Iterator[str]:
+    least, most = rules.RANKS.get(node.op_type, (0, rules.MAX_RANK))
+    for value in node.inputs[:1]:
+        if value is not None and value.shape is not None and not least <= len(value.shape) <= most:
+            yield f"its input has {len(value.shape)} sides; from {least} to {most} are taken"
+    for value in node.outputs:
+        if value.shape is not None and len(value.shape) > rules.MAX_RANK:
+            yield f"its output has {len(value.shape)} sides; at most {rules.MAX_RANK}"
+
+
+def _top_k(node: onnx_ir.Node) -> Iterator[str]:
+    count = _constant(node, 1) if node.op_type == "TopK" else None
+    if count is not None and count.max() > rules.MAX_TOP_K:
+        yield f"K is {count.max()}; at most {rules.MAX_TOP_K}"
+
+
+def _squeeze(node: onnx_ir.Node) -> Iterator[str]:
+    if node.op_type == "Squeeze" and len(node.inputs) == 1 and not all(isinstance(s, int) for s in _shape(node, 0)):
+        yield "it must name its axes, since a side of its input is free"
+
+
+def _resize(node: onnx_ir.Node) -> Iterator[str]:
+    if node.op_type == "Resize" and node.attributes.get_string("mode") == "linear":
+        before, after = _shape(node, 0), node.outputs[0].shape or ()
+        outer = list(zip(before, after, strict=False))[: -rules.LINEAR_SIDES]
+        if any(isinstance(old, int) and isinstance(new, int) and old != new for old, new in outer):
+            yield f"linear, it may change no more than the last {rules.LINEAR_SIDES} sides"
+
+
+def _quantization(node: onnx_ir.Node) -> Iterator[str]:
+    if node.op_type not in ("QuantizeLinear", "DequantizeLinear"):
+        return
+    scale, zero = _constant(node, 1), _constant(node, 2)
+    if zero is not None and (zero.dtype != np.int8 or zero.any()):
+        yield "int8 must be symmetric: a zero point of 0, of type int8"
+    if scale is None:
+        return
+    if not (scale > 0).all():
+        yield "its scales must be above 0"
+    if zero is not None and zero.size != scale.size:
+        yield f"it has {scale.size} scales and {zero.size} zero points"
+    if scale.size > 1:
+        shape, axis = _shape(node, 0), node.attributes.get_int("axis")
+        if axis is None:
+            yield "it must name the axis of its scales; without it, some parsers take 0 and not 1"
+        elif shape and shape[axis] != scale.size:
+            yield f"it has {scale.size} scales for {shape[axis]} channels"
+
+
+def _fits_half(node: onnx_ir.Node) -> Iterator[str]:
     if node.op_type == "Cast" and node.attributes["to"].as_int() == onnx_ir.DataType.FLOAT16.value:
         values = _constant(node, 0)
         if values is not None and np.abs(values).max(initial=0) > MAX_FP16:
-            yield f"{where}: a constant of {np.abs(values).max():.3g} does not fit FP16"
+            yield f"a constant of {np.abs(values).max():.3g} does not fit FP16"
+
+
+def _type(value: onnx_ir.Value) -> str:
+    return str(value.dtype.name) if value.dtype else "unknown"
+
+
+def _shape(node: onnx_ir.Node, i: int) -> tuple[int | onnx_ir.SymbolicDim, ...]:
+    """Of an input; empty if it is not known."""
+    value = node.inputs[i]
+    return tuple(value.shape or ()) if value is not None else ()
 
 
 def _is_known(node: onnx_ir.Node, i: int) -> bool:
@@ -127,8 +192,11 @@ def _is_known(node: onnx_ir.Node, i: int) -> bool:
     return _constant(node, i) is not None
 
 
-def _is_zero_point(node: onnx_ir.Node, value: onnx_ir.Value) -> bool:
-    return node.op_type == "QuantizeLinear" and value is node.inputs[2]
+def _follows_from_shapes(value: onnx_ir.Value) -> bool:
+    maker = value.producer()
+    if maker is None:
+        return not value.is_graph_input()
+    return maker.op_type == "Shape" or all(_follows_from_shapes(each) for each in maker.inputs if each is not None)
 
 
 def _constant(node: onnx_ir.Node, i: int) -> np.ndarray | None:

@@ -132,7 +132,7 @@ def test_a_byte_image_may_only_be_cast(tmp_path):
     image = [helper.make_tensor_value_info("x", TensorProto.UINT8, [1, 4])]
     assert graph(tmp_path, [helper.make_node("Cast", ["x"], ["y"], to=TensorProto.FLOAT)], inputs=image) == []
     findings = graph(tmp_path, [helper.make_node("Add", ["x", "x"], ["y"])], inputs=image)
-    assert findings == ["x: a UINT8 input may only be cast, and goes into Add"]
+    assert findings[0] == "Add y: the uint8 tensor x may only go into a Cast"
 
 
 def test_export_for_a_jetson(tmp_path):
