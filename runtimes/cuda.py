@@ -68,6 +68,27 @@ class Stream:
         """Until everything in the queue is done."""
         call(cudart.cudaStreamSynchronize(self._handle))
 
+    def mark(self) -> Event:
+        """A mark in the queue, which knows when the GPU came by."""
+        event = Event()
+        call(cudart.cudaEventRecord(event.handle, self._handle))
+        return event
+
+
+class Event:
+    """A mark of ``Stream.mark``."""
+
+    def __init__(self) -> None:
+        self.handle = call(cudart.cudaEventCreate())
+
+    def __del__(self) -> None:
+        if hasattr(self, "handle"):
+            cudart.cudaEventDestroy(self.handle)
+
+    def ms_since(self, earlier: Event) -> float:
+        """Milliseconds on the GPU between two marks of one stream that it has passed."""
+        return float(call(cudart.cudaEventElapsedTime(earlier.handle, self.handle)))
+
 
 def use(gpu: int) -> None:
     """Make a GPU the one that this thread talks to; CUDA keeps that per thread."""

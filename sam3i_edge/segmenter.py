@@ -14,7 +14,7 @@ from typing import overload
 
 import numpy as np
 
-from sam3i_edge.bundle import TOKENIZER_FILE, Manifest, open_bundle
+from sam3i_edge.bundle import TOKENIZER_FILE, Bundle, Manifest, open_bundle
 from sam3i_edge.cache import cache_folder
 from sam3i_edge.errors import PromptError, RuntimeUnavailableError
 from sam3i_edge.graphs import FEATURES
@@ -114,10 +114,7 @@ class Segmenter:
         name = runtime or opened.manifest.target.runtime
         options = session_options(opened.manifest, name, device)
         manifest = opened.manifest
-        sessions = {
-            graph: open_session(name, opened.graph_path(graph), replace(options, engine=opened.engine(graph)))
-            for graph in manifest.graphs
-        }
+        sessions = open_sessions(opened, name, options)
         precision = precision_in(manifest, options)
         segmenter = cls(manifest, tokenizer, sessions, threshold, classifier, precision)
         if verify:
@@ -291,6 +288,14 @@ class Frame:
         queries = self._segmenter.manifest.model.num_queries
         if limit < queries and any(len(instances) == limit for instances in found):
             logger.warning("A prompt found %d instances, the most this bundle returns; there may be more.", limit)
+
+
+def open_sessions(opened: Bundle, runtime: str, options: SessionOptions) -> dict[str, Session]:
+    """The graphs of a bundle by name, with the engines that it brings. Raises as ``runtimes.open_session``."""
+    return {
+        name: open_session(runtime, opened.graph_path(name), replace(options, engine=opened.engine(name)))
+        for name in opened.manifest.graphs
+    }
 
 
 def session_options(manifest: Manifest, runtime: str, device: str) -> SessionOptions:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import json
+import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -38,6 +39,10 @@ class Cuda:
         self.cudaGetDeviceProperties = lambda gpu: (SUCCESS, SimpleNamespace(name=b"Stand-in"))
         self.cudaDeviceGetAttribute = lambda attribute, gpu: (SUCCESS, attribute)
         self.cudaStreamCreate = lambda: (SUCCESS, 1)
+        self.cudaEventCreate = lambda: (SUCCESS, {})
+        self.cudaEventRecord = lambda event, stream: (event.update(at=time.perf_counter()), (SUCCESS,))[1]
+        self.cudaEventElapsedTime = lambda start, end: (SUCCESS, (end["at"] - start["at"]) * 1e3)
+        self.cudaEventDestroy = lambda event: (SUCCESS,)
         self.cudaSetDevice = self.cudaStreamSynchronize = self.cudaStreamDestroy = lambda _: (SUCCESS,)
 
     def cudaMalloc(self, size):  # noqa: N802

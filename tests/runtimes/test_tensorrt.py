@@ -4,12 +4,13 @@ import gc
 import importlib
 import logging
 import sys
+from types import SimpleNamespace
 
 import pytest
 
 from sam3i_edge import Prompt, runtimes
 from sam3i_edge.errors import BundleError, RuntimeUnavailableError
-from sam3i_edge.runtimes import SessionOptions, cuda, open_session
+from sam3i_edge.runtimes import PrebuiltEngine, SessionOptions, cuda, open_session
 from tests.conftest import CASES
 from tests.runtimes.conformance import Conformance
 from tests.runtimes.standin import Cuda, TensorRt
@@ -131,6 +132,90 @@ def test_a_full_gpu(bundle, standin, monkeypatch):
     monkeypatch.setattr(standin.cuda, "free_bytes", 0)
     with pytest.raises(RuntimeUnavailableError, match=r"CUDA: out of memory \(cudaErrorMemoryAllocation\)"):
         session.run({"tokens": np.zeros((1, 32), np.int32), "gates": np.zeros((1, 3), np.float32)})
+
+
+def test_times_on_the_gpu(bundle):
+    import numpy as np
+
+    session = open_text(bundle)
+    times = session.gpu_times({"tokens": np.zeros((1, 32), np.int32), "gates": np.zeros((1, 3), np.float32)}, count=3)
+    assert len(times) == 3
+    assert all(ms > 0 for ms in times)
+
+
+def engine_for(bundle, standin, **changes):
+    """As a bundle would bring it: of the stand-in's version, for its GPU."""
+    from sam3i_edge.runtimes.nvidia_build import TENSORRT, BuildOptions, build, logger_for
+
+    file = bundle.parent / "text.engine"
+    built = build(TENSORRT, bundle / "graphs/text.onnx", BuildOptions(16, {}), logger_for(TENSORRT))
+    file.write_bytes(built.engine)
+    return PrebuiltEngine(**{
+        "graph": "text", "file": str(file), "built_by": "TensorRT 10.3.0", "compute_capabilities": ("8.7",)
+    } | changes)  # fmt: skip
+
+
+def test_an_engine_of_the_bundle_is_used(bundle, standin, tmp_path, caplog):
+    engine = engine_for(bundle, standin)
+    before = len(standin.builds)
+    with caplog.at_level(logging.WARNING):
+        open_text(bundle, tmp_path, engine=engine)
+    assert len(standin.builds) == before
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"built_by": "TensorRT 10.2.0"}, "it was built by TensorRT 10.2.0, this is TensorRT 10.3.0"),
+        ({"compute_capabilities": ("8.6", "12.0")}, "it is for compute capability 8.6, 12.0, this GPU has 8.7"),
+    ],
+)
+def test_an_engine_of_the_bundle_that_does_not_fit(bundle, standin, tmp_path, caplog, change, why):
+    engine = engine_for(bundle, standin, **change)
+    before = len(standin.builds)
+    with caplog.at_level(logging.WARNING):
+        open_text(bundle, tmp_path, engine=engine)
+    assert why in caplog.text
+    assert len(standin.builds) == before + 1
+
+
+def test_kernels_that_were_compiled_on_the_device_are_kept(bundle, standin, tmp_path, monkeypatch):
+    """As TensorRT-RTX does: the stand-in gives it a runtime cache."""
+    import numpy as np
+
+    monkeypatch.setattr(standin, "IRuntimeCache", object, raising=False)
+    caches = []
+    inputs = {"tokens": np.zeros((1, 32), np.int32), "gates": np.zeros((1, 3), np.float32)}
+    monkeypatch.setattr(standin, "deserialize", with_runtime_caches(standin.deserialize, caches))
+    for known in (b"", b"compiled"):
+        session = open_text(bundle, tmp_path)
+        assert caches[-1].content == known
+        session.run(inputs)
+    assert len(list(tmp_path.glob("*.kernels"))) == 1
+
+
+class RuntimeCache:
+    content = b""
+
+    def deserialize(self, content):
+        self.content = content
+
+    def serialize(self):
+        return b"compiled"
+
+
+def with_runtime_caches(deserialize, caches):
+    def make(*arguments):
+        engine = deserialize(*arguments)
+        config = SimpleNamespace(set_runtime_cache=lambda cache: None)
+        config.create_runtime_cache = lambda: caches.append(RuntimeCache()) or caches[-1]
+        engine.create_runtime_config = lambda: config
+        plain = engine.create_execution_context
+        engine.create_execution_context = lambda config: plain()
+        return engine
+
+    return make
 
 
 def test_more_prompts_than_the_engine_takes(bundle):
