@@ -32,7 +32,6 @@ class _Context:
         self._buffers: dict[str, cuda.GpuArray] = {}
         self.stream = cuda.Stream()
         self.context = session.kernels.create_context()
-        self.has_run = False
         if self.context is None:
             raise RuntimeUnavailableError(
                 f"{session.product} cannot run {session.graph}: {session.log.take()}. Often the GPU's memory is full."
@@ -95,6 +94,7 @@ class NvidiaSession:
         self.inputs, self.outputs = (_ports(product.api, engine, is_input=is_input) for is_input in (True, False))
         self.resident = options.resident
         self._idle: queue.SimpleQueue[_Context] = queue.SimpleQueue()
+        self._seen: set[int] = set()
         self.device = f"{product} on {cuda.gpus()[f'cuda:{gpu}']}"
 
     def run(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -116,8 +116,8 @@ class NvidiaSession:
             context.stream.download(values, context.buffer(name))
         context.stream.wait()
         del arrays  # they had to live until here
-        if not context.has_run:
-            context.has_run = True
+        if rows not in self._seen:  # another number of rows may want other kernels
+            self._seen.add(rows)
             self.kernels.save()
         self._idle.put(context)  # one that failed is dropped
         return {name: resident.get(name, on_host.get(name)) for name in self.outputs}  # type: ignore[misc]
