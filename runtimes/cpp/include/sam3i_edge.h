@@ -62,7 +62,7 @@ typedef struct sam3i_results sam3i_results;
 typedef struct sam3i_load_options {
   size_t struct_size; /* sizeof(sam3i_load_options) */
   const char *device; /* NULL: that of the bundle's target; or a name of the runtime's, as "CPU" */
-  const char *runtime; /* NULL: that of the bundle's target; or "openvino", "onnxruntime", "tensorrt" */
+  const char *runtime; /* NULL: that of the bundle's target; or "openvino", "onnxruntime", "tensorrt", "tensorrt-rtx" */
   double threshold;    /* instances scoring above this, in 0..1, are returned */
   int threads;         /* processor threads, 0..65536, 0: the runtime's own choice; -1: the target's */
 } sam3i_load_options;

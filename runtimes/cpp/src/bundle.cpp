@@ -43,6 +43,7 @@ bool is_within(const fs::path& root, const fs::path& file) {
 void check_names(const fs::path& path, const Manifest& manifest) {
   std::set<std::string> needed(kNeeded.begin(), kNeeded.end());
   for (const auto& [name, graph] : manifest.graphs) needed.insert(graph.file);
+  for (const EngineRecord& engine : manifest.tensorrt.engines) needed.insert(engine.file);
   std::vector<std::string> unlisted;
   for (const std::string& name : needed) {
     if (!manifest.files.count(name)) unlisted.push_back(name);

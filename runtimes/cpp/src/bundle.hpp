@@ -25,6 +25,21 @@ struct Target {
   std::vector<std::string> precisions;
   std::int64_t threads = 0;
   std::map<std::string, std::string> settings;
+  std::string attention;  ///< "fused" or "unfused": how its graphs write attention; empty: as the runtime likes
+};
+
+/// An engine that was built ahead of time, and for what.
+struct EngineRecord {
+  std::string graph, file;
+  std::vector<std::string> compute_capabilities;
+  std::string built_by;
+};
+
+/// What NVIDIA's own parser and builder made of a bundle's graphs at export.
+struct TensorRtRecord {
+  std::string checked_by;  ///< the library and its version; empty where only the lint looked
+  std::string attention;
+  std::vector<EngineRecord> engines;
 };
 
 /// Of manifest.json what is needed to run it; all of it is read and checked.
@@ -35,6 +50,7 @@ struct Manifest {
   Limits limits;
   std::map<std::string, GraphSpec> graphs;
   std::map<std::string, FileRecord> files;
+  TensorRtRecord tensorrt;
   std::map<std::string, double> sqnr_at_export;  ///< of every output of every stage, against the float model
 };
 

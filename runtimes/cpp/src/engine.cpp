@@ -39,6 +39,21 @@ SessionOptions session_options(const Manifest& manifest, const std::string& runt
   return made;
 }
 
+/// Whether half precision stands in the graphs' own types, and so is the same on every runtime.
+bool is_typed_half(const Manifest& manifest) {
+  const std::string& runtime = manifest.target.runtime;
+  return float_type(manifest.precision) == "fp16" && (runtime == "tensorrt" || runtime == "tensorrt-rtx");
+}
+
+std::vector<CarriedEngine> engines_of(const Bundle& bundle, const std::string& graph) {
+  std::vector<CarriedEngine> engines;
+  for (const EngineRecord& engine : bundle.manifest.tensorrt.engines) {
+    if (engine.graph != graph) continue;
+    engines.push_back({bundle.path / engine.file, engine.compute_capabilities, engine.built_by});
+  }
+  return engines;
+}
+
 std::string key_of(const std::pair<std::string, std::string>& pair) { return pair.second + ' ' + pair.first; }
 
 /// Refuses a graph that is not as the manifest says: what it gives is read by the manifest's types and shapes.
@@ -75,11 +90,11 @@ Engine::Engine(const std::filesystem::path& path, const LoadOptions& options, co
                                     static_cast<std::size_t>(bundle.manifest.model.context_length));
   classifier_ = RouteClassifier::load(path / "route.json");
   const std::string runtime = options.runtime.empty() ? manifest_.target.runtime : options.runtime;
-  const SessionOptions how = session_options(manifest_, runtime, options);
-  const bool typed_half = float_type(manifest_.precision) == "fp16" && manifest_.target.runtime == "tensorrt";
-  precision_ = typed_half ? manifest_.precision : how.precision;  // there it stands in the graphs' own types
+  SessionOptions how = session_options(manifest_, runtime, options);
+  precision_ = is_typed_half(manifest_) ? manifest_.precision : how.precision;
   for (const auto& [name, graph] : manifest_.graphs) {
     const auto file = bundle.graph_path(name);
+    how.engines = engines_of(bundle, name);
     const auto& session = sessions_[name] = open(runtime, file, how);
     check_ports(session->inputs(), graph.inputs, how.max_prompts, file);
     check_ports(session->outputs(), graph.outputs, how.max_prompts, file);

@@ -9,8 +9,10 @@ namespace sam3i_edge::detail {
 namespace {
 
 constexpr const char* kFormat = "sam3i-edge-bundle";
-constexpr std::int64_t kFormatVersion = 5;
+constexpr std::int64_t kFormatVersion = 6;
 const std::vector<std::string> kPrecisions = {"fp32", "bf16", "fp16", "int8", "int8-bf16", "int8-fp16"};
+const std::vector<std::string> kGraphs = {"vision", "text", "grounding"};
+const std::vector<std::string> kAttention = {"fused", "unfused"};
 const std::vector<std::string> kRoutes = {"concept", "simple", "complex"};
 const std::map<std::string, std::string> kPreprocessing = {
     {"resize", "bilinear, antialiased, uint8"}, {"channels", "RGB"}, {"normalization", "in the graph"}};
@@ -34,7 +36,8 @@ Target read_target(const Json& value, const std::string& name) {
                                {"hardware", into(unused)},
                                {"machine", into(machine), false},
                                {"threads", into(target.threads), false},
-                               {"settings", into(target.settings), false}});
+                               {"settings", into(target.settings), false},
+                               {"attention", into(target.attention), false}});
   read_object(value, name, fields);
   for (const char* key : {"opset", "ir_version", "max_prompts", "attention_mb"}) {
     if (sizes[key] <= 0) {
@@ -46,6 +49,7 @@ Target read_target(const Json& value, const std::string& name) {
                       "; it must be 0 (the runtime's choice) or more.");
   }
   check_known("int8", int8, {"symmetric", "affine"});
+  if (!target.attention.empty()) check_known("attention", target.attention, kAttention);
   if (target.precisions.empty()) throw SchemaError("precisions is empty; give some of " + joined(kPrecisions) + ".");
   for (const std::string& precision : target.precisions) check_known("precision", precision, kPrecisions);
   return target;
@@ -60,7 +64,7 @@ void read_recipe(const Json& value, const std::string& name) {
                                {"smooth", into(smooth), false},
                                {"bias_correction", into(correction), false},
                                {"embedding", into(embedding), false}};
-  for (const char* graph : {"vision", "text", "grounding"}) fields.push_back({graph, into(graphs[graph]), false});
+  for (const std::string& graph : kGraphs) fields.push_back({graph, into(graphs[graph]), false});
   read_object(value, name, fields);
   check_known("observer", observer, {"min-max", "percentile", "mse"});
   check_known("embedding", embedding, {"int8", "int4", "fp32"});
@@ -87,6 +91,45 @@ void read_quantization(const Json& value, const std::string& name) {
                {"scored_images", into(count)},
                {"float_scores", into(scores)},
                {"scores", into(scores)}});
+}
+
+/// "8.9": one or two digits, a point, one digit.
+bool is_compute_capability(const std::string& text) {
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  const std::size_t point = text.find('.');
+  return (point == 1 || point == 2) && text.size() == point + 2 && is_digit(text[0]) && is_digit(text[point - 1]) &&
+         is_digit(text[point + 1]);
+}
+
+EngineRecord read_engine(const Json& value, const std::string& name) {
+  EngineRecord engine;
+  read_object(value, name,
+              {{"graph", into(engine.graph)},
+               {"file", into(engine.file)},
+               {"compute_capabilities", into(engine.compute_capabilities)},
+               {"built_by", into(engine.built_by)}});
+  check_known("graph", engine.graph, kGraphs);
+  if (engine.compute_capabilities.empty()) throw SchemaError("compute_capabilities is empty; give some, such as 8.9.");
+  for (const std::string& one : engine.compute_capabilities) {
+    if (!is_compute_capability(one)) {
+      throw SchemaError("The compute capability " + in_quotes(one) + " is not of the form 8.9.");
+    }
+  }
+  return engine;
+}
+
+Reader tensorrt_into(TensorRtRecord& record) {
+  return [&record](const Json& value, const std::string& name) {
+    if (value.is_null()) return;
+    const Reader engines = [&record](const Json& list, const std::string& at) {
+      read_list(list, at, "EngineRecord", [&record](const Json& item, const std::string& item_name) {
+        record.engines.push_back(read_engine(item, item_name));
+      });
+    };
+    read_object(value, name,
+                {{"checked_by", into(record.checked_by)}, {"attention", into(record.attention)}, {"engines", engines}});
+    check_known("attention", record.attention, kAttention);
+  };
 }
 
 Reader accuracy_into(Manifest& manifest) {
@@ -148,7 +191,8 @@ Manifest read_manifest(const Json& content, Strict& strict) {
                {"accuracy", accuracy_into(manifest)},
                {"checked_on", into(unused)},
                {"files", files_into(manifest)},
-               {"quantization", read_quantization, false}});
+               {"quantization", read_quantization, false},
+               {"tensorrt", tensorrt_into(manifest.tensorrt), false}});
   return manifest;
 }
 

@@ -32,10 +32,17 @@ constexpr Open kTensorRt = open_tensorrt;
 #else
 constexpr Open kTensorRt = nullptr;
 #endif
+#ifdef SAM3I_EDGE_WITH_TENSORRT_RTX
+constexpr Open kTensorRtRtx = open_tensorrt;  // the same file, compiled with the other library's headers
+#else
+constexpr Open kTensorRtRtx = nullptr;
+#endif
 
 const std::vector<Runtime>& all_runtimes() {
-  static const std::vector<Runtime> runtimes = {
-      {"onnxruntime", "cpu", kOnnxRuntime}, {"openvino", "CPU", kOpenVino}, {"tensorrt", "cuda:0", kTensorRt}};
+  static const std::vector<Runtime> runtimes = {{"onnxruntime", "cpu", kOnnxRuntime},
+                                                {"openvino", "CPU", kOpenVino},
+                                                {"tensorrt", "cuda:0", kTensorRt},
+                                                {"tensorrt-rtx", "cuda:0", kTensorRtRtx}};
   return runtimes;
 }
 
@@ -46,6 +53,17 @@ const Runtime& find_runtime(const std::string& name) {
     known.push_back(runtime.name);
   }
   throw RuntimeUnavailableError(unknown_name("runtime", name, known));
+}
+
+/// What to do about a runtime that is not in this build.
+std::string advice(const std::string& runtime) {
+  for (const auto& [mine, other] : {std::pair{"tensorrt", "tensorrt-rtx"}, std::pair{"tensorrt-rtx", "tensorrt"}}) {
+    if (runtime == mine && find_runtime(other).open) {
+      return "A build has one of tensorrt and tensorrt-rtx, for their symbols clash: make a second one (docs/cpp.md), "
+             "or choose another runtime.";
+    }
+  }
+  return "Build the library where CMake finds it (docs/cpp.md), or choose another runtime.";
 }
 
 std::string sides(const std::vector<std::int64_t>& shape, const std::string& none) {
@@ -95,8 +113,8 @@ std::unique_ptr<Session> open_session(const std::string& runtime, const std::fil
   const Runtime& found = find_runtime(runtime);
   if (!found.open) {
     throw RuntimeUnavailableError("The runtime " + runtime + " is not in this build, which has " +
-                                  (built_runtimes().empty() ? "none" : joined(built_runtimes())) +
-                                  ". Build the library where CMake finds it (docs/cpp.md), or choose another runtime.");
+                                  (built_runtimes().empty() ? "none" : joined(built_runtimes())) + ". " +
+                                  advice(runtime));
   }
   return found.open(graph, options);
 }

@@ -48,6 +48,13 @@ struct Port {
 };
 using Ports = std::map<std::string, Port>;
 
+/// An engine of a graph that was built ahead of time and lies in the bundle.
+struct CarriedEngine {
+  std::filesystem::path file;
+  std::vector<std::string> compute_capabilities;  ///< of the GPUs that it runs on, such as "8.9"
+  std::string built_by;                           ///< the library and its version, such as "TensorRT-RTX 1.7.1.116"
+};
+
 /// How a graph is to be run.
 struct SessionOptions {
   std::string device;              ///< a name of the runtime's, such as "cpu", "GPU" or "cuda:0"
@@ -57,6 +64,7 @@ struct SessionOptions {
   std::set<std::string> resident;  ///< outputs that may stay on the device: they only go into another graph
   std::map<std::string, std::string> settings;  ///< the target's, under the runtime's own names
   std::optional<std::filesystem::path> cache;   ///< a folder to keep what was compiled for this device
+  std::vector<CarriedEngine> engines;           ///< of this graph, in the bundle; only their own library reads them
 };
 
 /// An open graph. Threads may share it.

@@ -332,6 +332,11 @@ def damages() -> list[Callable[[Path], None]]:
 
         return change
 
+    def engine(**changes: Any) -> Callable[[Path], None]:
+        """One engine of the text graph, and something wrong with it."""
+        good = {"graph": "text", "file": "engines/text.engine", "compute_capabilities": ["8.9"], "built_by": "TensorRT"}
+        return edit(tensorrt={"checked_by": "", "attention": "fused", "engines": [good | changes]})
+
     def outside(name: str) -> Callable[[Path], None]:
         return edit_part("files", **{name: {"sha256": "0", "bytes": 1}})
 
@@ -355,7 +360,7 @@ def damages() -> list[Callable[[Path], None]]:
         *(rehashed(TOKENIZER_FILE, content) for content in (b"{}", spoiled(0), spoiled(500), spoiled(-6), spoiled(-1))),
         *(rehashed("route.json", content) for content in (b"{}", b'{"surprise": 1}')),
         edit(format="zip"),
-        edit(format_version=6),
+        edit(format_version=7),
         edit(format_version=1),
         edit(format_version=None),
         edit(surprise=1),
@@ -389,6 +394,14 @@ def damages() -> list[Callable[[Path], None]]:
         side(2**64 - 1),
         side(-1),
         edit_part("target", device="nonsense"),
+        edit_part("target", attention="half"),
+        edit(tensorrt={}),
+        edit(tensorrt={"checked_by": "", "attention": "half", "engines": []}),
+        engine(graph="sound"),
+        engine(file="graphs/text.onnx", compute_capabilities=[]),
+        engine(file="graphs/text.onnx", compute_capabilities=["8.9", "89"]),
+        engine(file="engines/none.engine"),
+        engine(surprise=1),
     ]
 
 

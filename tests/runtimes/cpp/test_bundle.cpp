@@ -88,8 +88,47 @@ TEST_F(Refusals, AnUnknownRuntime) {
     FAIL();
   } catch (const RuntimeUnavailableError& error) {
     EXPECT_STREQ(error.what(),
-                 "Unknown runtime 'openvno'. Known: onnxruntime, openvino, tensorrt. Did you mean 'openvino'?");
+                 "Unknown runtime 'openvno'. Known: onnxruntime, openvino, tensorrt, tensorrt-rtx. Did you mean "
+                 "'openvino'?");
   }
+}
+
+class Manifests : public golden::Golden {
+ protected:
+  golden::Json content() { return read_json(bundles().front().second / "manifest.json"); }
+  static Manifest parse(const golden::Json& content) { return parse_manifest(content.dump(), "manifest.json"); }
+};
+
+TEST_F(Manifests, WhatNvidiasParserMadeOfTheGraphsIsOptional) {
+  auto none = content(), null = content();
+  none.erase("tensorrt");
+  null["tensorrt"] = nullptr;
+  for (const auto& manifest : {none, null}) {
+    EXPECT_TRUE(parse(manifest).tensorrt.engines.empty());
+    EXPECT_EQ(parse(manifest).tensorrt.attention, "");
+  }
+}
+
+TEST_F(Manifests, EnginesThatABundleCarries) {
+  auto manifest = content();
+  manifest["target"]["attention"] = "unfused";
+  manifest["tensorrt"] = {{"checked_by", "TensorRT-RTX 1.7.1.116"},
+                          {"attention", "unfused"},
+                          {"engines",
+                           {{{"graph", "text"},
+                             {"file", "engines/text.engine"},
+                             {"compute_capabilities", {"8.6", "12.0"}},
+                             {"built_by", "TensorRT-RTX 1.7.1.116"}}}}};
+  const Manifest read = parse(manifest);
+  EXPECT_EQ(read.target.attention, "unfused");
+  EXPECT_EQ(read.tensorrt.checked_by, "TensorRT-RTX 1.7.1.116");
+  EXPECT_EQ(read.tensorrt.attention, "unfused");
+  ASSERT_EQ(read.tensorrt.engines.size(), 1u);
+  const EngineRecord& engine = read.tensorrt.engines.front();
+  EXPECT_EQ(engine.graph, "text");
+  EXPECT_EQ(engine.file, "engines/text.engine");
+  EXPECT_EQ(engine.compute_capabilities, (std::vector<std::string>{"8.6", "12.0"}));
+  EXPECT_EQ(engine.built_by, "TensorRT-RTX 1.7.1.116");
 }
 
 TEST(Precision, OutsideTheIntegerLayers) {

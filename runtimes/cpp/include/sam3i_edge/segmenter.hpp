@@ -19,7 +19,7 @@ namespace sam3i_edge {
 
 struct LoadOptions {
   std::string device = "auto";  ///< "auto": the device of the bundle's target; or a name of the runtime's, as "CPU"
-  std::string runtime;          ///< empty: that of the bundle's target; or "openvino", "onnxruntime", "tensorrt"
+  std::string runtime;          ///< empty: that of the bundle's target; or one of `runtimes()`, as "openvino"
   double threshold = 0.5;       ///< instances scoring above this, in 0..1, are returned
   std::optional<int> threads;   ///< processor threads, 0..65536, 0: the runtime's own choice; none: the target's
 };
