@@ -5,9 +5,10 @@ set(BACKEND_DEFINITIONS)
 set(BACKEND_LIBRARIES)
 set(BACKEND_TABLE)
 
-# backend(<name> <package> <target> <macro> <how to get it>)
+# backend(<name> <package> <target> <macro> <how to get it> <files of src/backends>...)
 function(backend name package target macro hint)
-  string(TOUPPER "SAM3I_EDGE_${name}" option)
+  string(MAKE_C_IDENTIFIER "SAM3I_EDGE_${name}" option)
+  string(TOUPPER "${option}" option)
   set(${option} AUTO CACHE STRING "Build the runtime ${name}: AUTO, ON or OFF")
   set_property(CACHE ${option} PROPERTY STRINGS AUTO ON OFF)
   if("${${option}}" STREQUAL "AUTO" OR "${${option}}")
@@ -17,28 +18,52 @@ function(backend name package target macro hint)
     set(state "left out: ${option}=${${option}}")
   elseif(${package}_FOUND AND TARGET ${target})
     set(state "found: ${${package}_VERSION} ${${package}_DIR}${${package}_LIBRARY}")
-    set(BACKEND_SOURCES ${BACKEND_SOURCES} src/backends/${name}.cpp PARENT_SCOPE)
+    list(TRANSFORM ARGN PREPEND src/backends/)
+    list(TRANSFORM ARGN APPEND .cpp)
+    set(BACKEND_SOURCES ${BACKEND_SOURCES} ${ARGN} PARENT_SCOPE)
     set(BACKEND_DEFINITIONS ${BACKEND_DEFINITIONS} ${macro} PARENT_SCOPE)
     set(BACKEND_LIBRARIES ${BACKEND_LIBRARIES} ${target} PARENT_SCOPE)
   elseif("${${option}}" STREQUAL "AUTO")
-    set(state "not found: ${hint}")
+    set(state "not found${${package}_MISSING}: ${hint}")
   else()
     message(FATAL_ERROR "${option} is ON, but ${package} was not found: ${hint}")
   endif()
   set(BACKEND_TABLE ${BACKEND_TABLE} "  ${name}: ${state}" PARENT_SCOPE)
 endfunction()
 
+# Whether an option is ON, rather than AUTO, OFF or not set.
+macro(insists result option)
+  set(${result} OFF)
+  if(DEFINED ${option} AND NOT "${${option}}" STREQUAL "AUTO" AND ${option})
+    set(${result} ON)
+  endif()
+endmacro()
+
 backend(openvino OpenVINO openvino::runtime SAM3I_EDGE_WITH_OPENVINO
-        "-DOpenVINO_DIR=<what `python -c 'import openvino.utils as u; print(u.get_cmake_path())'` prints>")
+        "-DOpenVINO_DIR=<what `python -c 'import openvino.utils as u; print(u.get_cmake_path())'` prints>" openvino blobs)
 backend(onnxruntime ONNXRuntime ONNXRuntime::ONNXRuntime SAM3I_EDGE_WITH_ONNXRUNTIME
-        "-DONNXRUNTIME_ROOT=<an unpacked release archive, with include/ and lib/>")
-backend(tensorrt TensorRT TensorRT::TensorRT SAM3I_EDGE_WITH_TENSORRT
-        "-DTENSORRT_ROOT=<an unpacked TensorRT 10 or 11>, and the CUDA toolkit (not yet run on hardware)")
-if(SAM3I_EDGE_WITH_OPENVINO IN_LIST BACKEND_DEFINITIONS)
-  list(APPEND BACKEND_SOURCES src/backends/blobs.cpp)
+        "-DONNXRUNTIME_ROOT=<an unpacked release archive, with include/ and lib/>" onnxruntime)
+
+# TensorRT and TensorRT-RTX have the same symbols: whichever is loaded first would serve both. AUTO gives way to ON.
+set(EITHER "a build has one of tensorrt and tensorrt-rtx, for their symbols clash")
+insists(WANTS_TENSORRT SAM3I_EDGE_TENSORRT)
+insists(WANTS_TENSORRT_RTX SAM3I_EDGE_TENSORRT_RTX)
+if(WANTS_TENSORRT AND WANTS_TENSORRT_RTX)
+  message(FATAL_ERROR "SAM3I_EDGE_TENSORRT and SAM3I_EDGE_TENSORRT_RTX are both ON, but ${EITHER}: turn one OFF, and "
+                      "make a second build for it.")
+elseif(WANTS_TENSORRT_RTX)
+  list(APPEND BACKEND_TABLE "  tensorrt: left out: ${EITHER}")
+else()
+  backend(tensorrt TensorRT TensorRT::TensorRT SAM3I_EDGE_WITH_TENSORRT
+          "-DTENSORRT_ROOT=<an unpacked TensorRT 10 or 11>, and the CUDA toolkit (not yet run on hardware)"
+          tensorrt tensorrt_build)
 endif()
 if(SAM3I_EDGE_WITH_TENSORRT IN_LIST BACKEND_DEFINITIONS)
-  list(APPEND BACKEND_SOURCES src/backends/engine_cache.cpp)
+  list(APPEND BACKEND_TABLE "  tensorrt-rtx: left out: ${EITHER} (-DSAM3I_EDGE_TENSORRT_RTX=ON takes this one)")
+else()
+  backend(tensorrt-rtx TensorRT_RTX TensorRT_RTX::TensorRT_RTX SAM3I_EDGE_WITH_TENSORRT_RTX
+          "-DTENSORRT_RTX_ROOT=<an unpacked TensorRT-RTX 1.5 or newer>, and the CUDA toolkit (not yet run on hardware)"
+          tensorrt tensorrt_build)
 endif()
 
 message(STATUS "Runtimes:")

@@ -48,17 +48,30 @@ class Stream {
   cudaStream_t handle_ = nullptr;
 };
 
-/// The GPUs by our names, "cuda:0", with their own names and compute capability.
-inline std::map<std::string, std::string> gpus() {
+struct Gpu {
+  int index;
+  std::string name, compute_capability;
+
+  std::string shown() const { return name + " (compute capability " + compute_capability + ")"; }
+};
+
+/// The GPUs by our names, "cuda:0". Throws RuntimeUnavailableError if there is none or no driver for it.
+inline std::map<std::string, Gpu> gpus() {
   int count = 0;
-  check(cudaGetDeviceCount(&count));
-  std::map<std::string, std::string> found;
+  const cudaError_t status = cudaGetDeviceCount(&count);
+  if (status == cudaErrorInsufficientDriver || status == cudaErrorNoDevice) {
+    throw RuntimeUnavailableError(std::string("CUDA finds no NVIDIA GPU here: ") + cudaGetErrorString(status) + " (" +
+                                  cudaGetErrorName(status) +
+                                  "). Install NVIDIA's driver, or a newer one, until nvidia-smi lists the GPU; start a "
+                                  "container with --gpus all.");
+  }
+  check(status);
+  std::map<std::string, Gpu> found;
   for (int i = 0; i < count; ++i) {
     cudaDeviceProp properties{};
     check(cudaGetDeviceProperties(&properties, i));
-    found["cuda:" + std::to_string(i)] = std::string(properties.name) + " (compute capability " +
-                                         std::to_string(properties.major) + "." + std::to_string(properties.minor) +
-                                         ")";
+    found["cuda:" + std::to_string(i)] = {i, properties.name,
+                                          std::to_string(properties.major) + "." + std::to_string(properties.minor)};
   }
   return found;
 }

@@ -1,64 +1,38 @@
-// TensorRT 10 and 11, on NVIDIA GPUs. Written against the documented API; not yet run on hardware.
+// TensorRT 10 and 11, or TensorRT-RTX 1.5 and newer, on NVIDIA GPUs: one file, compiled with the headers of the one
+// that CMake found. Not yet run on hardware.
 //
-// Networks are strongly typed: a graph's types are the engine's, in 10 by a flag and in 11 always. An engine is built
-// on the first load, on the device, and kept.
+// Networks are strongly typed: a graph's types are the engine's. An engine that the bundle carries is used where it
+// fits; otherwise one is built on the first load, on the device, and kept. TensorRT-RTX finishes an engine's kernels on
+// the device when it first runs; these are kept, too.
 #include <NvInfer.h>
-#include <NvOnnxParser.h>
 
 #include <algorithm>
 #include <mutex>
 #include <utility>
 
+#include "../files.hpp"
 #include "../memory.hpp"
 #include "../messages.hpp"
 #include "../session.hpp"
 #include "../warning.hpp"
+#include "carried_engines.hpp"
 #include "cuda.hpp"
 #include "engine_cache.hpp"
 #include "sam3i_edge/errors.hpp"
+#include "tensorrt_build.hpp"
 
 namespace sam3i_edge::detail {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kOldest = 10;
-static_assert(NV_TENSORRT_MAJOR >= kOldest, "Bundles need TensorRT 10 or newer.");
-
-/// Of the library that was loaded: it may be newer than the headers.
-std::string version() {
-  return std::to_string(getInferLibMajorVersion()) + "." + std::to_string(getInferLibMinorVersion()) + "." +
-         std::to_string(getInferLibPatchVersion());
-}
-
-/// Keeps TensorRT's errors for our messages.
-class Logger : public nvinfer1::ILogger {
- public:
-  void log(Severity severity, const char* message) noexcept override {
-    if (severity > Severity::kERROR) return;
-    const std::lock_guard lock(mutex_);
-    errors_ += (errors_.empty() ? "" : "; ") + std::string(message);
-  }
-  /// What went wrong since the last time.
-  std::string take() {
-    const std::lock_guard lock(mutex_);
-    std::string text = std::exchange(errors_, "");
-    return text.empty() ? "TensorRT gives no reason" : text;
-  }
-
- private:
-  std::mutex mutex_;
-  std::string errors_;
-};
-
-Logger& logger() {
-  static auto* kept = new Logger;  // never freed: engines of other statics may still speak to it
-  return *kept;
-}
+using tensorrt::dims_of;
+using tensorrt::library;
+using tensorrt::logger;
 
 nvinfer1::IRuntime& runtime() {
   static auto* kept = nvinfer1::createInferRuntime(logger());
-  if (!kept) throw RuntimeUnavailableError("TensorRT " + version() + " does not start: " + logger().take());
+  if (!kept) throw RuntimeUnavailableError(library() + " does not start: " + logger().take());
   return *kept;
 }
 
@@ -77,13 +51,6 @@ DType type_of(nvinfer1::DataType type, const std::string& name) {
   }
 }
 
-nvinfer1::Dims dims_of(const std::vector<std::int64_t>& shape) {
-  nvinfer1::Dims dims{};
-  dims.nbDims = static_cast<int>(shape.size());
-  std::copy(shape.begin(), shape.end(), dims.d);
-  return dims;
-}
-
 Ports ports_of(const nvinfer1::ICudaEngine& engine, nvinfer1::TensorIOMode mode) {
   Ports ports;
   for (int i = 0; i < engine.getNbIOTensors(); ++i) {
@@ -95,6 +62,54 @@ Ports ports_of(const nvinfer1::ICudaEngine& engine, nvinfer1::TensorIOMode mode)
   return ports;
 }
 
+/// Makes an engine's execution contexts.
+#ifdef TRT_MAJOR_RTX
+class Contexts {
+ public:
+  /// With what was compiled for this GPU before, which the library checks against itself, the driver and the GPU.
+  Contexts(nvinfer1::ICudaEngine& engine, EngineCache kept, EngineKey key)
+      : engine_(engine), kept_(std::move(kept)), key_(std::move(key)), config_(engine.createRuntimeConfig()) {
+    if (config_) compiled_.reset(config_->createRuntimeCache());
+    const std::string before = kept_.runtime_cache(key_).value_or("");
+    if (compiled_ && !before.empty() && compiled_->deserialize(before.data(), before.size())) saved_ = before;
+    if (!before.empty() && saved_.empty()) logger().take();  // no fault: after a new driver it compiles again
+    if (!compiled_ || !config_->setRuntimeCache(*compiled_)) {
+      throw RuntimeUnavailableError(library() + " makes no runtime cache: " + logger().take());
+    }
+  }
+
+  nvinfer1::IExecutionContext* make() const { return engine_.createExecutionContext(config_.get()); }
+
+  /// Keep what was compiled since the last time, for the next process.
+  void save() {
+    const std::unique_ptr<nvinfer1::IHostMemory> now(compiled_->serialize());
+    if (!now) return;
+    std::string content(static_cast<const char*>(now->data()), now->size());
+    if (content == saved_) return;
+    kept_.keep_runtime_cache(key_, content);
+    saved_ = std::move(content);
+  }
+
+ private:
+  nvinfer1::ICudaEngine& engine_;
+  EngineCache kept_;
+  EngineKey key_;
+  std::unique_ptr<nvinfer1::IRuntimeCache> compiled_;  // outlives the configuration, and that the contexts
+  std::unique_ptr<nvinfer1::IRuntimeConfig> config_;
+  std::string saved_;
+};
+#else
+class Contexts {  // an engine of TensorRT's is whole
+ public:
+  Contexts(nvinfer1::ICudaEngine& engine, const EngineCache&, const EngineKey&) : engine_(engine) {}
+  nvinfer1::IExecutionContext* make() const { return engine_.createExecutionContext(); }
+  void save() {}
+
+ private:
+  nvinfer1::ICudaEngine& engine_;
+};
+#endif
+
 /// An execution context with its stream and its buffers; one call at a time.
 struct Context {
   std::unique_ptr<nvinfer1::IExecutionContext> context;
@@ -104,16 +119,17 @@ struct Context {
 
 class TensorRtSession : public Session {
  public:
-  TensorRtSession(std::unique_ptr<nvinfer1::ICudaEngine> engine, fs::path graph, int gpu, const SessionOptions& options,
-                  const std::string& gpu_name)
+  TensorRtSession(std::unique_ptr<nvinfer1::ICudaEngine> engine, Contexts contexts, fs::path graph, int gpu,
+                  const SessionOptions& options, const std::string& gpu_name)
       : engine_(std::move(engine)),
+        contexts_(std::move(contexts)),
         graph_(std::move(graph)),
         gpu_(gpu),
         max_prompts_(options.max_prompts),
         resident_(options.resident),
         inputs_(ports_of(*engine_, nvinfer1::TensorIOMode::kINPUT)),
         outputs_(ports_of(*engine_, nvinfer1::TensorIOMode::kOUTPUT)),
-        device_("TensorRT " + version() + " on " + gpu_name) {}
+        device_(library() + " on " + gpu_name) {}
 
   /// Resident outputs stay on the GPU, and go into another session without a copy.
   Tensors run(const Tensors& inputs) override {
@@ -127,14 +143,15 @@ class TensorRtSession : public Session {
     give_inputs(*context, inputs);
     Tensors outputs = give_outputs(*context, rows);
     if (!context->context->enqueueV3(context->stream.get())) {
-      throw BundleError("TensorRT " + version() + " failed in " + graph_.string() + ": " + logger().take());
+      throw BundleError(library() + " failed in " + graph_.string() + ": " + logger().take());
     }
     for (auto& [name, tensor] : outputs) {
       if (tensor.data) context->stream.download(tensor.data.get(), context->buffers.at(name).get(), tensor.bytes());
     }
     context->stream.wait();
     const std::lock_guard lock(mutex_);
-    idle_.push_back(std::move(context));  // one that failed is dropped
+    idle_.push_back(std::move(context));              // one that failed is dropped
+    if (seen_.insert(rows).second) contexts_.save();  // another number of rows may want other kernels
     return outputs;
   }
 
@@ -153,9 +170,9 @@ class TensorRtSession : public Session {
       }
     }
     auto context = std::make_unique<Context>();
-    context->context.reset(engine_->createExecutionContext());
+    context->context.reset(contexts_.make());
     if (!context->context) {
-      throw RuntimeUnavailableError("TensorRT cannot run " + graph_.string() + ": " + logger().take() +
+      throw RuntimeUnavailableError(library() + " cannot run " + graph_.string() + ": " + logger().take() +
                                     ". Often the GPU's memory is full.");
     }
     return context;
@@ -196,6 +213,7 @@ class TensorRtSession : public Session {
   }
 
   std::unique_ptr<nvinfer1::ICudaEngine> engine_;
+  Contexts contexts_;
   fs::path graph_;
   int gpu_;
   std::int64_t max_prompts_;
@@ -204,67 +222,9 @@ class TensorRtSession : public Session {
   std::string device_;
   Memory memory_;
   std::mutex mutex_;
+  std::set<std::int64_t> seen_;  // numbers of rows
   std::vector<std::unique_ptr<Context>> idle_;
 };
-
-/// One profile: from one prompt to the most, tuned for one, which is what a robot asks.
-void add_profile(nvinfer1::IBuilder& builder, nvinfer1::IBuilderConfig& config,
-                 const nvinfer1::INetworkDefinition& network, std::int64_t max_prompts) {
-  nvinfer1::IOptimizationProfile* profile = builder.createOptimizationProfile();  // the builder owns it
-  bool has_free = false;
-  for (int i = 0; i < network.getNbInputs(); ++i) {
-    const nvinfer1::ITensor* input = network.getInput(i);
-    const nvinfer1::Dims dims = input->getDimensions();
-    const Port port{DType::float32, {dims.d, dims.d + dims.nbDims}};
-    if (std::find(port.shape.begin(), port.shape.end(), -1) == port.shape.end()) continue;
-    const nvinfer1::Dims least = dims_of(port.sized(1)), most = dims_of(port.sized(max_prompts));
-    profile->setDimensions(input->getName(), nvinfer1::OptProfileSelector::kMIN, least);
-    profile->setDimensions(input->getName(), nvinfer1::OptProfileSelector::kOPT, least);
-    profile->setDimensions(input->getName(), nvinfer1::OptProfileSelector::kMAX, most);
-    has_free = true;
-  }
-  if (has_free) config.addOptimizationProfile(profile);
-}
-
-/// A setting of the target, which are texts. Throws BundleError where it is no number.
-std::size_t number(const SessionOptions& options, const std::string& name, std::size_t otherwise) {
-  const auto found = options.settings.find(name);
-  if (found == options.settings.end()) return otherwise;
-  const std::string& text = found->second;
-  const bool fits = !text.empty() && text.size() < 10 &&
-                    std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
-  if (!fits) throw BundleError("The target's setting " + name + " is " + in_quotes(text) + "; it must be a number.");
-  return std::stoul(text);
-}
-
-std::string build(const fs::path& graph, const SessionOptions& options, const std::string& gpu) {
-  warn("Building the TensorRT engine of " + graph.string() + " for " + gpu + "; it is kept for the next time.");
-  const std::unique_ptr<nvinfer1::IBuilder> builder(nvinfer1::createInferBuilder(logger()));
-  if (!builder) throw RuntimeUnavailableError("TensorRT " + version() + " cannot build here: " + logger().take());
-#if NV_TENSORRT_MAJOR >= 11
-  constexpr unsigned kFlags = 0;  // networks are strongly typed, always
-#else
-  constexpr unsigned kFlags = 1u << static_cast<unsigned>(nvinfer1::NetworkDefinitionCreationFlag::kSTRONGLY_TYPED);
-#endif
-  const std::unique_ptr<nvinfer1::INetworkDefinition> network(builder->createNetworkV2(kFlags));
-  const std::unique_ptr<nvonnxparser::IParser> parser(nvonnxparser::createParser(*network, logger()));
-  if (!parser->parseFromFile(graph.c_str(), static_cast<int>(nvinfer1::ILogger::Severity::kERROR))) {
-    std::vector<std::string> problems;
-    for (int i = 0; i < parser->getNbErrors(); ++i) problems.emplace_back(parser->getError(i)->desc());
-    throw BundleError("TensorRT " + version() + " cannot read " + graph.string() + ": " + joined(problems, "; "));
-  }
-  const std::unique_ptr<nvinfer1::IBuilderConfig> config(builder->createBuilderConfig());
-  config->setMemoryPoolLimit(nvinfer1::MemoryPoolType::kWORKSPACE, number(options, "workspace_mb", 1024) << 20);
-  config->setBuilderOptimizationLevel(static_cast<int>(number(options, "builder_optimization_level", 3)));
-  config->clearFlag(nvinfer1::BuilderFlag::kTF32);  // on by default: fp32 would keep 10 bits of its 23
-  add_profile(*builder, *config, *network, options.max_prompts);
-  const std::unique_ptr<nvinfer1::IHostMemory> engine(builder->buildSerializedNetwork(*network, *config));
-  if (!engine) {
-    throw BundleError("TensorRT " + version() + " cannot build an engine of " + graph.string() + ": " +
-                      logger().take());
-  }
-  return {static_cast<const char*>(engine->data()), engine->size()};
-}
 
 std::string one_line(const std::map<std::string, std::string>& settings) {
   std::vector<std::string> parts;
@@ -272,33 +232,62 @@ std::string one_line(const std::map<std::string, std::string>& settings) {
   return joined(parts, " ");
 }
 
+using EnginePtr = std::unique_ptr<nvinfer1::ICudaEngine>;
+
+EnginePtr load(const std::string& content) {
+  return EnginePtr(runtime().deserializeCudaEngine(content.data(), content.size()));
+}
+
+/// The engine that the bundle carries for this library and GPU; or else none, and why.
+std::pair<EnginePtr, std::string> carried_engine(const SessionOptions& options, const cuda::Gpu& gpu) {
+  const Fit fit = fitting_engine(options.engines, library(), gpu.compute_capability);
+  if (!fit.engine) return {nullptr, fit.why_not};
+  const std::string name = fit.engine->file.filename().string();
+  try {
+    EnginePtr engine = load(read_file(fit.engine->file));
+    return {std::move(engine), engine ? "" : library() + " refuses " + name + ": " + logger().take()};
+  } catch (const std::runtime_error& error) {  // it was there when the bundle was checked
+    return {nullptr, name + " cannot be read: " + error.what()};
+  }
+}
+
+/// The engine that was built here before, or else a new one. `why` the bundle's own is not used goes into the warning.
+EnginePtr kept_engine(const fs::path& graph, const SessionOptions& options, const EngineCache& kept,
+                      const EngineKey& key, const std::string& why) {
+  const auto build = [&] {
+    warn("Building the " + std::string(tensorrt::kName) + " engine of " + graph.string() + " for " + key.gpu +
+         "; it is kept for the next time." + (why.empty() ? "" : " None in the bundle fits: " + why + "."));
+    return tensorrt::build_engine(graph, options);
+  };
+  if (EnginePtr engine = load(kept.get(key, build))) return engine;
+  warn(library() + " refuses the kept engine of " + graph.string() + " (" + logger().take() + "); building it again.");
+  kept.drop(key);
+  if (EnginePtr engine = load(kept.get(key, build))) return engine;
+  throw BundleError(library() + " cannot load its own engine of " + graph.string() + ": " + logger().take());
+}
+
+cuda::Gpu find_gpu(const std::string& device) {
+  const auto found = cuda::gpus();
+  const auto gpu = found.find(device);
+  if (gpu != found.end()) return gpu->second;
+  std::vector<std::string> known;
+  for (const auto& [name, about] : found) known.push_back(name);
+  throw RuntimeUnavailableError(unknown_name("device of " + std::string(tensorrt::kName) + " here", device, known));
+}
+
 }  // namespace
 
 std::unique_ptr<Session> open_tensorrt(const fs::path& graph, const SessionOptions& options) {
-  const auto found = cuda::gpus();
-  const auto gpu = found.find(options.device);
-  if (gpu == found.end()) {
-    std::vector<std::string> known;
-    for (const auto& [name, about] : found) known.push_back(name);
-    throw RuntimeUnavailableError(unknown_name("device of TensorRT here", options.device, known));
-  }
-  const int index = std::stoi(options.device.substr(options.device.find(':') + 1));
-  cuda::check(cudaSetDevice(index));
-  const EngineKey key = {graph_sha256(graph), version(), gpu->second, options.max_prompts, one_line(options.settings)};
+  tensorrt::check_library();
+  const cuda::Gpu gpu = find_gpu(options.device);
+  cuda::check(cudaSetDevice(gpu.index));
+  const EngineKey key = {graph_sha256(graph), library(), gpu.shown(), options.max_prompts, one_line(options.settings)};
   const EngineCache kept(options.cache);
-  std::unique_ptr<nvinfer1::ICudaEngine> engine;
-  for (const bool is_last : {false, true}) {
-    const std::string content = kept.get(key, [&] { return build(graph, options, gpu->second); });
-    engine.reset(runtime().deserializeCudaEngine(content.data(), content.size()));
-    if (engine) break;
-    if (is_last) {
-      throw BundleError("TensorRT " + version() + " cannot load its own engine of " + graph.string() + ": " +
-                        logger().take());
-    }
-    warn("TensorRT refuses the kept engine of " + graph.string() + " (" + logger().take() + "); building it again.");
-    kept.drop(key);
-  }
-  return std::make_unique<TensorRtSession>(std::move(engine), graph, index, options, gpu->second);
+  auto [engine, why] = carried_engine(options, gpu);
+  if (!engine) engine = kept_engine(graph, options, kept, key, why);
+  Contexts contexts(*engine, kept, key);
+  return std::make_unique<TensorRtSession>(std::move(engine), std::move(contexts), graph, gpu.index, options,
+                                           gpu.shown());
 }
 
 }  // namespace sam3i_edge::detail
