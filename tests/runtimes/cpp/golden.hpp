@@ -12,6 +12,7 @@
 
 #include "files.hpp"
 #include "sam3i_edge/image.hpp"
+#include "sam3i_edge/segmenter.hpp"
 
 namespace golden {
 
@@ -45,6 +46,16 @@ inline std::vector<std::pair<std::string, std::filesystem::path>> bundles() {
     found.emplace_back(bundle.at("name").get<std::string>(), bundle.at("path").get<std::string>());
   }
   return found;
+}
+
+/// The runtimes of this build that run here: TensorRT and TensorRT-RTX need a GPU.
+inline std::vector<std::string> usable_runtimes() {
+  const bool has_gpu = std::filesystem::exists("/dev/nvidiactl") || std::filesystem::exists("/dev/nvhost-gpu");
+  std::vector<std::string> usable;
+  for (const std::string& runtime : sam3i_edge::runtimes()) {
+    if (has_gpu || runtime.rfind("tensorrt", 0) != 0) usable.push_back(runtime);
+  }
+  return usable;
 }
 
 /// A test that needs golden.py's files.

@@ -31,6 +31,11 @@ SessionOptions options_of(const std::string& runtime) {
   return options;
 }
 
+bool is_built(const std::string& runtime) {
+  const auto built = built_runtimes();
+  return std::find(built.begin(), built.end(), runtime) != built.end();
+}
+
 Tensors zeros(std::int64_t rows) {
   return {{"tokens", make_tensor(DType::int32, {rows, 32})}, {"gates", make_tensor(DType::float32, {rows, 3})}};
 }
@@ -41,7 +46,7 @@ class Runtime : public golden::Golden {
 };
 
 TEST_F(Runtime, OutputsAreNobodyElses) {
-  for (const std::string& runtime : built_runtimes()) {
+  for (const std::string& runtime : golden::usable_runtimes()) {
     const auto session = open_session(runtime, graph(), options_of(runtime));
     EXPECT_NE(session->device().find(' '), std::string::npos);
     Tensors inputs = zeros(2);
@@ -73,7 +78,7 @@ TEST_F(Runtime, InputsThatDoNotFit) {
        "the input 'tokens' is 3 x 32; it must be N x 32, N alike for all inputs."},
       {change("gates", make_tensor(DType::float32, {3})),
        "the input 'gates' is 3; it must be N x 3, N alike for all inputs."}};
-  for (const std::string& runtime : built_runtimes()) {
+  for (const std::string& runtime : golden::usable_runtimes()) {
     const auto session = open_session(runtime, graph(), options_of(runtime));
     for (const auto& [inputs, message] : cases) {
       try {
@@ -93,7 +98,7 @@ TEST_F(Runtime, AFileThatIsNoGraph) {
 #if defined(__SANITIZE_ADDRESS__)
   const __lsan::ScopedDisabler disabler;  // OpenVINO asks all its readers, and unloads one that has lost 8 bytes
 #endif
-  for (const std::string& runtime : built_runtimes()) {
+  for (const std::string& runtime : golden::usable_runtimes()) {
     EXPECT_THROW(open_session(runtime, file, options_of(runtime)), BundleError) << runtime;
   }
 }
@@ -108,10 +113,7 @@ TEST_F(Runtime, DevicesThatAreNotHere) {
   }
 }
 
-bool has_openvino() {
-  const auto built = built_runtimes();
-  return std::find(built.begin(), built.end(), "openvino") != built.end();
-}
+bool has_openvino() { return is_built("openvino"); }
 
 TEST_F(Runtime, ADeviceThatOpenVinoDoesNotFind) {
   if (!has_openvino()) GTEST_SKIP() << "OpenVINO is not in this build";
@@ -137,7 +139,7 @@ TEST_F(Runtime, ADeviceThatOpenVinoDoesNotFind) {
 }
 
 TEST_F(Runtime, OneRowIsComputedAsSeveralAre) {
-  for (const std::string& runtime : built_runtimes()) {
+  for (const std::string& runtime : golden::usable_runtimes()) {
     const auto session = open_session(runtime, graph(), options_of(runtime));
     const Tensor alone = session->run(zeros(1)).at("text"), several = session->run(zeros(3)).at("text");
     ASSERT_EQ(several.bytes(), 3 * alone.bytes());
@@ -252,9 +254,23 @@ TEST_F(Runtime, PrecisionIsPinnedOrRefused) {
 }
 
 TEST(Sessions, ARuntimeThatIsNotInThisBuild) {
-  const auto built = built_runtimes();
-  if (std::find(built.begin(), built.end(), "tensorrt") != built.end()) GTEST_SKIP() << "all runtimes are here";
-  EXPECT_THROW(open_session("tensorrt", "graph.onnx", {}), RuntimeUnavailableError);
+  const bool has_tensorrt = is_built("tensorrt");
+  const std::string none = has_tensorrt ? "tensorrt-rtx" : "tensorrt";  // a build has one of the two at most
+  try {
+    open_session(none, "graph.onnx", {});
+    FAIL();
+  } catch (const RuntimeUnavailableError& error) {
+    const std::string told = error.what();
+    EXPECT_EQ(told.rfind("The runtime " + none + " is not in this build, which has ", 0), 0u) << told;
+    const bool has_other = has_tensorrt || is_built("tensorrt-rtx");
+    EXPECT_EQ(told.find("A build has one of tensorrt and tensorrt-rtx") != told.npos, has_other) << told;
+    EXPECT_EQ(told.find("Build the library where CMake finds it (docs/cpp.md)") == told.npos, has_other) << told;
+  }
+}
+
+TEST(Sessions, DefaultDevices) {
+  EXPECT_EQ(default_device("tensorrt"), "cuda:0");
+  EXPECT_EQ(default_device("tensorrt-rtx"), "cuda:0");
 }
 
 }  // namespace
