@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import json
 import os
 import re
@@ -344,3 +345,29 @@ def test_without_any_runtime_it_says_so(checkout):
         check=False,
     )
     assert done.returncode != 0 or "onnxruntime: found" in done.stdout
+
+
+def test_tensorrt_rtx_without_a_gpu(checkout, tmp_path):
+    """NVIDIA's wheel has the library; the headers come from its SDK, for no package of an index has them."""
+    headers = os.environ.get("TENSORRT_RTX_HEADERS", "")
+    library = importlib.util.find_spec("tensorrt_rtx_libs")
+    if not headers or library is None:
+        pytest.skip("set TENSORRT_RTX_HEADERS to the SDK's include folder, and pip install tensorrt-rtx-cu12-libs")
+    export(PARITY / "checkpoint.pt", PARITY / "config.json", tmp_path / "nvidia", target="nvidia", precision="fp32")
+    options = ["-DSAM3I_EDGE_TESTS=ON", "-DSAM3I_EDGE_TENSORRT_RTX=ON", "-DSAM3I_EDGE_OPENVINO=OFF"]
+    options += [f"-DTENSORRT_RTX_ROOT={Path(library.origin).parent}", f"-DTensorRT_RTX_INCLUDE_DIR={headers}"]
+    options += [f"-DSAM3I_EDGE_NVIDIA_BUNDLE={tmp_path / 'nvidia'}"]
+    told = run(["cmake", "-S", checkout, "-B", tmp_path / "build", *options], checkout)
+    assert re.search(r"tensorrt-rtx: found: 1\.\d", told)
+    run(["cmake", "--build", tmp_path / "build", "--target", "sam3i_edge_tensorrt_tests"], checkout)
+    program = tmp_path / "build/runtimes/cpp/tests/sam3i_edge_tensorrt_tests"
+    told = run([program], checkout, SAM3I_EDGE_NVIDIA_BUNDLE=str(tmp_path / "nvidia"))
+    assert "[  PASSED  ]" in told
+
+
+def test_a_build_has_one_tensorrt(checkout):
+    both = ["-DSAM3I_EDGE_TENSORRT=ON", "-DSAM3I_EDGE_TENSORRT_RTX=ON"]
+    command = ["cmake", "-S", checkout, "-B", checkout / "both", *both]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "a build has one of tensorrt and tensorrt-rtx" in " ".join(done.stderr.split())

@@ -1,5 +1,6 @@
 // The same instances as in Python: every route, boxes, batches, on every runtime of this build.
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -13,6 +14,8 @@
 
 namespace sam3i_edge {
 namespace {
+
+namespace fs = std::filesystem;
 
 using golden::bundles;
 using golden::folder;
@@ -275,6 +278,57 @@ TEST_F(Segmenters, AGraphThatIsNotAsTheManifestSays) {
   }
 }
 
+/// A copy of a bundle, as if it had been made in fp16 for an NVIDIA runtime, with an engine of the text graph.
+fs::path made_for(const std::string& runtime) {
+  const fs::path copy = fs::path(testing::TempDir()) / (runtime + "-bundle-" + std::to_string(::getpid()));
+  fs::remove_all(copy);
+  fs::copy(bundles().front().second, copy, fs::copy_options::recursive);
+  fs::create_directories(copy / "engines");
+  detail::write_whole(copy / "engines/text.engine", "engine");
+  auto manifest = golden::read_json(copy / "manifest.json");
+  manifest["precision"] = "fp16";
+  manifest["target"]["precisions"] = {"fp16"};
+  manifest["target"]["runtime"] = runtime;
+  manifest["files"]["engines/text.engine"] = {{"bytes", 6}, {"sha256", detail::sha256_of_bytes("engine")}};
+  manifest["tensorrt"] = {{"checked_by", "TensorRT-RTX 1.7.1.116"},
+                          {"attention", "unfused"},
+                          {"engines",
+                           {{{"graph", "text"},
+                             {"file", "engines/text.engine"},
+                             {"compute_capabilities", {"8.9"}},
+                             {"built_by", "TensorRT-RTX 1.7.1.116"}}}}};
+  detail::write_whole(copy / "manifest.json", manifest.dump());
+  return copy;
+}
+
+TEST_F(Segmenters, AGraphGetsItsOwnEngines) {
+  const fs::path path = made_for("tensorrt-rtx");
+  LoadOptions options;
+  options.runtime = golden::usable_runtimes().front();
+  std::map<std::string, std::vector<detail::CarriedEngine>> given;
+  const detail::Engine engine(path, options, [&](const auto& runtime, const auto& graph, const auto& how) {
+    given[graph.stem().string()] = how.engines;
+    return detail::open_session(runtime, graph, how);
+  });
+  EXPECT_EQ(given.size(), 3u);
+  EXPECT_TRUE(given.at("vision").empty() && given.at("grounding").empty());
+  ASSERT_EQ(given.at("text").size(), 1u);
+  EXPECT_EQ(given.at("text").front().file, path / "engines/text.engine");
+  EXPECT_EQ(given.at("text").front().compute_capabilities, std::vector<std::string>{"8.9"});
+  EXPECT_EQ(given.at("text").front().built_by, "TensorRT-RTX 1.7.1.116");
+  fs::remove_all(path);
+}
+
+TEST_F(Segmenters, HalfPrecisionOfNvidiasGraphsStandsInTheirTypes) {
+  LoadOptions options;
+  options.runtime = golden::usable_runtimes().front();
+  for (const std::string runtime : {"tensorrt", "tensorrt-rtx"}) {
+    const fs::path path = made_for(runtime);
+    EXPECT_EQ(detail::Engine(path, options).precision(), "fp16") << runtime;
+    fs::remove_all(path);
+  }
+}
+
 TEST(Load, ThreadsThatNobodyCanMean) {
   for (const int threads : {-1, std::numeric_limits<int>::min(), (1 << 16) + 1, std::numeric_limits<int>::max()}) {
     LoadOptions options;
@@ -349,7 +403,8 @@ TEST_F(Segmenters, ThreadsShareOne) {
   const char* asked = std::getenv("SAM3I_EDGE_FRAMES");
   const int frames = asked ? std::atoi(asked) : 40, threads = 4;
   const auto picture = this->picture();
-  // A corner of it, and two masks for each text: the sanitizers' time is for threads, and pixels are no thread's but one.
+  // A corner of it, and two masks for each text: the sanitizers' time is for threads, and pixels are no thread's but
+  // one.
   ImageView image = golden::view_of(picture);
   image.stride = 3 * image.width;
   image.width = 64, image.height = 48;
