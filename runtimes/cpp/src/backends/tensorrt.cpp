@@ -70,9 +70,7 @@ class Contexts {
   Contexts(nvinfer1::ICudaEngine& engine, EngineCache kept, EngineKey key)
       : engine_(engine), kept_(std::move(kept)), key_(std::move(key)), config_(engine.createRuntimeConfig()) {
     if (config_) compiled_.reset(config_->createRuntimeCache());
-    const std::string before = kept_.runtime_cache(key_).value_or("");
-    if (compiled_ && !before.empty() && compiled_->deserialize(before.data(), before.size())) saved_ = before;
-    if (!before.empty() && saved_.empty()) logger().take();  // no fault: after a new driver it compiles again
+    if (compiled_) load();
     if (!compiled_ || !config_->setRuntimeCache(*compiled_)) {
       throw RuntimeUnavailableError(library() + " makes no runtime cache: " + logger().take());
     }
@@ -91,10 +89,20 @@ class Contexts {
   }
 
  private:
+  void load() {
+    std::string before = kept_.runtime_cache(key_).value_or("");
+    if (before.empty()) return;
+    if (compiled_->deserialize(before.data(), before.size())) {
+      saved_ = std::move(before);
+    } else {
+      logger().take();  // no fault: after an update of the driver it compiles again
+    }
+  }
+
   nvinfer1::ICudaEngine& engine_;
   EngineCache kept_;
   EngineKey key_;
-  std::unique_ptr<nvinfer1::IRuntimeCache> compiled_;  // outlives the configuration, and that the contexts
+  std::unique_ptr<nvinfer1::IRuntimeCache> compiled_;  // outlives the configuration, which uses it
   std::unique_ptr<nvinfer1::IRuntimeConfig> config_;
   std::string saved_;
 };
