@@ -12,6 +12,7 @@ A runtime knows nothing of images or masks. It is a module, imported only when u
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +21,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from sam3i_edge.errors import BundleError, RuntimeUnavailableError, unknown_name
+from sam3i_edge.errors import BundleError, ConfigError, RuntimeUnavailableError, unknown_name
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,9 @@ class DeviceTensor(Protocol):
 Tensor = np.ndarray | DeviceTensor
 
 
+GRAPHS = ("vision", "text", "grounding")
+
+
 @dataclass(frozen=True)
 class PrebuiltEngine:
     """An engine of a graph that was built ahead of time, without the GPU that it is for."""
@@ -78,10 +82,19 @@ class PrebuiltEngine:
     """``vision``, ``text`` or ``grounding``."""
     file: str
     """In the bundle's folder; with that folder's path when a session gets it."""
-    built_by: str
-    """Product and version, such as ``TensorRT-RTX 1.7.1.116``; no other version takes it."""
     compute_capabilities: tuple[str, ...]
     """Of the GPUs that it is for, such as ``8.6``."""
+    built_by: str
+    """Product and version, such as ``TensorRT-RTX 1.7.1.116``; no other version takes it."""
+
+    def __post_init__(self) -> None:
+        if self.graph not in GRAPHS:
+            raise ConfigError(unknown_name("graph", self.graph, GRAPHS))
+        if not self.compute_capabilities:
+            raise ConfigError("compute_capabilities is empty; give some, such as 8.9.")
+        for capability in self.compute_capabilities:
+            if not re.fullmatch(r"[0-9]{1,2}\.[0-9]", capability):
+                raise ConfigError(f"The compute capability {capability!r} is not of the form 8.9.")
 
 
 @dataclass(frozen=True)

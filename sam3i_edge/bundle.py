@@ -95,7 +95,7 @@ class TensorRtRecord:
 
     checked_by: str
     """The product and version whose parser and builder took every graph; empty if only our lint has looked."""
-    engines: tuple[PrebuiltEngine, ...] = ()
+    engines: tuple[PrebuiltEngine, ...]
     """Those in the bundle."""
 
 

@@ -48,14 +48,14 @@ def judge(folder: Path, manifest: Manifest, progress: Progress) -> TensorRtRecor
             "NVIDIA's parser and builder are not installed: only our own lint has looked at the graphs "
             f"({RUNTIMES[RUNTIME].install})"
         )
-        return TensorRtRecord(checked_by="")
+        return TensorRtRecord(checked_by="", engines=())
     capabilities = manifest.target.compute_capabilities if manifest.target.runtime == RUNTIME else ()
     if capabilities:
         engines = _build(folder, folder, manifest, capabilities, progress)
         return TensorRtRecord(str(TENSORRT_RTX), engines)
     with tempfile.TemporaryDirectory() as thrown_away:
         _build(folder, Path(thrown_away), manifest, JUDGED_FOR, progress)
-    return TensorRtRecord(str(TENSORRT_RTX))
+    return TensorRtRecord(str(TENSORRT_RTX), ())
 
 
 def build_engines(
@@ -117,7 +117,7 @@ def _build(
         # Named by content: an engine never takes the place of one that the manifest has the hash of.
         file = f"{FOLDER}/{name}-{sha256_of(made)[:8]}.engine"
         made.replace(output / file)
-        engines.append(PrebuiltEngine(name, file, str(TENSORRT_RTX), asked))
+        engines.append(PrebuiltEngine(name, file, asked, str(TENSORRT_RTX)))
     return tuple(engines)
 
 

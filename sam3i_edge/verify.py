@@ -15,7 +15,7 @@ import numpy as np
 
 import sam3i_edge
 from sam3i_edge import schema
-from sam3i_edge.bundle import MANIFEST_FILE, Bundle, sha256_of
+from sam3i_edge.bundle import MANIFEST_FILE, Bundle, Manifest, sha256_of
 from sam3i_edge.cache import cache_folder
 from sam3i_edge.compare import ANSWER_TOLERANCES, LOSS_DB, MAX_SQNR_DB, TOLERANCES, Difference, Tolerance, measure
 from sam3i_edge.errors import BundleError, unknown_name
@@ -145,14 +145,15 @@ def verify(segmenter: Segmenter, golden: Golden) -> Verdict:
                 values[missing] = np.nan  # which no tolerance allows
                 checks.append(_check(golden, f"{stage}/{name}", values, tolerances, displaced))
         answers = answers or list(_check_answers(golden, found, displaced, precision))
-    return Verdict(segmenter.device, precision, tuple(checks), tuple(answers), _remedy(segmenter))
+    return Verdict(
+        segmenter.device, precision, tuple(checks), tuple(answers), remedy_of(segmenter.manifest, segmenter.device)
+    )
 
 
-def _remedy(segmenter: Segmenter) -> str:
-    """Where a device may be wrong in a known way: what to try."""
-    manifest = segmenter.manifest
+def remedy_of(manifest: Manifest, device: str) -> str:
+    """What to try where a device may be wrong in a known way; empty if nothing is known."""
     is_fused = is_typed_half(manifest.target, manifest.precision) and manifest.target.attention != "unfused"
-    return FUSED_ATTENTION if is_fused and segmenter.device.startswith(TENSORRT.name) else ""
+    return FUSED_ATTENTION if is_fused and device.startswith(TENSORRT.name) else ""
 
 
 def verify_once(segmenter: Segmenter, bundle: Bundle) -> Verdict:

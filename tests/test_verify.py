@@ -16,6 +16,8 @@ from sam3i_edge.bundle import list_files, read_manifest, write_manifest
 from sam3i_edge.compare import Difference
 from sam3i_edge.errors import BundleError
 from sam3i_edge.golden import read_golden
+from sam3i_edge.targets import get_target
+from sam3i_edge.verify import AnswerCheck, Check, Verdict, remedy_of
 
 RUNTIMES = ("onnxruntime", "openvino")
 
@@ -201,3 +203,32 @@ def test_command_writes_json(bundle, tmp_path):
     assert content["passed"] and content["problem"] == ""
     assert content["device"].startswith("OpenVINO")
     assert len(content["checks"]) == 13
+
+
+def verdict(remedy, *failed, answers=()):
+    checks = tuple(Check(name, Difference(1.0, 3.0), False) for name in failed)
+    return Verdict("TensorRT 10.3", "fp16", checks, answers, remedy)
+
+
+def test_a_remedy_is_named_where_it_may_help():
+    assert "Try this" not in verdict("Try this", "text/text").problem
+    assert verdict("Try this", "text/text", "vision/fine").problem.endswith("beyond their tolerance. Try this")
+    assert verdict("Try this", "grounding of 4/masks").problem.endswith(". Try this")
+    assert verdict("Try this", answers=(AnswerCheck("mug", "auto", 0.1, 0.0, False),)).problem.endswith(". Try this")
+    assert verdict("Try this").problem == ""
+
+
+@pytest.mark.parametrize(
+    ("precision", "attention", "device", "is_named"),
+    [
+        ("fp16", "fused", "TensorRT 10.3.0 on X", True),
+        ("int8-fp16", "fused", "TensorRT-RTX 1.7.1.116 on X", True),
+        ("fp16", "unfused", "TensorRT 10.3.0 on X", False),
+        ("int8", "fused", "TensorRT 10.3.0 on X", False),
+        ("fp16", "fused", "ONNX Runtime 1.31 on the CPU", False),
+    ],
+)
+def test_the_remedy_is_for_fused_half_precision_on_tensorrt(bundle, precision, attention, device, is_named):
+    target = dataclasses.replace(get_target("nvidia"), attention=attention)
+    manifest = dataclasses.replace(read_manifest(bundle), target=target, precision=precision)
+    assert ("--attention unfused" in remedy_of(manifest, device)) == is_named

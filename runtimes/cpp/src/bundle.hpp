@@ -38,7 +38,6 @@ struct EngineRecord {
 /// What NVIDIA's own parser and builder made of a bundle's graphs at export.
 struct TensorRtRecord {
   std::string checked_by;  ///< the library and its version; empty where only the lint looked
-  std::string attention;
   std::vector<EngineRecord> engines;
 };
 
@@ -74,5 +73,8 @@ Manifest parse_manifest(const std::string& content, const std::filesystem::path&
 /// Whether a bundle of this precision was quantized, and what it computes in outside its integer layers.
 bool is_int8(const std::string& precision);
 std::string float_type(const std::string& precision);
+
+/// Whether half precision stands in the graphs' own types, and so is the same on every runtime.
+bool is_typed_half(const Manifest& manifest);
 
 }  // namespace sam3i_edge::detail

@@ -39,12 +39,6 @@ SessionOptions session_options(const Manifest& manifest, const std::string& runt
   return made;
 }
 
-/// Whether half precision stands in the graphs' own types, and so is the same on every runtime.
-bool is_typed_half(const Manifest& manifest) {
-  const std::string& runtime = manifest.target.runtime;
-  return float_type(manifest.precision) == "fp16" && (runtime == "tensorrt" || runtime == "tensorrt-rtx");
-}
-
 std::vector<CarriedEngine> engines_of(const Bundle& bundle, const std::string& graph) {
   std::vector<CarriedEngine> engines;
   for (const EngineRecord& engine : bundle.manifest.tensorrt.engines) {

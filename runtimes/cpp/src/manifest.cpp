@@ -12,7 +12,7 @@ constexpr const char* kFormat = "sam3i-edge-bundle";
 constexpr std::int64_t kFormatVersion = 6;
 const std::vector<std::string> kPrecisions = {"fp32", "bf16", "fp16", "int8", "int8-bf16", "int8-fp16"};
 const std::vector<std::string> kGraphs = {"vision", "text", "grounding"};
-const std::vector<std::string> kAttention = {"fused", "unfused"};
+const std::vector<std::string> kAttention = {"unfused", "fused"};
 const std::vector<std::string> kRoutes = {"concept", "simple", "complex"};
 const std::map<std::string, std::string> kPreprocessing = {
     {"resize", "bilinear, antialiased, uint8"}, {"channels", "RGB"}, {"normalization", "in the graph"}};
@@ -24,7 +24,7 @@ void check_known(const std::string& kind, const std::string& value, const std::v
 Target read_target(const Json& value, const std::string& name) {
   Target target;
   std::string unused, int8;
-  std::vector<std::string> machine;
+  std::vector<std::string> unread;
   std::map<std::string, std::int64_t> sizes = {
       {"opset", 1}, {"ir_version", 1}, {"max_prompts", 1}, {"attention_mb", 1}};
   std::vector<Field> fields = {
@@ -34,10 +34,11 @@ Target read_target(const Json& value, const std::string& name) {
     fields.push_back({key, into(sizes[key])});
   fields.insert(fields.end(), {{"why", into(unused)},
                                {"hardware", into(unused)},
-                               {"machine", into(machine), false},
+                               {"machine", into(unread), false},
                                {"threads", into(target.threads), false},
                                {"settings", into(target.settings), false},
-                               {"attention", into(target.attention), false}});
+                               {"attention", into(target.attention), false},
+                               {"compute_capabilities", into(unread), false}});
   read_object(value, name, fields);
   for (const char* key : {"opset", "ir_version", "max_prompts", "attention_mb"}) {
     if (sizes[key] <= 0) {
@@ -122,13 +123,11 @@ Reader tensorrt_into(TensorRtRecord& record) {
   return [&record](const Json& value, const std::string& name) {
     if (value.is_null()) return;
     const Reader engines = [&record](const Json& list, const std::string& at) {
-      read_list(list, at, "EngineRecord", [&record](const Json& item, const std::string& item_name) {
+      read_list(list, at, "PrebuiltEngine", [&record](const Json& item, const std::string& item_name) {
         record.engines.push_back(read_engine(item, item_name));
       });
     };
-    read_object(value, name,
-                {{"checked_by", into(record.checked_by)}, {"attention", into(record.attention)}, {"engines", engines}});
-    check_known("attention", record.attention, kAttention);
+    read_object(value, name, {{"checked_by", into(record.checked_by)}, {"engines", engines}});
   };
 }
 
@@ -246,6 +245,11 @@ bool is_int8(const std::string& precision) { return precision.rfind("int8", 0) =
 std::string float_type(const std::string& precision) {
   if (!is_int8(precision)) return precision;
   return precision.size() > 5 ? precision.substr(5) : "fp32";
+}
+
+bool is_typed_half(const Manifest& manifest) {
+  const std::string& runtime = manifest.target.runtime;
+  return float_type(manifest.precision) == "fp16" && (runtime == "tensorrt" || runtime == "tensorrt-rtx");
 }
 
 }  // namespace sam3i_edge::detail

@@ -25,6 +25,13 @@ Tolerances tolerances_of(const std::string& precision) {
   throw BundleError(unknown_name("precision", precision, known));
 }
 
+std::string remedy_of(const Manifest& manifest, const std::string& device) {
+  const bool is_fused = is_typed_half(manifest) && manifest.target.attention != "unfused";
+  if (!is_fused || device.rfind("TensorRT", 0) != 0) return "";
+  return "Fused attention in half precision is wrong on some GPUs: export it again with --attention unfused, and "
+         "verify that";
+}
+
 Difference measure(const std::vector<float>& actual, const std::vector<float>& reference) {
   const Difference infinite = {std::numeric_limits<double>::infinity(), -kMostSqnr};
   if (actual.size() != reference.size()) return infinite;

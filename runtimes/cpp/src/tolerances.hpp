@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "bundle.hpp"
+
 namespace sam3i_edge::detail {
 
 constexpr double kMostSqnr = 200;  // stands for "no difference at all"
@@ -32,5 +34,8 @@ struct Difference {
 /// The largest absolute difference and the signal-to-quantization-noise ratio. Values of another number, or that are
 /// not finite, are infinitely far apart.
 Difference measure(const std::vector<float>& actual, const std::vector<float>& reference);
+
+/// What to try where a device may be wrong in a known way; empty if nothing is known.
+std::string remedy_of(const Manifest& manifest, const std::string& device);
 
 }  // namespace sam3i_edge::detail

@@ -335,7 +335,7 @@ def damages() -> list[Callable[[Path], None]]:
     def engine(**changes: Any) -> Callable[[Path], None]:
         """One engine of the text graph, and something wrong with it."""
         good = {"graph": "text", "file": "engines/text.engine", "compute_capabilities": ["8.9"], "built_by": "TensorRT"}
-        return edit(tensorrt={"checked_by": "", "attention": "fused", "engines": [good | changes]})
+        return edit(tensorrt={"checked_by": "", "engines": [good | changes]})
 
     def outside(name: str) -> Callable[[Path], None]:
         return edit_part("files", **{name: {"sha256": "0", "bytes": 1}})
@@ -396,7 +396,7 @@ def damages() -> list[Callable[[Path], None]]:
         edit_part("target", device="nonsense"),
         edit_part("target", attention="half"),
         edit(tensorrt={}),
-        edit(tensorrt={"checked_by": "", "attention": "half", "engines": []}),
+        edit(tensorrt={"checked_by": "", "attention": "fused", "engines": []}),
         engine(graph="sound"),
         engine(file="graphs/text.onnx", compute_capabilities=[]),
         engine(file="graphs/text.onnx", compute_capabilities=["8.9", "89"]),

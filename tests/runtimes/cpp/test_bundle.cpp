@@ -105,7 +105,6 @@ TEST_F(Manifests, WhatNvidiasParserMadeOfTheGraphsIsOptional) {
   null["tensorrt"] = nullptr;
   for (const auto& manifest : {none, null}) {
     EXPECT_TRUE(parse(manifest).tensorrt.engines.empty());
-    EXPECT_EQ(parse(manifest).tensorrt.attention, "");
   }
 }
 
@@ -113,7 +112,6 @@ TEST_F(Manifests, EnginesThatABundleCarries) {
   auto manifest = content();
   manifest["target"]["attention"] = "unfused";
   manifest["tensorrt"] = {{"checked_by", "TensorRT-RTX 1.7.1.116"},
-                          {"attention", "unfused"},
                           {"engines",
                            {{{"graph", "text"},
                              {"file", "engines/text.engine"},
@@ -122,7 +120,6 @@ TEST_F(Manifests, EnginesThatABundleCarries) {
   const Manifest read = parse(manifest);
   EXPECT_EQ(read.target.attention, "unfused");
   EXPECT_EQ(read.tensorrt.checked_by, "TensorRT-RTX 1.7.1.116");
-  EXPECT_EQ(read.tensorrt.attention, "unfused");
   ASSERT_EQ(read.tensorrt.engines.size(), 1u);
   const EngineRecord& engine = read.tensorrt.engines.front();
   EXPECT_EQ(engine.graph, "text");

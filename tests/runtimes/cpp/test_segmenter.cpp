@@ -291,7 +291,6 @@ fs::path made_for(const std::string& runtime) {
   manifest["target"]["runtime"] = runtime;
   manifest["files"]["engines/text.engine"] = {{"bytes", 6}, {"sha256", detail::sha256_of_bytes("engine")}};
   manifest["tensorrt"] = {{"checked_by", "TensorRT-RTX 1.7.1.116"},
-                          {"attention", "unfused"},
                           {"engines",
                            {{{"graph", "text"},
                              {"file", "engines/text.engine"},

@@ -49,6 +49,31 @@ TEST(Verdicts, NameWhatIsOffFirstAndWhatIsWorst) {
             "0.1");
 }
 
+TEST(Verdicts, NameARemedyWhereItMayHelp) {
+  Verdict verdict{"TensorRT 10.3", "fp16", {{"text/text", 1, 20, false}}, {}, "Try this"};
+  EXPECT_EQ(verdict.problem().find("Try this"), std::string::npos);
+  verdict.checks.push_back({"vision/fine", 1, 3, false});
+  EXPECT_NE(verdict.problem().find("beyond their tolerance. Try this"), std::string::npos);
+  verdict.checks.clear();
+  EXPECT_EQ(verdict.problem(), "");
+  verdict.answers.push_back({"mug", "auto", 0.1, 0, false});
+  EXPECT_NE(verdict.problem().find(". Try this"), std::string::npos);
+}
+
+TEST(Verdicts, TheRemedyIsForFusedHalfPrecisionOnTensorRt) {
+  detail::Manifest manifest;
+  manifest.precision = "int8-fp16";
+  manifest.target.runtime = "tensorrt-rtx";
+  manifest.target.attention = "fused";
+  EXPECT_NE(detail::remedy_of(manifest, "TensorRT-RTX 1.7.1.116 on X").find("--attention unfused"), std::string::npos);
+  EXPECT_EQ(detail::remedy_of(manifest, "ONNX Runtime 1.31 on the CPU"), "");
+  manifest.target.attention = "unfused";
+  EXPECT_EQ(detail::remedy_of(manifest, "TensorRT-RTX 1.7.1.116 on X"), "");
+  manifest.target.attention = "fused";
+  manifest.precision = "int8";
+  EXPECT_EQ(detail::remedy_of(manifest, "TensorRT-RTX 1.7.1.116 on X"), "");
+}
+
 TEST(Tolerances, OfValuesThatAreNotFinite) {
   using detail::measure;
   const float nan = std::numeric_limits<float>::quiet_NaN(), inf = std::numeric_limits<float>::infinity();

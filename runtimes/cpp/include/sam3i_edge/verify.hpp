@@ -31,9 +31,10 @@ struct SAM3I_EDGE_API Verdict {
   std::string device, precision;
   std::vector<Check> checks;
   std::vector<AnswerCheck> answers;
+  std::string remedy;  ///< what to try if vision or grounding are beyond their tolerance; empty: nothing is known
 
   bool passed() const;          ///< whether everything is within its tolerance
-  std::string problem() const;  ///< what is off first, and what is worst; empty if nothing is
+  std::string problem() const;  ///< what is off first, what is worst, and what to try; empty if nothing is
 };
 
 /// Replay a bundle's golden cases stage by stage, each stage on the outputs of the one before: every prompt alone, as
