@@ -1,0 +1,51 @@
+"""Counting quantized operators in a graph, and int8 kernels in what NVIDIA's builder prints."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+from sam3i_edge.benchmarks.int8_layers import count_kernels, placement
+
+LOG = """Engine layers:
+Name: wait_0, LayerType: wait, Inputs: [], Constants: [], Outputs: [], TacticName: , StreamId: 0
+Name: one_1, LayerType: gemm, Inputs: [ { Name: a, Datatype: Int8 }], Constants: [], Outputs: [ { Name: b, \
+Datatype: Float }], TacticName: x
+Name: two_2, LayerType: gemm, Inputs: [ { Name: a, Datatype: Float }], Constants: [ { Name: w, Datatype: Int8 }], \
+Outputs: [ { Name: b, Datatype: Float }], TacticName: x
+Name: __myl_MulMinMaxRounCastReshTran_myl0_3, LayerType: kgen, Inputs: [ { Name: a, Datatype: Float }], \
+Constants: [], Outputs: [ { Name: b, Datatype: Int8 }], TacticName: x
+Name: _gemm_mha_v2_myl0_4, LayerType: kgen, Inputs: [ { Name: a, Datatype: Int8 }], Constants: [], \
+Outputs: [ { Name: b, Datatype: Int8 }], TacticName: x
+"""
+
+
+def test_kernels_are_counted_by_the_type_of_their_inputs() -> None:
+    count = count_kernels(LOG)
+    assert count["all"] == 4
+    assert (count["int8 matrix"], count["float matrix"]) == (1, 1)
+    assert (count["quantize alone"], count["int8 attention"]) == (1, 1)
+
+
+def test_placement_tells_layers_from_the_products_of_attention(tmp_path: Path) -> None:
+    scale, zero = np.float32(0.1), np.int8(0)
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "scale", "zero"], ["x_int"]),
+        helper.make_node("DequantizeLinear", ["x_int", "scale", "zero"], ["x_back"]),
+        helper.make_node("MatMul", ["x_back", "weight"], ["query"]),
+        helper.make_node("Transpose", ["x_back"], ["key"], perm=[1, 0]),
+        helper.make_node("MatMul", ["query", "key"], ["product"]),
+        helper.make_node("Softmax", ["product"], ["shares"]),
+        helper.make_node("MatMul", ["shares", "x"], ["y"]),
+    ]
+    constants = {"scale": scale, "zero": zero, "weight": np.eye(4, dtype=np.float32)}
+    graph = helper.make_graph(
+        nodes,
+        "attention",
+        [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [4, 4])],
+        [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [4, 4])],
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
+    )
+    onnx.save(helper.make_model(graph), tmp_path / "attention.onnx")
+    assert placement(tmp_path / "attention.onnx") == {"pairs": [1], "linear": [1, 0, 1], "Q x K": [0, 1, 1]}
