@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
+from sam3i_edge.benchmarks.engine_layers import layers_in
 from sam3i_edge.benchmarks.int8_layers import count_kernels, placement
 
 LOG = """Engine layers:
@@ -22,7 +23,7 @@ Outputs: [ { Name: b, Datatype: Int8 }], TacticName: x
 
 
 def test_kernels_are_counted_by_the_type_of_their_inputs() -> None:
-    count = count_kernels(LOG)
+    count = count_kernels(layers_in(LOG))
     assert count["all"] == 4
     assert (count["int8 matrix"], count["float matrix"]) == (1, 1)
     assert (count["quantize alone"], count["int8 attention"]) == (1, 1)

@@ -1,134 +1,36 @@
 """NVIDIA's own parser and builder, without a GPU: what they say of our graphs, and what export makes of it."""
 
 import dataclasses
-import json
 
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from sam3i_edge import shipped
-from sam3i_edge.benchmarks.full_width import write_checkpoint
+from sam3i_edge.benchmarks.engine_layers import engine_layers
 from sam3i_edge.bundle import open_bundle, read_manifest, write_manifest
 from sam3i_edge.engines import build_engines
 from sam3i_edge.errors import BundleError, ExportError, RuntimeUnavailableError
 from sam3i_edge.export import Int8Options, export, pipeline
-from sam3i_edge.runtimes import RUNTIMES, nvidia_build
+from sam3i_edge.runtimes import nvidia_build
 from sam3i_edge.runtimes.nvidia_build import TENSORRT_RTX, BuildOptions, GraphRefusedError, build_apart
-from sam3i_edge.targets import TARGETS, get_target
+from sam3i_edge.targets import get_target
 from tests.conftest import PARITY
-from tests.runtimes.engine_layers import engine_layers, fused_attention
-from tests.train.conftest import TINY, shapes, with_backbone
-
-__all__ = ["shapes"]  # a fixture
+from tests.export.calibration import one_picture
 
 pytest.importorskip("tensorrt_rtx_bindings", reason="needs NVIDIA's parser and builder: pip install '.[rtx]' (x86-64)")
 
-NVIDIA_TARGETS = [name for name in TARGETS if RUNTIMES[get_target(name).runtime].is_nvidia]
-PRECISIONS = get_target("nvidia").precisions
-SUBJECTS = ("small", "demo", "student", "timm")
-BACKBONE = "repvit_m0_9"
 CAPABILITY = ("8.6",)
-GRAPH_FIELDS = ("opset", "ir_version", "int8", "attention", "precisions")
-"""All of a target that a graph depends on."""
-
-
-@pytest.fixture(scope="module")
-def bundles(tmp_path_factory, shapes):
-    """By subject and precision, exported for ``nvidia`` when first asked for."""
-    folder, made = tmp_path_factory.mktemp("nvidia"), {}
-
-    def bundle(subject, precision, **options):
-        key = (subject, precision, *options.values())
-        if key not in made:
-            checkpoint = {
-                "small": lambda: PARITY / "checkpoint.pt",
-                "demo": lambda: None,
-                "student": lambda: shipped.STUDENT,
-                "timm": lambda: write_checkpoint(with_backbone(TINY, BACKBONE), folder / "timm-checkpoint"),
-            }[subject]()
-            config = PARITY / "config.json" if subject == "small" else None
-            path = folder / "-".join(key)
-            int8 = Int8Options(calibration=shapes, scored_images=0) if precision.startswith("int8") else None
-            int8 = Int8Options(calibration=shapes) if precision == "fp16" else int8
-            export(checkpoint, config, path, target="nvidia", precision=precision, int8=int8, check=False, **options)
-            made[key] = path
-        return made[key]
-
-    return bundle
-
-
-def test_the_targets_share_their_graphs():
-    """So that the graphs of one need to be made only once here."""
-    assert {"jetson", "jetson-thor", "nvidia", "rtx"} == set(NVIDIA_TARGETS)
-    for name in NVIDIA_TARGETS:
-        for field in GRAPH_FIELDS:
-            assert getattr(get_target(name), field) == getattr(get_target("nvidia"), field), (name, field)
-
-
-def builds(bundle):
-    """What each target asks of the builder for a bundle's graphs; those that ask the same only once."""
-    found = {}
-    for target in map(get_target, NVIDIA_TARGETS):
-        limit = min(target.max_prompts, read_manifest(bundle).limits.max_prompts)
-        options = BuildOptions(limit, target.settings, target.compute_capabilities or CAPABILITY)
-        found[json.dumps(dataclasses.asdict(options))] = options
-    return found.values()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("precision", PRECISIONS)
-@pytest.mark.parametrize("subject", SUBJECTS)
-def test_every_target_and_precision_is_built(bundles, subject, precision, tmp_path):
-    bundle = bundles(subject, precision)  # which has been built for one target by the export itself
-    assert read_manifest(bundle).tensorrt.checked_by == str(TENSORRT_RTX)
-    for options in builds(bundle):
-        for name, graph in read_manifest(bundle).graphs.items():
-            build_apart(TENSORRT_RTX, bundle / graph.file, options, tmp_path / f"{name}.engine")
-            assert (tmp_path / f"{name}.engine").stat().st_size > 10_000
-
-
-def quantized_nodes(graph):
-    """The names of the products and convolutions whose both sides come out of integers."""
-    nodes = onnx.load(graph).graph.node
-    makers = {output: node.op_type for node in nodes for output in node.output}
-    return {
-        node.name
-        for node in nodes
-        if node.op_type in ("MatMul", "Gemm", "Conv")
-        and all(makers.get(value) == "DequantizeLinear" for value in node.input[:2])
-    }
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("precision", ["int8", "int8-fp16"])
-@pytest.mark.parametrize("subject", SUBJECTS)
-def test_quantized_layers_are_int8_layers_of_the_engine(bundles, subject, precision, tmp_path):
-    bundle = bundles(subject, precision)
-    for name, graph in read_manifest(bundle).graphs.items():
-        wanted = quantized_nodes(bundle / graph.file)
-        layers = engine_layers(bundle / graph.file, tmp_path)
-        found = {node for layer in layers if "Int8" in layer.inputs for node in layer.nodes}
-        assert wanted, f"nothing of {name} is quantized"
-        assert wanted <= found, f"in {name} these are no int8 layers: {sorted(wanted - found)}"
-        if precision == "int8-fp16":
-            assert fused_attention(layers) == []
 
 
 @pytest.mark.parametrize(("attention", "is_fused"), [("unfused", False), ("fused", True)])
-def test_attention_is_as_it_was_asked_for(bundles, attention, is_fused, tmp_path):
-    bundle = bundles("small", "fp16", attention=attention)
-    assert read_manifest(bundle).target.attention == attention
-    assert bool(fused_attention(engine_layers(bundle / "graphs/vision.onnx", tmp_path))) == is_fused
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("subject", SUBJECTS)
-def test_attention_is_unfused_in_every_graph(bundles, subject, tmp_path):
-    bundle = bundles(subject, "fp16")
-    for graph in read_manifest(bundle).graphs.values():
-        assert fused_attention(engine_layers(bundle / graph.file, tmp_path)) == []
+def test_attention_is_as_it_was_asked_for(attention, is_fused, tmp_path):
+    path = tmp_path / "bundle"
+    int8 = Int8Options(one_picture(tmp_path / "calibration"))
+    small = (PARITY / "checkpoint.pt", PARITY / "config.json", path)
+    export(*small, target="nvidia", precision="fp16", attention=attention, int8=int8, check=False)
+    assert read_manifest(path).target.attention == attention
+    assert any(layer.is_fused_attention for layer in engine_layers(path / "graphs/vision.onnx")) == is_fused
 
 
 def refused(tmp_path, nodes, constants, source, dtype=TensorProto.FLOAT, shape=(1, 4, 4, 3)):
