@@ -115,6 +115,9 @@ class SessionOptions:
     """Outputs that may stay on the device, because they only go into another graph."""
     cache: Path | None = None
     """A folder to keep what was compiled for this device; None: nothing is kept."""
+    as_written: bool = False
+    """Of a bundle with integers that was made for another runtime: where this one's integer kernels would round as that
+    one's do not, compute what the graph says, in floating point."""
     engine: PrebuiltEngine | None = None
     """The bundle's own, of this graph. A runtime that cannot use it says so and opens the graph."""
 

@@ -141,6 +141,8 @@ def inference_session(graph: Path, options: SessionOptions, profile: str = "") -
     own.add_session_config_entry(
         "session.qdq_matmulnbits_accuracy_level", "1"
     )  # or it rounds 4-bit layers' inputs, too
+    if options.as_written:
+        own.add_session_config_entry("session.disable_quant_qdq", "1")
     if profile:
         own.enable_profiling, own.profile_file_prefix = True, profile
     disabled = INTEGER_HINDRANCES if is_int8(options.precision) else []

@@ -310,6 +310,7 @@ def session_options(manifest: Manifest, runtime: str, device: str) -> SessionOpt
         settings=target.settings if is_own else {},
         resident=frozenset(FEATURES),
         cache=cache_folder(runtime),
+        as_written=not is_own and is_int8(manifest.precision),
     )
 
 

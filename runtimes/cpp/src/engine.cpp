@@ -36,6 +36,7 @@ SessionOptions session_options(const Manifest& manifest, const std::string& runt
   if (is_own) made.settings = target.settings;
   made.resident = {kFeatures.begin(), kFeatures.end()};
   made.cache = cache_folder(runtime);
+  made.as_written = !is_own && is_int8(manifest.precision);
   return made;
 }
 

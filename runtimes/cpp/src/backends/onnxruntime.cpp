@@ -271,6 +271,7 @@ std::unique_ptr<Session> open_onnxruntime(const fs::path& graph, const SessionOp
     check(api().SetIntraOpNumThreads(own.get(), static_cast<int>(options.threads)));
     // Or it rounds the inputs of 4-bit layers, too.
     check(api().AddSessionConfigEntry(own.get(), "session.qdq_matmulnbits_accuracy_level", "1"));
+    if (options.as_written) check(api().AddSessionConfigEntry(own.get(), "session.disable_quant_qdq", "1"));
     if (is_int8(options.precision)) {
       check(api().AddSessionConfigEntry(own.get(), "optimization.disable_specified_optimizers", kIntegerHindrance));
     }
