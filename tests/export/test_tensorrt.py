@@ -155,4 +155,4 @@ def test_a_finding_stops_the_export(tmp_path, monkeypatch, model):
     limits = Limits(4, 16, 20)
     monkeypatch.setattr(pipeline, "lint", lambda path: ["Einsum y: the operator is not taken"])
     with pytest.raises(ExportError, match=r"would refuse the graphs, in 3 places: graphs/vision\.onnx: Einsum y"):
-        pipeline._prepare_for_tensorrt(tmp_path, graph_specs(model.config, limits), limits, get_target("jetson"))
+        pipeline._lint(tmp_path, graph_specs(model.config, limits))
