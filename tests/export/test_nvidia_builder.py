@@ -8,6 +8,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from sam3i_edge.benchmarks.engine_layers import engine_layers
+from sam3i_edge.benchmarks.full_width import write_checkpoint
 from sam3i_edge.bundle import open_bundle, read_manifest, write_manifest
 from sam3i_edge.engines import build_engines
 from sam3i_edge.errors import BundleError, ExportError, RuntimeUnavailableError
@@ -15,20 +16,26 @@ from sam3i_edge.export import Int8Options, export, pipeline
 from sam3i_edge.runtimes import nvidia_build
 from sam3i_edge.runtimes.nvidia_build import TENSORRT_RTX, BuildOptions, GraphRefusedError, build_apart
 from sam3i_edge.targets import get_target
-from tests.conftest import PARITY
 from tests.export.calibration import one_picture
+from tests.train.conftest import TINY
 
 pytest.importorskip("tensorrt_rtx_bindings", reason="needs NVIDIA's parser and builder: pip install '.[rtx]' (x86-64)")
 
 CAPABILITY = ("8.6",)
 
 
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    """A checkpoint of random weights that is exported in seconds."""
+    return write_checkpoint(TINY, tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(("attention", "is_fused"), [("unfused", False), ("fused", True)])
-def test_attention_is_as_it_was_asked_for(attention, is_fused, tmp_path):
+def test_attention_is_as_it_was_asked_for(tiny, attention, is_fused, tmp_path):
     path = tmp_path / "bundle"
     int8 = Int8Options(one_picture(tmp_path / "calibration"))
-    small = (PARITY / "checkpoint.pt", PARITY / "config.json", path)
-    export(*small, target="nvidia", precision="fp16", attention=attention, int8=int8, check=False)
+    export(tiny, None, path, target="nvidia", precision="fp16", attention=attention, int8=int8, check=False)
     assert read_manifest(path).target.attention == attention
     assert any(layer.is_fused_attention for layer in engine_layers(path / "graphs/vision.onnx")) == is_fused
 
@@ -112,7 +119,7 @@ def test_a_graph_that_crashes_the_builder_is_refused(tmp_path):
         build_apart(TENSORRT_RTX, file, BuildOptions(1, {}, CAPABILITY), tmp_path / "engine")
 
 
-def test_a_refusal_stops_the_export(tmp_path, monkeypatch):
+def test_a_refusal_stops_the_export(tiny, tmp_path, monkeypatch):
     """With the model's own vision graph, its image transposed before it is cast; our lint is kept from seeing it."""
     monkeypatch.setattr(
         "sam3i_edge.export.modules.normalize", lambda image: image.permute(0, 3, 1, 2).float() / 127.5 - 1
@@ -121,15 +128,15 @@ def test_a_refusal_stops_the_export(tmp_path, monkeypatch):
     with pytest.raises(
         ExportError, match=r"refuses a graph: TensorRT-RTX .* cannot read graphs/vision\.onnx: \S+ \("
     ) as e:
-        export(PARITY / "checkpoint.pt", PARITY / "config.json", tmp_path / "bundle", target="nvidia", check=False)
+        export(tiny, None, tmp_path / "bundle", target="nvidia", check=False)
     assert "No bundle was written" in str(e.value)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.fixture(scope="module")
-def rtx(tmp_path_factory):
+def rtx(tiny, tmp_path_factory):
     path = tmp_path_factory.mktemp("rtx") / "bundle"
-    export(PARITY / "checkpoint.pt", PARITY / "config.json", path, target="rtx", check=False)
+    export(tiny, None, path, target="rtx", check=False)
     return path
 
 
@@ -181,10 +188,10 @@ def test_engines_for_a_bundle_of_another_runtime(bundle):
         build_engines(bundle, ["8.6"])
 
 
-def test_without_the_wheels_only_the_lint_looks(tmp_path, monkeypatch):
+def test_without_the_wheels_only_the_lint_looks(tiny, tmp_path, monkeypatch):
     monkeypatch.setitem(nvidia_build.sys.modules, "tensorrt_rtx_bindings", None)
     lines, path = [], tmp_path / "bundle"
-    export(PARITY / "checkpoint.pt", PARITY / "config.json", path, target="rtx", check=False, progress=lines.append)
+    export(tiny, None, path, target="rtx", check=False, progress=lines.append)
     assert any("only our own lint has looked at the graphs" in line for line in lines)
     assert read_manifest(path).tensorrt.checked_by == ""
     assert read_manifest(path).tensorrt.engines == ()
