@@ -93,8 +93,13 @@ class PrebuiltEngine:
         if not self.compute_capabilities:
             raise ConfigError("compute_capabilities is empty; give some, such as 8.9.")
         for capability in self.compute_capabilities:
-            if not re.fullmatch(r"[0-9]{1,2}\.[0-9]", capability):
-                raise ConfigError(f"The compute capability {capability!r} is not of the form 8.9.")
+            check_capability(capability)
+
+
+def check_capability(capability: str) -> None:
+    """Raises ConfigError unless it has the form of a compute capability, such as ``8.9``."""
+    if not re.fullmatch(r"[0-9]{1,2}\.[0-9]", capability):
+        raise ConfigError(f"The compute capability {capability!r} is not of the form 8.9.")
 
 
 @dataclass(frozen=True)
@@ -224,7 +229,7 @@ def check_inputs(ports: Mapping[str, Port], inputs: Mapping[str, Tensor], graph:
     return rows or 1
 
 
-def missing(name: str, error: ImportError) -> RuntimeUnavailableError:
+def missing(name: str, error: ImportError | OSError) -> RuntimeUnavailableError:
     """The error of a runtime whose package cannot be imported."""
     return RuntimeUnavailableError(
         f"The runtime {name} cannot be imported ({error}). Install it: {_known(name).install}"

@@ -16,7 +16,9 @@ def call(result: tuple[Any, ...]) -> Any:
     if status != cudart.cudaError_t.cudaSuccess:
         _, name = cudart.cudaGetErrorName(status)
         _, text = cudart.cudaGetErrorString(status)
-        raise RuntimeUnavailableError(f"CUDA: {text.decode()} ({name.decode()}). See: sam3i-edge doctor")
+        raise RuntimeUnavailableError(
+            f"CUDA: {text.decode()} ({name.decode()}). Is there an NVIDIA GPU, and its driver? nvidia-smi shows both."
+        )
     return values[0] if len(values) == 1 else tuple(values)
 
 

@@ -6,9 +6,12 @@ Some graphs crash the builder: ``build_apart`` runs it in a process of its own.
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import dataclasses
 import importlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -19,7 +22,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import IO, Any
 
-from sam3i_edge.errors import BundleError, RuntimeUnavailableError, unknown_name
+from sam3i_edge.errors import BundleError, RuntimeUnavailableError
+
+PR_SET_PDEATHSIG = 1
+"""Of Linux's ``prctl``: a signal for when the parent dies."""
 
 
 @dataclass(frozen=True)
@@ -168,18 +174,26 @@ def _add_profile(builder: Any, config: Any, network: Any, max_prompts: int) -> N
         config.add_optimization_profile(profile)
 
 
+OLDEST_CAPABILITY = (8, 0)
+"""7.5 has no FP32 matrix products in TensorRT-RTX, which every bundle needs some of."""
+
+
 def known_capabilities(product: Product) -> dict[str, Any]:
-    """The compute capabilities that can be built for without the GPU, as ``8.6``. Empty for TensorRT."""
-    names = getattr(getattr(product.api, "ComputeCapability", None), "__members__", {})
-    return {f"{name[2:-1]}.{name[-1]}": value for name, value in names.items() if name.startswith("SM")}
+    """The compute capabilities that bundles can be built for without the GPU, as ``8.6``. Empty for TensorRT."""
+    members = getattr(getattr(product.api, "ComputeCapability", None), "__members__", {})
+    numbers = {(int(name[2:-1]), int(name[-1])): value for name, value in members.items() if name.startswith("SM")}
+    return {f"{a}.{b}": value for (a, b), value in sorted(numbers.items()) if (a, b) >= OLDEST_CAPABILITY}
 
 
 def check_capabilities(product: Product, asked: Sequence[str]) -> None:
     """Raises RuntimeUnavailableError, naming the known ones, if ``product`` cannot build for one of ``asked``."""
     known = known_capabilities(product)
     for capability in asked:
-        if capability not in known:
-            raise RuntimeUnavailableError(unknown_name(f"compute capability of {product}", capability, known))
+        if capability not in known:  # a similar number is no similar GPU, so none is suggested
+            raise RuntimeUnavailableError(
+                f"{product} cannot build for compute capability {capability}, only for {', '.join(known)}. Other GPUs, "
+                f"a Jetson's among them, are for TensorRT, which builds on the device: --target nvidia or jetson."
+            )
 
 
 def _set_compute_capabilities(product: Product, config: Any, asked: Sequence[str]) -> None:
@@ -202,58 +216,73 @@ def build_apart(product: Product, graph: Path, options: BuildOptions, output: Pa
 
     Raises:
         GraphRefusedError: as ``build``; or the builder crashed.
+        RuntimeUnavailableError: the process was killed, or failed for a reason that is not the graph's.
     """
+    status, said = _child(product, graph, options, output, log)
+    if status == 0:
+        return
+    if said is not None:
+        raise (GraphRefusedError if said["is_refusal"] else RuntimeUnavailableError)(said["problem"])
+    if status == -signal.SIGKILL:
+        raise RuntimeUnavailableError(f"Building {graph} was killed (signal 9). Often the memory is full.")
     with tempfile.TemporaryDirectory() as folder:
-        status, problem = _child(product, graph, options, output, log)
-        if status >= 0 and problem is not None:
-            if problem:
-                raise GraphRefusedError(problem)
-            return
         if log is None:  # it says more when it is asked again with a log
             log = Path(folder) / "log"
-            _child(product, graph, options, Path(folder) / "engine", log)
+            status = _child(product, graph, options, Path(folder) / "engine", log)[0] or status
         how = f"crashes (signal {-status}, {signal.strsignal(-status)})" if status < 0 else f"ends with status {status}"
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else []
-        last = lines[-1] if lines else "none"
-    raise GraphRefusedError(f"the builder of {product} {how} on {graph}; its last words: {last}")
+    raise GraphRefusedError(f"{product}'s builder {how} on {graph}; its last words: {lines[-1] if lines else 'none'}")
+
+
+_CHILD = """
+import json, sys
+job = json.load(sys.stdin)
+sys.path[:] = job["path"]
+from sam3i_edge.runtimes.nvidia_build import run_job
+sys.exit(run_job(job))
+"""
 
 
 def _child(
     product: Product, graph: Path, options: BuildOptions, output: Path, log: Path | None
-) -> tuple[int, str | None]:
-    """The exit status of a process that builds, and what it refuses the graph for; None if it died before that."""
+) -> tuple[int, dict[str, Any] | None]:
+    """The exit status of a process that builds, and what it says went wrong; None if it died before that."""
     with tempfile.TemporaryDirectory() as folder:
         said = Path(folder) / "said.json"
         job = {
+            "path": [entry for entry in sys.path if entry],
+            "parent": os.getpid(),
             "product": dataclasses.asdict(product),
-            "graph": str(graph),
+            "graph": str(graph.absolute()),
             "options": dataclasses.asdict(options),
-            "output": str(output),
-            "log": str(log) if log else None,
+            "output": str(output.absolute()),
+            "log": str(log.absolute()) if log else None,
             "said": str(said),
         }
-        command = [sys.executable, "-m", "sam3i_edge.runtimes.nvidia_build"]
+        # Isolated: the current folder may hold modules that are not meant.
+        command = [sys.executable, "-I", "-c", _CHILD]
         child = subprocess.run(command, input=json.dumps(job), text=True, capture_output=True, check=False)
         return child.returncode, json.loads(said.read_text(encoding="utf-8")) if said.is_file() else None
 
 
-def _main() -> int:
-    """The child: a job in JSON on standard input; what went wrong goes to a file, since libraries print."""
-    job = json.load(sys.stdin)
-    product, said = Product(**job["product"]), Path(job["said"])
-    options = job["options"]
-    options["compute_capabilities"] = tuple(options["compute_capabilities"])
-    lines = open(job["log"], "w", encoding="utf-8") if job["log"] else None  # noqa: PTH123, SIM115  # to its end
-    try:
-        log = logger_for(product, lines)
-        built = build(product, Path(job["graph"]), BuildOptions(**options), log, detailed=lines is not None)
-        Path(job["output"]).write_bytes(built.engine)
-    except (BundleError, RuntimeUnavailableError, OSError) as error:
-        said.write_text(json.dumps(str(error)), encoding="utf-8")
-        return 1
-    said.write_text(json.dumps(""), encoding="utf-8")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(_main())
+def run_job(job: Mapping[str, Any]) -> int:
+    """In the child: build, and say in a file what went wrong, since NVIDIA's libraries print."""
+    if sys.platform == "linux":  # whoever waits for it may be killed
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != job["parent"]:
+            return 1
+    options = BuildOptions(**job["options"] | {"compute_capabilities": tuple(job["options"]["compute_capabilities"])})
+    with contextlib.ExitStack() as stack:
+        lines = stack.enter_context(open(job["log"], "w", encoding="utf-8")) if job["log"] else None  # noqa: PTH123
+        try:
+            product = Product(**job["product"])
+            log = logger_for(product, lines)
+            built = build(product, Path(job["graph"]), options, log, detailed=lines is not None)
+            Path(job["output"]).write_bytes(built.engine)
+            return 0
+        except Exception as error:  # whatever it is, the parent must hear of it
+            is_ours = isinstance(error, (BundleError, RuntimeUnavailableError, OSError))
+            text = str(error) if is_ours else f"{type(error).__name__}: {error}"
+            said = {"is_refusal": isinstance(error, GraphRefusedError), "problem": text}
+            Path(job["said"]).write_text(json.dumps(said), encoding="utf-8")
+            return 1

@@ -1,4 +1,4 @@
-"""A bundle: the folder that export writes and a Segmenter loads. Nothing in it is executable or pickled.
+"""A bundle: the folder that export writes and a Segmenter loads. Nothing in it runs on the processor, or is pickled.
 
 manifest.json      what is here, for which target, how exact at export, SHA-256 of every other file
 graphs/            vision.onnx, text.onnx, grounding.onnx, with external data beside them when large
@@ -38,6 +38,9 @@ GOLDEN_FILES = (GOLDEN_PROMPTS_FILE, GOLDEN_TENSORS_FILE)
 
 FILE_NAME = re.compile(r"(?!.*\.\.)[A-Za-z0-9_.-]{1,100}(/[A-Za-z0-9_.-]{1,100}){0,3}")
 
+
+ENGINES = "engines"
+"""The folder of those that were built ahead of time."""
 
 PREPROCESSING = {"resize": "bilinear, antialiased, uint8", "channels": "RGB", "normalization": "in the graph"}
 """How an image becomes the vision graph's input: ``sam3i_edge.image.preprocess``, for readers in other languages."""
@@ -96,7 +99,15 @@ class TensorRtRecord:
     checked_by: str
     """The product and version whose parser and builder took every graph; empty if only our lint has looked."""
     engines: tuple[PrebuiltEngine, ...]
-    """Those in the bundle."""
+    """Those in the bundle, one a graph."""
+
+    def __post_init__(self) -> None:
+        graphs = [engine.graph for engine in self.engines]
+        for engine in self.engines:
+            if graphs.count(engine.graph) > 1:
+                raise ConfigError(f"The {engine.graph} graph has more than one engine.")
+            if not engine.file.startswith(f"{ENGINES}/"):
+                raise ConfigError(f"The engine {engine.file!r} must lie in {ENGINES}/.")
 
 
 @dataclass(frozen=True)
@@ -157,7 +168,7 @@ def open_bundle(path: str | Path) -> Bundle:
     """
     path = Path(path)
     manifest = read_manifest(path)
-    _check_files(path, manifest)
+    check_files(path, manifest)
     return Bundle(path, manifest)
 
 
@@ -194,7 +205,8 @@ def read_manifest(path: Path) -> Manifest:
     return manifest
 
 
-def _check_files(path: Path, manifest: Manifest) -> None:
+def check_files(path: Path, manifest: Manifest, unlisted_may_lie_in: str = "") -> None:
+    """Hold a bundle's files to its manifest, but for what lies in the named folder unlisted. Raises BundleError."""
     needed = {TOKENIZER_FILE, ROUTE_FILE, *GOLDEN_FILES, *(graph.file for graph in manifest.graphs.values())}
     needed |= {engine.file for engine in manifest.tensorrt.engines} if manifest.tensorrt else set()
     unlisted = sorted(needed - manifest.files.keys())
@@ -210,6 +222,8 @@ def _check_files(path: Path, manifest: Manifest) -> None:
             )
     present = {file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_symlink() or not file.is_dir()}
     extra = sorted(present - manifest.files.keys() - {MANIFEST_FILE})
+    if unlisted_may_lie_in:
+        extra = [name for name in extra if not name.startswith(f"{unlisted_may_lie_in}/")]
     if extra:
         raise BundleError(f"{path} holds files that its manifest does not list: {', '.join(extra)}. Remove them.")
     for name, record in manifest.files.items():

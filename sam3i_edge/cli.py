@@ -79,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _refuse_empty(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> None:
     """``--checkpoint "$UNSET"`` is no wish for the default. Texts and lists of names have words of their own for it."""
     for name, value in vars(parsed).items():
-        if value == "" and name not in ("text", "stages"):
+        if value == "" and name not in ("text", "stages", "for"):
             parser.error(f"{name.replace('_', '-')} is empty: leave it out, or give a value.")
 
 

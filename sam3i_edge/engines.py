@@ -3,37 +3,42 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import re
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sam3i_edge.bundle import (
+    ENGINES,
     Manifest,
     TensorRtRecord,
-    open_bundle,
+    check_files,
     read_manifest,
     record_of,
     sha256_of,
     write_manifest,
 )
+from sam3i_edge.cache import locked
 from sam3i_edge.errors import BundleError, RuntimeUnavailableError
 from sam3i_edge.runtimes import RUNTIMES, PrebuiltEngine
 from sam3i_edge.runtimes.nvidia_build import TENSORRT_RTX, BuildOptions, build_apart, check_capabilities
 
-FOLDER = "engines"
 RUNTIME = "tensorrt-rtx"
 JUDGED_FOR = ("8.6",)
 """The compute capability that graphs for other runtimes are built for, only to see whether they can be."""
+OURS = re.compile(r"(vision|text|grounding)-[0-9a-f]{8}\.engine")
 
 Progress = Callable[[str], None]
 
 
-def is_builder_here() -> bool:
-    """Whether TensorRT-RTX is installed."""
+def builder_problem() -> str:
+    """Why TensorRT-RTX cannot be used for building; empty if it can."""
     try:
-        return bool(TENSORRT_RTX.version)
-    except ImportError:
-        return False
+        TENSORRT_RTX.version  # noqa: B018  # it is found when it is asked
+    except (ImportError, OSError) as error:
+        return f"TensorRT-RTX cannot be imported ({error}): {RUNTIMES[RUNTIME].install}"
+    return ""
 
 
 def judge(folder: Path, manifest: Manifest, progress: Progress) -> TensorRtRecord:
@@ -43,11 +48,8 @@ def judge(folder: Path, manifest: Manifest, progress: Progress) -> TensorRtRecor
         GraphRefusedError: the parser or the builder does not take a graph.
         RuntimeUnavailableError: the target names a compute capability that is unknown.
     """
-    if not is_builder_here():
-        progress(
-            "NVIDIA's parser and builder are not installed: only our own lint has looked at the graphs "
-            f"({RUNTIMES[RUNTIME].install})"
-        )
+    if problem := builder_problem():
+        progress(f"the graphs were checked by sam3i-edge only, not by NVIDIA's parser and builder: {problem}")
         return TensorRtRecord(checked_by="", engines=())
     capabilities = manifest.target.compute_capabilities if manifest.target.runtime == RUNTIME else ()
     if capabilities:
@@ -78,28 +80,42 @@ def build_engines(
         RuntimeUnavailableError: TensorRT-RTX is not installed, or does not know one of the compute capabilities.
     """
     path = Path(bundle)
-    manifest = read_manifest(path)
-    if manifest.target.runtime != RUNTIME:
+    runtime = read_manifest(path).target.runtime
+    if runtime != RUNTIME:
         raise BundleError(
-            f"{path} is for {manifest.target.runtime}, whose engines are built on the device. Ahead of time they are "
-            f"built for TensorRT-RTX: sam3i-edge export --target rtx"
+            f"{path} is for {runtime}, whose engines are built on the device. Ahead of time they are built for "
+            f"TensorRT-RTX: sam3i-edge export --target rtx"
         )
-    if not is_builder_here():
-        raise RuntimeUnavailableError(f"TensorRT-RTX is not installed: {RUNTIMES[RUNTIME].install}")
+    if problem := builder_problem():
+        raise RuntimeUnavailableError(problem)
     check_capabilities(TENSORRT_RTX, capabilities)
-    _drop_unlisted(path, manifest)  # of a build that was killed
-    open_bundle(path)
-    try:
-        engines = _build(path, path, manifest, capabilities, progress)
-        files = {name: found for name, found in manifest.files.items() if not name.startswith(f"{FOLDER}/")}
-        files |= {engine.file: record_of(path / engine.file) for engine in engines}
-        made = dataclasses.replace(manifest, tensorrt=TensorRtRecord(str(TENSORRT_RTX), engines), files=files)
-        write_manifest(path, made)
-    except BaseException:
-        _drop_unlisted(path, manifest)
-        raise
-    _drop_unlisted(path, made)
+    if (path / ENGINES).is_symlink() or not os.access(path, os.W_OK | os.X_OK):
+        raise BundleError(f"{path} cannot be written, or its folder {ENGINES} is a link: copy the bundle first.")
+    with locked(path):
+        manifest = read_manifest(path)
+        # Its engines may be missing or damaged: they are about to be replaced.
+        rest = {name: found for name, found in manifest.files.items() if not name.startswith(f"{ENGINES}/")}
+        check_files(path, dataclasses.replace(manifest, tensorrt=None, files=rest), unlisted_may_lie_in=ENGINES)
+        with tempfile.TemporaryDirectory(prefix=f".{path.name}.partial-", dir=path.resolve().parent) as stage:
+            engines = _build(path, Path(stage), manifest, capabilities, progress)
+            files = rest | {engine.file: record_of(Path(stage) / engine.file) for engine in engines}
+            made = dataclasses.replace(manifest, tensorrt=TensorRtRecord(str(TENSORRT_RTX), engines), files=files)
+            _put_in_place(path, Path(stage), made)
     return made
+
+
+def _put_in_place(path: Path, stage: Path, made: Manifest) -> None:
+    """Move the engines of ``stage`` into the bundle; then its manifest names them; then what it does not name goes."""
+    (path / ENGINES).mkdir(exist_ok=True)
+    try:
+        for file in (stage / ENGINES).iterdir():
+            file.replace(path / ENGINES / file.name)
+        write_manifest(path, made)
+    finally:
+        named = read_manifest(path).files  # the old ones, if anything went wrong
+        for file in (path / ENGINES).iterdir():
+            if OURS.fullmatch(file.name) and f"{ENGINES}/{file.name}" not in named:
+                file.unlink()
 
 
 def _build(
@@ -109,23 +125,13 @@ def _build(
     asked = tuple(dict.fromkeys(capabilities))
     options = BuildOptions(manifest.limits.max_prompts, manifest.target.settings, asked)
     engines = []
-    (output / FOLDER).mkdir(exist_ok=True)
+    (output / ENGINES).mkdir(exist_ok=True)
     for name, spec in manifest.graphs.items():
         progress(f"{TENSORRT_RTX} parses and builds the {name} graph for compute capability {', '.join(asked)}")
-        made = output / FOLDER / f"{name}.partial"
+        made = output / ENGINES / f"{name}.partial"
         build_apart(TENSORRT_RTX, source / spec.file, options, made)
         # Named by content: an engine never takes the place of one that the manifest has the hash of.
-        file = f"{FOLDER}/{name}-{sha256_of(made)[:8]}.engine"
+        file = f"{ENGINES}/{name}-{sha256_of(made)[:8]}.engine"
         made.replace(output / file)
         engines.append(PrebuiltEngine(name, file, asked, str(TENSORRT_RTX)))
     return tuple(engines)
-
-
-def _drop_unlisted(path: Path, manifest: Manifest) -> None:
-    """Remove what lies among the engines and is none of the manifest's."""
-    folder = path / FOLDER
-    for file in folder.iterdir() if folder.is_dir() else ():
-        if f"{FOLDER}/{file.name}" not in manifest.files:
-            file.unlink()
-    if folder.is_dir() and not any(folder.iterdir()):
-        folder.rmdir()

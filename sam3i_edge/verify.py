@@ -45,7 +45,7 @@ and the scores, which it is a factor of, decide alone. (0.007 off in bf16 was 24
 
 
 FUSED_ATTENTION = (
-    "Fused attention in half precision is wrong on some GPUs: export it again with --attention unfused, and verify that"
+    "Fused attention in half precision is wrong on some GPUs: export again with --attention unfused, and run verify"
 )
 
 
@@ -152,7 +152,7 @@ def verify(segmenter: Segmenter, golden: Golden) -> Verdict:
 
 def remedy_of(manifest: Manifest, device: str) -> str:
     """What to try where a device may be wrong in a known way; empty if nothing is known."""
-    is_fused = is_typed_half(manifest.target, manifest.precision) and manifest.target.attention != "unfused"
+    is_fused = is_typed_half(manifest.target, manifest.precision) and manifest.target.attention == "fused"
     return FUSED_ATTENTION if is_fused and device.startswith(TENSORRT.name) else ""
 
 

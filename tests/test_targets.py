@@ -175,3 +175,19 @@ def test_doctor_finds_nothing_missing():
     assert list(_missing(get_target("intel-gpu"), here, {"nvidia": ""})) == []
     thor = RuntimeReport("tensorrt", "11.4", {"cuda:0": "Thor"}, "")
     assert list(_missing(get_target("jetson-thor"), thor, {"nvidia": "NVRM 580"})) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"settings": {"workspace_mb": "lots"}}, r"settings\.workspace_mb is 'lots'; it must be a whole number"),
+        ({"settings": {"builder_optimization_level": "-1"}}, r"builder_optimization_level is '-1'"),
+        ({"attention": "half"}, r"Unknown attention 'half'\. Known: unfused, fused"),
+        ({"compute_capabilities": ["86"]}, r"The compute capability '86' is not of the form 8\.9"),
+    ],
+)
+def test_what_nvidias_builder_could_not_be_asked_for(tmp_path, change, message):
+    file = tmp_path / "mine.json"
+    file.write_text(json.dumps(schema.plain(get_target("rtx")) | change))
+    with pytest.raises(ExportError, match=message):
+        get_target(file)

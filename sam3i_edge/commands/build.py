@@ -22,15 +22,14 @@ def add(commands: Any) -> None:
     parser = commands.add_parser(
         "build",
         help="compile a bundle for this device, and keep the result",
-        description="Every first load on a device does the same: TensorRT's engines take minutes, others seconds. "
-        "With --for, engines for TensorRT-RTX are built without a GPU and put into the bundle.",
+        description="Optional: otherwise the first load compiles. TensorRT takes minutes, other runtimes seconds. "
+        "With --for, engines for TensorRT-RTX are built without a GPU and stored in the bundle.",
     )
     parser.add_argument("bundle", metavar="BUNDLE")
     parser.add_argument(
         "--for",
-        dest="capabilities",
         metavar="SM,SM",
-        help="of a bundle for rtx: the GPUs to build for, such as sm86,sm89,sm120; its other engines are replaced",
+        help="compute capabilities to build for, e.g. sm86,sm89,sm120 (rtx bundles only; replaces existing engines)",
     )
     add_device(parser)
     parser.set_defaults(command=_build)
@@ -38,10 +37,10 @@ def add(commands: Any) -> None:
 
 def _build(arguments: argparse.Namespace) -> int:
     step = steps()
-    if arguments.capabilities is not None:
+    if (wanted := getattr(arguments, "for")) is not None:
         if arguments.device != "auto" or arguments.runtime:
             raise ConfigError("--for builds without a device: leave --device and --runtime out.")
-        manifest = build_engines(arguments.bundle, _capabilities(arguments.capabilities), step)
+        manifest = build_engines(arguments.bundle, _capabilities(wanted), step)
         assert manifest.tensorrt
         size = sum(manifest.files[engine.file].bytes for engine in manifest.tensorrt.engines) / 1e6
         step(f"{len(manifest.tensorrt.engines)} engines, {size:.1f} MB, are in {arguments.bundle}")

@@ -37,8 +37,8 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--attention",
         choices=ATTENTION,
-        help="for fp16 in TensorRT: unfused keeps its builder from fusing attention, whose kernels were wrong on some "
-        "GPUs; none: as the target says",
+        help="half precision on TensorRT only: unfused avoids fused attention kernels, which are wrong on some GPUs "
+        "(default: the target's setting)",
     )
     parser.add_argument(
         "--calibration",
@@ -93,7 +93,9 @@ def _export(arguments: argparse.Namespace) -> int:
         print(manifest.quantization.table())
     if manifest.tensorrt:
         judge = manifest.tensorrt.checked_by
-        print(f"parsed and built by NVIDIA's {judge}" if judge else "only our own lint has looked, not NVIDIA's parser")
+        print(
+            f"parsed and built by NVIDIA's {judge}" if judge else "checked by sam3i-edge only, not by NVIDIA's parser"
+        )
     print(f"checked in {manifest.checked_on}; on the device: sam3i-edge verify {arguments.output}")
     return 0
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from sam3i_edge import schema
 from sam3i_edge.bundle import open_bundle
+from sam3i_edge.targets import is_typed_half
 
 
 def add(commands: Any) -> None:
@@ -26,6 +27,7 @@ def _inspect(arguments: argparse.Namespace) -> int:
         return 0
     print(f"target     {manifest.target.name} ({manifest.target.runtime}), {manifest.precision}")
     print(f"weights    {manifest.source.checkpoint} {manifest.source.sha256[:12]} {manifest.source.note}".rstrip())
+    print(f"hardware   {manifest.target.hardware}")
     print(f"image      {manifest.model.image_size} x {manifest.model.image_size}")
     print(f"routes     {', '.join(manifest.routes)}")
     print("per call   " + ", ".join(f"{name} {value}" for name, value in dataclasses.asdict(manifest.limits).items()))
@@ -39,8 +41,11 @@ def _inspect(arguments: argparse.Namespace) -> int:
         print(f"  {output:22} {difference}")
     if manifest.tensorrt:
         judge = manifest.tensorrt.checked_by
-        print(f"parsed and built by NVIDIA's {judge}" if judge else "only our own lint has looked, not NVIDIA's parser")
-        print(f"attention of fp16 graphs: {manifest.target.attention or 'fused'}")
+        print(
+            f"parsed and built by NVIDIA's {judge}" if judge else "checked by sam3i-edge only, not by NVIDIA's parser"
+        )
+        if is_typed_half(manifest.target, manifest.precision):
+            print(f"attention  {manifest.target.attention or 'unfused'}")
         for engine in manifest.tensorrt.engines:
             print(f"  {engine.file}: {engine.built_by}, compute capability {', '.join(engine.compute_capabilities)}")
     if manifest.quantization:

@@ -10,35 +10,29 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir
 
-LAST_AXIS = "softmax_axis"
-
 
 def write_out_softmax(model: onnx_ir.Model) -> None:
-    """Put max, subtraction, exp, sum and division, in FP32, in the place of every Softmax over the last axis.
+    """Put max, subtraction, exp, sum and division, in FP32, in the place of every Softmax.
 
     In FP32, for a sum of thousands of FP16 values could lose the small ones; the casts become part of the same kernel.
     """
-    found = [node for node in model.graph if node.op_type == "Softmax" and _axis(node) in (-1, _rank(node) - 1)]
-    if not found:
-        return
-    axis = onnx_ir.Value(name=LAST_AXIS, const_value=onnx_ir.tensor(np.array([-1]), name=LAST_AXIS))
-    model.graph.initializers.add(axis)
-    for node in found:
-        _write_out(model.graph, node, axis)
+    for node in list(model.graph):
+        if node.op_type == "Softmax":
+            _write_out(model.graph, node)
 
 
-def _axis(node: onnx_ir.Node) -> int:
-    given = node.attributes.get("axis")
-    return -1 if given is None else given.as_int()
+def _axis_of(graph: onnx_ir.Graph, softmax: onnx_ir.Node) -> onnx_ir.Value:
+    """Its axis as a constant, one for all that have the same."""
+    given = softmax.attributes.get("axis")
+    axis = -1 if given is None else given.as_int()
+    name = f"softmax_axis_{axis}"
+    if name not in graph.initializers:
+        graph.initializers.add(onnx_ir.Value(name=name, const_value=onnx_ir.tensor(np.array([axis]), name=name)))
+    return graph.initializers[name]
 
 
-def _rank(node: onnx_ir.Node) -> int:
-    value = node.inputs[0]
-    return 0 if value is None or value.shape is None else len(value.shape)
-
-
-def _write_out(graph: onnx_ir.Graph, softmax: onnx_ir.Node, axis: onnx_ir.Value) -> None:
-    scores, result = softmax.inputs[0], softmax.outputs[0]
+def _write_out(graph: onnx_ir.Graph, softmax: onnx_ir.Node) -> None:
+    scores, result, axis = softmax.inputs[0], softmax.outputs[0], _axis_of(graph, softmax)
     assert scores is not None
     made: list[onnx_ir.Node] = []
 
@@ -55,5 +49,5 @@ def _write_out(graph: onnx_ir.Graph, softmax: onnx_ir.Node, axis: onnx_ir.Value)
     last = add("Cast", shares, to=result.dtype or onnx_ir.DataType.FLOAT)
     graph.insert_before(softmax, made)
     last.dtype, last.shape = result.dtype, result.shape
-    onnx_ir.convenience.replace_all_uses_with(result, last)
+    onnx_ir.convenience.replace_all_uses_with(result, last, replace_graph_outputs=True)
     graph.remove(softmax, safe=True)

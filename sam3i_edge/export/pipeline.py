@@ -24,7 +24,7 @@ from sam3i_edge.bundle import (
     write_manifest,
 )
 from sam3i_edge.compare import Difference
-from sam3i_edge.engines import judge
+from sam3i_edge.engines import builder_problem, judge
 from sam3i_edge.errors import ConfigError, ExportError, RuntimeUnavailableError, packages_for, unknown_name
 from sam3i_edge.evaluate.eager import segmenter_of
 from sam3i_edge.export.attention import write_out_softmax
@@ -51,7 +51,7 @@ from sam3i_edge.quantize.pipeline import QuantizedModel, check_blocks, quantize_
 from sam3i_edge.quantize.recipe import RECIPE_FILE
 from sam3i_edge.route import ROUTE_FILE, RouteClassifier
 from sam3i_edge.runtimes import is_nvidia
-from sam3i_edge.runtimes.nvidia_build import GraphRefusedError
+from sam3i_edge.runtimes.nvidia_build import TENSORRT_RTX, GraphRefusedError, check_capabilities
 from sam3i_edge.segmenter import Segmenter
 from sam3i_edge.targets import ATTENTION, Target, check_precision, get_target, is_int8, is_typed_half
 from sam3i_edge.tokenizer import Merge, Tokenizer
@@ -137,8 +137,11 @@ def export(
         BundleError: the ``route.json`` beside the checkpoint is damaged.
         RuntimeUnavailableError: a package that exporting needs is not installed.
     """
-    chosen = _with_attention(get_target(target), attention)
+    chosen = get_target(target)
     chosen_precision = check_precision(chosen, auto_precision(chosen) if precision == AUTO else precision)
+    chosen = _with_attention(chosen, chosen_precision, attention)
+    if chosen.compute_capabilities and not builder_problem():
+        check_capabilities(TENSORRT_RTX, chosen.compute_capabilities)
     if checkpoint is None and config is not None:
         raise ConfigError("A config describes a checkpoint: give both, or neither for the model that comes with it.")
     checkpoint = Path(checkpoint or shipped.CHECKPOINT)
@@ -310,12 +313,18 @@ def _quantize(
     return made
 
 
-def _with_attention(target: Target, attention: str | None) -> Target:
+def _with_attention(target: Target, precision: str, attention: str | None) -> Target:
     """``target`` with another choice of its attention. Raises ExportError if it has no such choice."""
     if attention is None:
         return target
     if not is_nvidia(target.runtime):
         raise ExportError(f"attention is for TensorRT, and {target.name} runs in {target.runtime}: leave it out.")
+    if not is_typed_half(target, precision):
+        half = " or ".join(one for one in target.precisions if is_typed_half(target, one))
+        raise ExportError(
+            f"attention is for half precision, and the precision is {precision}: add --precision {half}, or leave it "
+            f"out."
+        )
     if attention not in ATTENTION:
         raise ExportError(unknown_name("attention", attention, ATTENTION))
     return dataclasses.replace(target, attention=attention)
@@ -324,7 +333,7 @@ def _with_attention(target: Target, attention: str | None) -> Target:
 def _lowering(job: _Job, is_quantized: bool) -> Callable[[onnx_ir.Model], None]:
     """All that is done to a graph between the exporter and its file."""
     steps = [lowering(job.target.runtime)] if is_quantized else []
-    if is_typed_half(job.target, job.precision) and job.target.attention == "unfused":
+    if is_typed_half(job.target, job.precision) and job.target.attention != "fused":
         steps.append(write_out_softmax)
 
     def lower(model: onnx_ir.Model) -> None:
@@ -361,7 +370,7 @@ def _open_here(bundle: Path, target: Target, progress: Progress) -> Segmenter:
     try:
         return Segmenter.load(bundle)
     except RuntimeUnavailableError as error:
-        progress(f"{target.name} itself is not here, so its graphs run in ONNX Runtime ({error})")
+        progress(f"{target.runtime} is not available here; checking the graphs with ONNX Runtime instead ({error})")
         return Segmenter.load(bundle, runtime=STAND_IN)
 
 

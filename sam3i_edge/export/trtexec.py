@@ -14,8 +14,8 @@ def trtexec_commands(graphs: Mapping[str, GraphSpec], limits: Limits, target: Ta
     """One command for each graph, to be run in the bundle's folder; what it writes lies beside that, for a bundle with
     other files in it is refused. Not yet run on hardware."""
     lines = [
-        "# For programs that call TensorRT themselves: run in the bundle's folder, on the device. The engines come to",
-        "# lie beside it. Segmenter does not read them; sam3i-edge build makes and keeps its own.",
+        "# For programs that call TensorRT themselves: run in the bundle's folder, on the device. Engines are written",
+        "# next to it. Segmenter does not read them; sam3i-edge build makes and keeps its own.",
         "# TensorRT 11 has only strongly typed networks: leave --stronglyTyped out there.",
         "# Not yet run on hardware.",
     ]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import platform
+import re
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 
 from sam3i_edge import schema
 from sam3i_edge.errors import ConfigError, ExportError, unknown_name
-from sam3i_edge.runtimes import RUNTIMES, is_nvidia
+from sam3i_edge.runtimes import RUNTIMES, check_capability, is_nvidia
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -28,6 +29,7 @@ TARGETS = tuple(sorted(path.stem for path in FOLDER.glob("*.toml")))
 PRECISIONS = ("fp32", "bf16", "fp16", "int8", "int8-bf16", "int8-fp16")
 """What a graph computes in. ``int8-bf16``: in int8 where the recipe says so, all else in bf16; ``int8``: in fp32. Where
 half precision stands in the graphs' own types, ``int8-fp16`` leaves to the recipe what stays in fp32."""
+NVIDIA_SETTINGS = ("workspace_mb", "builder_optimization_level")
 INT8_SCHEMES = ("symmetric", "affine")
 ATTENTION = ("unfused", "fused")
 """Whether an engine builder may make one kernel of softmax(QKᵀ)V in half precision. Such kernels were found to be wrong
@@ -67,7 +69,7 @@ class Target:
     settings: dict[str, str] = field(default_factory=dict)
     """Passed to the runtime as they are, under its own names."""
     attention: str = ""
-    """One of ``ATTENTION``, of graphs with half precision in their types; empty for runtimes that have no such."""
+    """One of ``ATTENTION``, of graphs with half precision in their types; empty: unfused."""
     compute_capabilities: tuple[str, ...] = ()
     """Of the GPUs that engines are built for ahead of time, at export, such as ``8.6``; none: on the device."""
 
@@ -86,6 +88,12 @@ class Target:
             raise ConfigError(unknown_name("int8", self.int8, INT8_SCHEMES))
         if self.attention and self.attention not in ATTENTION:
             raise ConfigError(unknown_name("attention", self.attention, ATTENTION))
+        for capability in self.compute_capabilities:
+            check_capability(capability)
+        if self.runtime in RUNTIMES and is_nvidia(self.runtime):
+            for name in NVIDIA_SETTINGS:
+                if not re.fullmatch(r"[0-9]{1,9}", self.settings.get(name, "0")):
+                    raise ConfigError(f"settings.{name} is {self.settings[name]!r}; it must be a whole number.")
         if not self.precisions:
             raise ConfigError(f"precisions is empty; give some of {', '.join(PRECISIONS)}.")
         for precision in self.precisions:

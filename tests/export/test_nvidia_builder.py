@@ -1,6 +1,12 @@
 """NVIDIA's own parser and builder, without a GPU: what they say of our graphs, and what export makes of it."""
 
 import dataclasses
+import shutil
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -153,7 +159,8 @@ def test_a_bundle_for_rtx_brings_its_engines(rtx):
 
 def test_engines_are_replaced(rtx):
     before = {engine.file for engine in read_manifest(rtx).tensorrt.engines}
-    (rtx / "engines/left-by-a-killed-build.engine").write_bytes(b"")
+    (rtx / "engines/vision-01234567.engine").write_bytes(b"of a build that was killed")
+    (rtx / next(iter(before))).unlink()  # an engine that is lost is no reason not to build it again
     build_engines(rtx, ["8.9"])
     engines = open_bundle(rtx).manifest.tensorrt.engines  # which refuses a file too many
     assert {engine.compute_capabilities for engine in engines} == {("8.9",)}
@@ -166,6 +173,7 @@ def test_a_build_that_fails_leaves_the_bundle_as_it_was(rtx, monkeypatch, error)
     real = nvidia_build.build_apart
 
     def fail_late(product, graph, options, output):
+        assert open_bundle(rtx).manifest == before  # nobody sees a build that goes on
         if graph.name == "grounding.onnx":
             raise error
         real(product, graph, options, output)
@@ -176,9 +184,75 @@ def test_a_build_that_fails_leaves_the_bundle_as_it_was(rtx, monkeypatch, error)
     assert open_bundle(rtx).manifest == before
 
 
+def test_only_files_of_our_own_are_removed(rtx):
+    other = rtx / "engines/README.txt"
+    other.write_text("mine")
+    try:
+        build_engines(rtx, ["8.6"])
+        assert other.read_text() == "mine"
+        with pytest.raises(BundleError, match=r"does not list: engines/README\.txt"):
+            open_bundle(rtx)
+    finally:
+        other.unlink()
+
+
+def test_a_folder_of_engines_elsewhere_is_left_alone(rtx, tmp_path):
+    copy, elsewhere = shutil.copytree(rtx, tmp_path / "copy"), tmp_path / "elsewhere"
+    (copy / "engines").rename(elsewhere)
+    (copy / "engines").symlink_to(elsewhere)
+    before = sorted(elsewhere.iterdir())
+    with pytest.raises(BundleError, match="its folder engines is a link: copy the bundle first"):
+        build_engines(copy, ["8.6"])
+    assert sorted(elsewhere.iterdir()) == before
+
+
+def test_two_builds_at_once(rtx):
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda capability: build_engines(rtx, [capability]), ["8.6", "8.9"]))
+    assert open_bundle(rtx).manifest.tensorrt.engines[0].compute_capabilities in (("8.6",), ("8.9",))
+
+
+def test_modules_in_the_current_folder_are_not_run(rtx, tmp_path, monkeypatch):
+    (tmp_path / "json.py").write_text("raise SystemExit(3)")
+    monkeypatch.chdir(tmp_path)
+    build_engines(rtx, ["8.6"])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks the kernel for the children of a process")
+def test_a_builder_ends_with_whoever_waits_for_it(rtx):
+    command = [sys.executable, "-m", "sam3i_edge", "build", rtx, "--for", "sm86"]
+    parent = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    assert "parses and builds the vision graph" in parent.stderr.readline()
+    children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
+    while not (found := children.read_text().split()):
+        time.sleep(0.01)
+    time.sleep(1)  # it has begun
+    parent.kill()
+    parent.wait()
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and Path(f"/proc/{found[0]}").exists():
+        time.sleep(0.1)
+    assert not Path(f"/proc/{found[0]}").exists()
+    assert open_bundle(rtx)
+    for left in rtx.parent.glob(".*.partial-*"):
+        shutil.rmtree(left)
+
+
+def test_a_builder_that_is_killed_is_no_refusal(tiny, rtx, tmp_path, monkeypatch):
+    monkeypatch.setattr(nvidia_build, "_CHILD", "import os; os.kill(os.getpid(), 9)")
+    with pytest.raises(RuntimeUnavailableError, match=r"was killed \(signal 9\)\. Often the memory is full"):
+        build_apart(TENSORRT_RTX, rtx / "graphs/vision.onnx", BuildOptions(1, {}, CAPABILITY), tmp_path / "engine")
+
+
+def test_what_is_not_the_graphs_fault_is_said_in_its_own_words(rtx, tmp_path):
+    options = BuildOptions(1, {"workspace_mb": "lots"}, CAPABILITY)
+    with pytest.raises(RuntimeUnavailableError, match="ValueError: .*'lots'"):
+        build_apart(TENSORRT_RTX, rtx / "graphs/vision.onnx", options, tmp_path / "engine")
+
+
 def test_engines_for_gpus_that_nobody_knows(rtx):
     with pytest.raises(
-        RuntimeUnavailableError, match=r"Unknown compute capability of TensorRT-RTX .*'8\.7'. Known: 7\.5"
+        RuntimeUnavailableError, match=r"cannot build for compute capability 8\.7, only for 8\.0, 8\.6, "
     ):
         build_engines(rtx, ["8.6", "8.7"])
 
@@ -192,11 +266,11 @@ def test_without_the_wheels_only_the_lint_looks(tiny, tmp_path, monkeypatch):
     monkeypatch.setitem(nvidia_build.sys.modules, "tensorrt_rtx_bindings", None)
     lines, path = [], tmp_path / "bundle"
     export(tiny, None, path, target="rtx", check=False, progress=lines.append)
-    assert any("only our own lint has looked at the graphs" in line for line in lines)
+    assert any("the graphs were checked by sam3i-edge only" in line for line in lines)
     assert read_manifest(path).tensorrt.checked_by == ""
     assert read_manifest(path).tensorrt.engines == ()
     with pytest.raises(
-        RuntimeUnavailableError, match=r"TensorRT-RTX is not installed: pip install 'sam3i-edge\[rtx\]'"
+        RuntimeUnavailableError, match=r"TensorRT-RTX cannot be imported .*: pip install 'sam3i-edge\[rtx\]'"
     ):
         build_engines(path, ["8.6"])
 

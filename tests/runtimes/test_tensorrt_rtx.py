@@ -58,7 +58,7 @@ def test_a_workspace_that_is_no_number(bundle):
 
 @without_gpu
 def test_without_a_gpu_the_driver_is_named(bundle):
-    with pytest.raises(RuntimeUnavailableError, match=r"CUDA: .*driver.*See: sam3i-edge doctor"):
+    with pytest.raises(RuntimeUnavailableError, match=r"CUDA: .*driver.*nvidia-smi shows both"):
         open_session("tensorrt-rtx", bundle / "graphs/text.onnx", SessionOptions("cuda:0"))
 
 

@@ -119,6 +119,19 @@ EngineRecord read_engine(const Json& value, const std::string& name) {
   return engine;
 }
 
+/// One a graph, and all in their folder.
+void check_engines(const std::vector<EngineRecord>& engines) {
+  for (const EngineRecord& engine : engines) {
+    const auto is_alike = [&engine](const EngineRecord& other) { return other.graph == engine.graph; };
+    if (std::count_if(engines.begin(), engines.end(), is_alike) > 1) {
+      throw SchemaError("The " + engine.graph + " graph has more than one engine.");
+    }
+    if (engine.file.rfind("engines/", 0) != 0) {
+      throw SchemaError("The engine " + in_quotes(engine.file) + " must lie in engines/.");
+    }
+  }
+}
+
 Reader tensorrt_into(TensorRtRecord& record) {
   return [&record](const Json& value, const std::string& name) {
     if (value.is_null()) return;
@@ -126,6 +139,7 @@ Reader tensorrt_into(TensorRtRecord& record) {
       read_list(list, at, "PrebuiltEngine", [&record](const Json& item, const std::string& item_name) {
         record.engines.push_back(read_engine(item, item_name));
       });
+      check_engines(record.engines);
     };
     read_object(value, name, {{"checked_by", into(record.checked_by)}, {"engines", engines}});
   };

@@ -26,10 +26,10 @@ Tolerances tolerances_of(const std::string& precision) {
 }
 
 std::string remedy_of(const Manifest& manifest, const std::string& device) {
-  const bool is_fused = is_typed_half(manifest) && manifest.target.attention != "unfused";
+  const bool is_fused = is_typed_half(manifest) && manifest.target.attention == "fused";
   if (!is_fused || device.rfind("TensorRT", 0) != 0) return "";
-  return "Fused attention in half precision is wrong on some GPUs: export it again with --attention unfused, and "
-         "verify that";
+  return "Fused attention in half precision is wrong on some GPUs: export again with --attention unfused, and run "
+         "verify";
 }
 
 Difference measure(const std::vector<float>& actual, const std::vector<float>& reference) {

@@ -332,10 +332,10 @@ def damages() -> list[Callable[[Path], None]]:
 
         return change
 
-    def engine(**changes: Any) -> Callable[[Path], None]:
-        """One engine of the text graph, and something wrong with it."""
+    def engine(count: int = 1, **changes: Any) -> Callable[[Path], None]:
+        """An engine of the text graph, and something wrong with it."""
         good = {"graph": "text", "file": "engines/text.engine", "compute_capabilities": ["8.9"], "built_by": "TensorRT"}
-        return edit(tensorrt={"checked_by": "", "engines": [good | changes]})
+        return edit(tensorrt={"checked_by": "", "engines": [good | changes] * count})
 
     def outside(name: str) -> Callable[[Path], None]:
         return edit_part("files", **{name: {"sha256": "0", "bytes": 1}})
@@ -401,6 +401,8 @@ def damages() -> list[Callable[[Path], None]]:
         engine(file="graphs/text.onnx", compute_capabilities=[]),
         engine(file="graphs/text.onnx", compute_capabilities=["8.9", "89"]),
         engine(file="engines/none.engine"),
+        engine(file="graphs/text.onnx"),
+        engine(count=2),
         engine(surprise=1),
     ]
 
