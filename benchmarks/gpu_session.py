@@ -1,11 +1,12 @@
-"""Everything that needs an NVIDIA GPU, in one go: for an hour with a machine that has one.
+"""Everything that needs an NVIDIA GPU, in one go. Run it in a checkout.
 
-    pip install '.[all]'
+    pip install '.[all,dev]'
     python -m sam3i_edge.benchmarks.gpu_session DIR --prepare    # without a GPU: exports the bundles
     python -m sam3i_edge.benchmarks.gpu_session DIR              # the rest; also prepares what is missing
 
-Each step is a process of its own, with a log in ``DIR/logs`` and a time limit; one that fails does not stop the others.
-``DIR/report.md`` says what became of each. Steps that succeeded are not run again; ``--only NAME`` chooses some.
+Each step is a process of its own, with a log in ``DIR/logs`` and a time limit. A step that fails does not stop the
+others, unless there is no GPU. ``DIR/report.md`` lists the results. Steps that succeeded are not run again, unless
+``--only NAME`` asks for them.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import contextlib
 import json
 import os
 import platform
+import shutil
 import signal
 import subprocess
 import sys
@@ -27,13 +29,30 @@ from typing import Any
 
 import numpy as np
 
+from sam3i_edge.errors import Sam3iEdgeError
 from sam3i_edge.files import write_json, write_whole
+from sam3i_edge.targets import get_target
 
 PRECISIONS = ("fp32", "fp16", "int8", "int8-fp16")
 HALF = ("fp16", "int8-fp16")
 """In which attention can be fused."""
 ROOT = Path(__file__).resolve().parent.parent
 DONE, FAILED, TIMED_OUT = "done", "FAILED", "TIMED OUT"
+MACHINE = "machine"
+"""The step without which those that need a GPU make no sense."""
+
+
+@dataclass(frozen=True)
+class Session:
+    """Where the results go, and what is measured."""
+
+    folder: Path
+    target: str
+
+    @property
+    def runtime(self) -> str:
+        """Of the target."""
+        return get_target(self.target).runtime
 
 
 @dataclass(frozen=True)
@@ -41,7 +60,7 @@ class Step:
     """A piece of work that stands alone."""
 
     name: str
-    work: Callable[[Path], object]
+    work: Callable[[Session], object]
     limit_s: int = 540
     needs_gpu: bool = True
 
@@ -66,110 +85,117 @@ def bundle_names() -> list[str]:
     return [*PRECISIONS, *(f"{precision}-fused" for precision in HALF)]
 
 
-def _export(name: str, folder: Path) -> None:
-    precision = name.removesuffix("-fused")
-    attention = ["--attention", "fused" if name.endswith("-fused") else "unfused"]
-    _command("export", "--target", "rtx", "--precision", precision, *attention, "-o", folder / name)
+def _export(name: str, session: Session) -> None:
+    precision, output = name.removesuffix("-fused"), session.folder / name
+    attention = ["--attention", "fused"] if name.endswith("-fused") else []
+    shutil.rmtree(output, ignore_errors=True)
+    _command("export", "--target", session.target, "--precision", precision, *attention, "-o", output)
 
 
-def _export_full_width(precision: str, folder: Path) -> None:
+def _export_full_width(precision: str, session: Session) -> None:
     from sam3i_edge.benchmarks.full_width import full_width, write_checkpoint
     from sam3i_edge.export import Int8Options, export
 
-    checkpoint = write_checkpoint(full_width(4), folder / "full-width-checkpoint")
+    output = session.folder / f"full-{precision}"
+    shutil.rmtree(output, ignore_errors=True)
+    checkpoint = write_checkpoint(full_width(4), session.folder / "full-width-checkpoint")
     int8 = Int8Options(scored_images=0) if precision.startswith("int8") else None
     # Unchecked: with random weights all scores lie near each other, and only times are of interest.
-    export(checkpoint, None, folder / f"full-{precision}", target="rtx", precision=precision, int8=int8, check=False)
+    export(checkpoint, None, output, target=session.target, precision=precision, int8=int8, check=False)
 
 
-def _machine(folder: Path) -> None:
+def _machine(session: Session) -> None:
     subprocess.run("nvidia-smi; nvidia-smi -q", shell=True, check=False)  # a Jetson has none
     _command("doctor")
     from sam3i_edge.runtimes import find_runtime
 
-    print(find_runtime("tensorrt-rtx").devices())  # noqa: T201  # raises if there is no GPU
+    print(find_runtime(session.runtime).devices())  # noqa: T201  # raises if there is no GPU
 
 
-def _verify(name: str, folder: Path) -> None:
-    _command("verify", folder / name, "--json", folder / f"verify-{name}.json")
+def _verify(name: str, session: Session) -> None:
+    verdict = session.folder / f"verify-{name}.json"
+    verdict.unlink(missing_ok=True)
+    _command("verify", session.folder / name, "--json", verdict)
 
 
-def _conformance(folder: Path) -> None:
-    """Threads, closing, memory, damaged inputs: what every runtime must do."""
+def _conformance(session: Session) -> None:
+    """Threads, closing, memory, damaged inputs: what every runtime must do. Of TensorRT-RTX."""
     files = [ROOT / "tests/runtimes/test_tensorrt_rtx.py"]
     subprocess.run([sys.executable, "-m", "pytest", "-q", "-ra", *map(str, files)], check=True, cwd=ROOT)
 
 
-def _loads(folder: Path) -> None:
-    """Seconds to the first masks: with the bundle's engine, with what is kept of it, and built on the device."""
+def _loads(session: Session) -> None:
+    """Seconds to the first masks: without anything cached on this device, and with what that left in the cache."""
     from sam3i_edge import Segmenter, shipped
     from sam3i_edge.image import read_image
 
     image = read_image(next((shipped.CHECKPOINT.parent / "scenes" / "images").glob("*.jpg")))
-    found = {}
-    for cache in ("first", "second"):
-        os.environ["SAM3I_EDGE_CACHE"] = str(folder / "cache")
+    cache, found = session.folder / "cache", {}
+    shutil.rmtree(cache, ignore_errors=True)
+    os.environ["SAM3I_EDGE_CACHE"] = str(cache)
+    for name in ("without cache", "with cache"):
         start = time.perf_counter()
-        with Segmenter.load(folder / "fp16") as segmenter:
+        with Segmenter.load(session.folder / "fp16") as segmenter:
             loaded = time.perf_counter() - start
             segmenter.segment(image, "mug")
-            found[cache] = {"load_s": loaded, "first_masks_s": time.perf_counter() - start, "device": segmenter.device}
-    write_json(folder / "loads.json", found)
+            found[name] = {"load_s": loaded, "first_masks_s": time.perf_counter() - start, "device": segmenter.device}
+    write_json(session.folder / "loads.json", found)
 
 
-def _gpu_times(name: str, folder: Path) -> None:
+def _gpu_times(name: str, session: Session) -> None:
     """Milliseconds of each graph on the GPU, by CUDA events, without copies."""
     from sam3i_edge.bundle import open_bundle
     from sam3i_edge.runtimes.nvidia import NvidiaSession
     from sam3i_edge.segmenter import open_sessions, session_options
 
-    opened, times = open_bundle(folder / name), {}
-    options = session_options(opened.manifest, opened.manifest.target.runtime, "auto")
-    for graph, session in open_sessions(opened, opened.manifest.target.runtime, options).items():
-        assert isinstance(session, NvidiaSession)
+    opened, times = open_bundle(session.folder / name), {}
+    options = session_options(opened.manifest, session.runtime, "auto")
+    for graph, engine in open_sessions(opened, session.runtime, options).items():
+        assert isinstance(engine, NvidiaSession)
         inputs = {
             port.name: np.zeros([side if isinstance(side, int) else 1 for side in port.shape], port.dtype)
             for port in opened.manifest.graphs[graph].inputs
         }
-        samples = session.gpu_times(inputs, count=50)
+        samples = engine.gpu_times(inputs, count=50)
         times[graph] = {"median_ms": float(np.median(samples)), "samples_ms": samples}
-    write_json(folder / f"gpu-times-{name}.json", times)
+    write_json(session.folder / f"gpu-times-{name}.json", times)
 
 
-def _cuda_provider(folder: Path) -> None:
-    """ONNX Runtime's CUDA provider, where its package is the one for GPUs."""
-    _command("verify", folder / "fp32", "--runtime", "onnxruntime", "--device", "cuda")
+def _cuda_provider(session: Session) -> None:
+    """ONNX Runtime's CUDA provider, where its package is the one for GPUs: pip install onnxruntime-gpu."""
+    _command("verify", session.folder / "fp32", "--runtime", "onnxruntime", "--device", "cuda")
 
 
-def _benchmark(prefix: str, folder: Path) -> None:
+def _benchmark(prefix: str, session: Session) -> None:
+    folder = session.folder
     names = [name for name in (f"{prefix}{precision}" for precision in PRECISIONS) if (folder / name).is_dir()]
     bundles = [folder / name for name in names]
     _command("benchmark", *bundles, "--rounds", 20, "--cold-starts", 1, "-o", folder / f"{prefix}report")
 
 
-def _train(folder: Path) -> None:
+def _train(session: Session) -> None:
     """How fast the demo model trains here: rendering on all cores, then some hundred steps of its recipe."""
-    data, start = folder / "data", time.perf_counter()
+    data, start = session.folder / "data", time.perf_counter()
     _command("data", "tabletop", "--split", "train", "--count", 400, "--seed", 1, "-o", data)
     _command("data", "tabletop", "--split", "val", "--count", 40, "--seed", 2, "-o", data)
     rendered = time.perf_counter()
     steps = 300
     base = ["--stage", "base", "--checkpoint", ROOT / "sam3i_edge/shipped/tabletop.safetensors", "--data", data]
-    _command("train", *base, "--recipe", "tabletop", "--set", f"steps={steps}", "-o", folder / "trained")
+    _command("train", *base, "--recipe", "tabletop", "--set", f"steps={steps}", "-o", session.folder / "trained")
     times = {"scenes_per_s": 440 / (rendered - start), "steps_per_s": steps / (time.perf_counter() - rendered)}
-    write_json(folder / "training.json", times)
+    write_json(session.folder / "training.json", times)
 
 
 def all_steps() -> list[Step]:
     """In the order in which they are worth most if the time runs out."""
 
-    def each(label: str, work: Callable[[str, Path], None], names: list[str], **options: Any) -> Iterator[Step]:
+    def each(label: str, work: Callable[[str, Session], None], names: list[str], **options: Any) -> Iterator[Step]:
         for name in names:
             yield Step(f"{label}-{name}", partial(work, name), **options)
 
     return [
+        Step(MACHINE, _machine, 60),
         *each("export", _export, bundle_names(), needs_gpu=False),
-        Step("machine", _machine, 60),
         *each("verify", _verify, bundle_names(), limit_s=120),
         Step("loads", _loads, 120),
         *each("gpu-times", _gpu_times, bundle_names(), limit_s=120),
@@ -183,11 +209,12 @@ def all_steps() -> list[Step]:
     ]
 
 
-def run_step(step: Step, folder: Path) -> Outcome:
+def run_step(step: Step, session: Session) -> Outcome:
     """Run a step in a process of its own. It never raises for what the step does."""
-    log, start = folder / "logs" / f"{step.name}.log", time.monotonic()
+    log, start = session.folder / "logs" / f"{step.name}.log", time.monotonic()
     log.parent.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "sam3i_edge.benchmarks.gpu_session", str(folder), "--step", step.name]
+    module = [sys.executable, "-m", "sam3i_edge.benchmarks.gpu_session"]
+    command = [*module, str(session.folder), "--target", session.target, "--step", step.name]
     with log.open("w", encoding="utf-8") as output:
         child = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
         try:
@@ -199,6 +226,16 @@ def run_step(step: Step, folder: Path) -> Outcome:
             raise
         _end(child)
     return Outcome(step.name, result, round(time.monotonic() - start, 1), f"logs/{step.name}.log")
+
+
+def _run_here(step: Step, session: Session) -> int:
+    """In the child: what goes wrong is the last line of the log."""
+    try:
+        step.work(session)
+    except (Sam3iEdgeError, subprocess.CalledProcessError) as error:
+        print(error, flush=True)  # noqa: T201
+        return 1
+    return 0
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
@@ -231,10 +268,33 @@ def report(outcomes: list[Outcome], folder: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _run_all(steps: list[Step], session: Session, again: bool) -> list[Outcome]:
+    """Run what has not succeeded yet, or all of it ``again``; each result is written when it is known."""
+    record = session.folder / "outcomes.json"
+    known = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else []
+    outcomes = {one["name"]: Outcome(**one) for one in known}
+    for step in steps:
+        if not again and step.name in outcomes and outcomes[step.name].result == DONE:
+            continue
+        sys.stderr.write(f"{step.name}: ")
+        sys.stderr.flush()
+        outcome = outcomes[step.name] = run_step(step, session)
+        said = (session.folder / outcome.log).read_text(encoding="utf-8", errors="replace").strip().rpartition("\n")[2]
+        why = "" if outcome.result == DONE else f": {said} ({session.folder / outcome.log})"
+        sys.stderr.write(f"{outcome.result}, {outcome.seconds} s{why}\n")
+        write_json(record, [asdict(one) for one in outcomes.values()])
+        write_whole(session.folder / "report.md", report(list(outcomes.values()), session.folder).encode())
+        if step.name == MACHINE and outcome.result != DONE and not again:
+            sys.stderr.write("There is no GPU here that can be used, so the other steps are left out.\n")
+            break
+    return [outcomes[step.name] for step in steps if step.name in outcomes]
+
+
 def main() -> int:
     """Run the steps; exit status 1 if one of them did not succeed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, metavar="DIR")
+    parser.add_argument("--target", default="rtx", metavar="NAME", help="rtx, nvidia or jetson (default: %(default)s)")
     parser.add_argument("--prepare", action="store_true", help="only what needs no GPU")
     parser.add_argument("--only", metavar="NAME", action="append", default=[], help="this step; may be given again")
     parser.add_argument("--step", help=argparse.SUPPRESS)
@@ -243,29 +303,14 @@ def main() -> int:
     unknown = [name for name in [*asked.only, *filter(None, [asked.step])] if name not in steps]
     if unknown:
         parser.error(f"no step {unknown[0]!r}; there are: {', '.join(steps)}")
-    folder = asked.folder.resolve()
+    session = Session(asked.folder.resolve(), asked.target)
     if asked.step:
-        steps[asked.step].work(folder)
-        return 0
-    chosen = [
-        step
-        for step in steps.values()
-        if (not asked.only or step.name in asked.only) and not (asked.prepare and step.needs_gpu)
-    ]
-    folder.mkdir(parents=True, exist_ok=True)
-    record = folder / "outcomes.json"
-    known = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else []
-    outcomes = {one["name"]: Outcome(**one) for one in known}
-    for step in chosen:
-        if step.name in outcomes and outcomes[step.name].result == DONE and step.name not in asked.only:
-            continue
-        sys.stderr.write(f"{step.name}: ")
-        sys.stderr.flush()
-        outcomes[step.name] = run_step(step, folder)
-        sys.stderr.write(f"{outcomes[step.name].result}, {outcomes[step.name].seconds} s\n")
-        write_json(record, [asdict(one) for one in outcomes.values()])
-        write_whole(folder / "report.md", report(list(outcomes.values()), folder).encode())
-    return int(any(outcomes[step.name].result != DONE for step in chosen))
+        return _run_here(steps[asked.step], session)
+    chosen = [step for step in steps.values() if not asked.only or step.name in asked.only]
+    chosen = [step for step in chosen if not (asked.prepare and step.needs_gpu)]
+    session.folder.mkdir(parents=True, exist_ok=True)
+    outcomes = _run_all(chosen, session, again=bool(asked.only))
+    return int(len(outcomes) < len(chosen) or any(outcome.result != DONE for outcome in outcomes))
 
 
 if __name__ == "__main__":

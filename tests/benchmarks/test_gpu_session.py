@@ -1,6 +1,7 @@
 """The script for a machine with a GPU, as far as it goes without one."""
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -8,7 +9,17 @@ import time
 import pytest
 
 from sam3i_edge.benchmarks import gpu_session
-from sam3i_edge.benchmarks.gpu_session import DONE, FAILED, TIMED_OUT, Outcome, Step, all_steps, report, run_step
+from sam3i_edge.benchmarks.gpu_session import (
+    DONE,
+    FAILED,
+    TIMED_OUT,
+    Outcome,
+    Session,
+    Step,
+    all_steps,
+    report,
+    run_step,
+)
 from tests.runtimes.test_tensorrt_rtx import without_gpu
 
 COMMAND = [sys.executable, "-m", "sam3i_edge.benchmarks.gpu_session"]
@@ -32,6 +43,15 @@ def test_steps_fail_alone(tmp_path):
     assert "| machine | FAILED |" in (tmp_path / "report.md").read_text()
 
 
+@without_gpu
+def test_without_a_gpu_the_rest_is_left_out(tmp_path):
+    done = subprocess.run([*COMMAND, tmp_path], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert re.search(r"machine: FAILED, .* s: CUDA: .*driver.*logs/machine\.log\)", done.stderr)
+    assert "There is no GPU here that can be used" in done.stderr
+    assert len(json.loads((tmp_path / "outcomes.json").read_text())) == 1
+
+
 @pytest.mark.slow
 @without_gpu
 def test_what_is_prepared_is_not_made_again_and_needs_a_gpu_from_there(tmp_path):
@@ -52,7 +72,7 @@ def test_preparation_leaves_out_what_needs_a_gpu():
 def test_an_unknown_step_is_named(tmp_path):
     done = subprocess.run([*COMMAND, tmp_path, "--only", "verfy"], capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert "no step 'verfy'; there are: export-fp32, " in done.stderr
+    assert "no step 'verfy'; there are: machine, export-fp32, " in done.stderr
 
 
 def test_a_step_that_hangs_is_ended_with_all_that_it_started(tmp_path, monkeypatch):
@@ -60,7 +80,7 @@ def test_a_step_that_hangs_is_ended_with_all_that_it_started(tmp_path, monkeypat
     real = subprocess.Popen
     monkeypatch.setattr(subprocess, "Popen", lambda command, **options: real([sys.executable, "-c", hang], **options))
     start = time.monotonic()
-    assert run_step(Step("hangs", lambda folder: None, limit_s=1), tmp_path).result == TIMED_OUT
+    assert run_step(Step("hangs", lambda session: None, limit_s=1), Session(tmp_path, "rtx")).result == TIMED_OUT
     assert time.monotonic() - start < 20
 
 
