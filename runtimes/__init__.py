@@ -121,8 +121,8 @@ class SessionOptions:
     cache: Path | None = None
     """A folder to keep what was compiled for this device; None: nothing is kept."""
     as_written: bool = False
-    """Of a bundle with integers that was made for another runtime: where this one's integer kernels would round as that
-    one's do not, compute what the graph says, in floating point."""
+    """Compute what a graph with integers says, in floating point, because the runtime's integer kernels would not: the
+    bundle was made for another runtime's, or they overflow on this processor."""
     engine: PrebuiltEngine | None = None
     """The bundle's own, of this graph. A runtime that cannot use it says so and opens the graph."""
 

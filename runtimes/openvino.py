@@ -168,6 +168,8 @@ def _compile(model: Any, graph: Path, options: SessionOptions) -> Any:
 def _compile_or_load(model: Any, graph: Path, options: SessionOptions) -> Any:
     """With the cache, if it is of use."""
     settings = {**options.settings, "INFERENCE_PRECISION_HINT": TYPES[float_type(options.precision)]}
+    if options.as_written and options.device == "CPU":
+        settings["LP_TRANSFORMS_MODE"] = "NO"  # leaves the integers to floating-point kernels
     if is_int8(options.precision) and options.device == "CPU":
         settings["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = "0"  # or it rounds the inputs of 4-bit layers, too
     if options.threads:

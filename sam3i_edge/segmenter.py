@@ -23,6 +23,7 @@ from sam3i_edge.instances import Instances, postprocess
 from sam3i_edge.prompt import AUTO, Prompt, gates, pack_boxes
 from sam3i_edge.route import ROUTE_FILE, RouteClassifier
 from sam3i_edge.runtimes import NATIVE, Session, SessionOptions, Tensor, default_device, open_session
+from sam3i_edge.runtimes.processor import int8_saturates
 from sam3i_edge.targets import is_int8, is_typed_half
 from sam3i_edge.tokenizer import PADDING_ID, Tokenizer
 
@@ -302,15 +303,16 @@ def session_options(manifest: Manifest, runtime: str, device: str) -> SessionOpt
     """How ``load`` opens a bundle's graphs with a runtime, its target's or another."""
     target, is_own = manifest.target, runtime == manifest.target.runtime
     usual = default_device(runtime)  # refuses an unknown runtime, before its name becomes a folder's
+    chosen = device if device != "auto" else target.device if is_own else usual
     return SessionOptions(
-        device=device if device != "auto" else target.device if is_own else usual,
+        device=chosen,
         precision=manifest.precision if is_own else "int8" if is_int8(manifest.precision) else "fp32",
         threads=target.threads,
         max_prompts=manifest.limits.max_prompts,
         settings=target.settings if is_own else {},
         resident=frozenset(FEATURES),
         cache=cache_folder(runtime),
-        as_written=not is_own and is_int8(manifest.precision),
+        as_written=is_int8(manifest.precision) and (not is_own or (chosen.lower() == "cpu" and int8_saturates())),
     )
 
 

@@ -13,6 +13,7 @@ from sam3i_edge import Segmenter
 from sam3i_edge.bundle import open_bundle, read_manifest, write_manifest
 from sam3i_edge.golden import read_golden
 from sam3i_edge.quantize.recipe import read_recipe
+from sam3i_edge.runtimes.processor import int8_saturates
 from sam3i_edge.verify import verify
 from tests.conftest import CASES
 
@@ -119,4 +120,13 @@ def test_integers_of_another_runtimes_bundle_are_computed_as_the_graph_has_them(
             return False
 
     assert as_written("intel-cpu")
-    assert not as_written("x86-cpu")
+    assert as_written("x86-cpu") == int8_saturates()
+
+
+@pytest.mark.parametrize(
+    ("flags", "saturates"), [("fpu avx2 fma", True), ("fpu avx2 avx_vnni", False), ("avx512f avx512_vnni", False)]
+)
+def test_processors_whose_integers_overflow(tmp_path, monkeypatch, flags, saturates):
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    (tmp_path / "cpuinfo").write_text(f"processor\t: 0\nflags\t\t: {flags}\n")
+    assert int8_saturates(tmp_path / "cpuinfo") == saturates

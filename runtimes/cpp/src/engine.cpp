@@ -7,6 +7,7 @@
 #include "files.hpp"
 #include "messages.hpp"
 #include "postprocess.hpp"
+#include "processor.hpp"
 #include "prompts.hpp"
 #include "resize.hpp"
 #include "warning.hpp"
@@ -36,7 +37,8 @@ SessionOptions session_options(const Manifest& manifest, const std::string& runt
   if (is_own) made.settings = target.settings;
   made.resident = {kFeatures.begin(), kFeatures.end()};
   made.cache = cache_folder(runtime);
-  made.as_written = !is_own && is_int8(manifest.precision);
+  const bool on_processor = made.device == "cpu" || made.device == "CPU";
+  made.as_written = is_int8(manifest.precision) && (!is_own || (on_processor && int8_saturates()));
   return made;
 }
 

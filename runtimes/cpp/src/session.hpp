@@ -64,8 +64,8 @@ struct SessionOptions {
   std::set<std::string> resident;  ///< outputs that may stay on the device: they only go into another graph
   std::map<std::string, std::string> settings;  ///< the target's, under the runtime's own names
   std::optional<std::filesystem::path> cache;   ///< a folder to keep what was compiled for this device
-  /// Of a bundle with integers that was made for another runtime: where this one's integer kernels would round as that
-  /// one's do not, compute what the graph says, in floating point.
+  /// Compute what a graph with integers says, in floating point, because the runtime's integer kernels would not: the
+  /// bundle was made for another runtime's, or they overflow on this processor.
   bool as_written = false;
   std::vector<CarriedEngine> engines;  ///< of this graph, in the bundle; only their own library reads them
 };

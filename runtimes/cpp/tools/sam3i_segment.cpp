@@ -137,9 +137,10 @@ void print_json(const Verdict& verdict) {
                        {"score_change", answer.score_change},
                        {"passed", answer.passed}});
   }
-  const nlohmann::ordered_json content = {{"device", verdict.device},   {"precision", verdict.precision},
-                                          {"checks", checks},           {"answers", answers},
-                                          {"passed", verdict.passed()}, {"problem", verdict.problem()}};
+  const nlohmann::ordered_json content = {
+      {"device", verdict.device},    {"precision", verdict.precision}, {"checks", checks},
+      {"answers", answers},          {"remedy", verdict.remedy},       {"passed", verdict.passed()},
+      {"problem", verdict.problem()}};
   std::cout << content.dump() << "\n";
 }
 

@@ -163,6 +163,9 @@ ov::CompiledModel compile_or_load(const std::shared_ptr<ov::Model>& model, const
   if (is_int8(options.precision) && options.device == "CPU") {
     settings["DYNAMIC_QUANTIZATION_GROUP_SIZE"] = "0";  // or it rounds the inputs of 4-bit layers, too
   }
+  if (options.as_written && options.device == "CPU") {
+    settings["LP_TRANSFORMS_MODE"] = "NO";  // leaves the integers to floating-point kernels
+  }
   if (options.threads) settings["INFERENCE_NUM_THREADS"] = std::to_string(options.threads);
   try {
     if (options.cache) {
