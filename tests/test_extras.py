@@ -49,6 +49,7 @@ def installed_with(extra):
     [
         ("onnxruntime", ["sam3i_edge.cli", "sam3i_edge.runtimes.onnxruntime", "sam3i_edge.verify"]),
         ("openvino", ["sam3i_edge.cli", "sam3i_edge.runtimes.openvino", "sam3i_edge.verify"]),
+        ("rtx", ["sam3i_edge.cli", "sam3i_edge.runtimes.tensorrt_rtx", "sam3i_edge.verify"]),
         ("export", ["sam3i_edge.export", "sam3i_edge.gallery", "sam3i_edge.evaluate"]),
         ("benchmark", ["sam3i_edge.benchmarks.measure", "sam3i_edge.evaluate"]),
         ("data", ["sam3i_edge.data.tabletop"]),
