@@ -66,7 +66,7 @@ class BuildOptions:
     settings: Mapping[str, str]
     """The target's: ``workspace_mb``, ``builder_optimization_level``."""
     compute_capabilities: tuple[str, ...] = ()
-    """Of the GPUs to build for, such as ``8.6``; none: the GPU of this machine. TensorRT-RTX alone takes some."""
+    """Of the GPUs to build for, such as ``8.6``, of TensorRT-RTX only; none: for the GPU of this machine."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def build(
     config.clear_flag(api.BuilderFlag.TF32)  # on by default: fp32 would keep 10 bits of its 23
     if detailed:
         config.profiling_verbosity = api.ProfilingVerbosity.DETAILED
-    if options.compute_capabilities:
+    if hasattr(api, "ComputeCapability"):
         _set_compute_capabilities(product, config, options.compute_capabilities)
     _add_profile(builder, config, network, options.max_prompts)
     if product.has_timing_cache:
@@ -199,9 +199,10 @@ def check_capabilities(product: Product, asked: Sequence[str]) -> None:
 def _set_compute_capabilities(product: Product, config: Any, asked: Sequence[str]) -> None:
     check_capabilities(product, asked)
     known = known_capabilities(product)
-    config.num_compute_capabilities = len(asked)
-    for i, capability in enumerate(asked):
-        config.set_compute_capability(known[capability], i)
+    wanted = [known[capability] for capability in asked] or [product.api.ComputeCapability.CURRENT]
+    config.num_compute_capabilities = len(wanted)
+    for i, capability in enumerate(wanted):
+        config.set_compute_capability(capability, i)
 
 
 def build_apart(product: Product, graph: Path, options: BuildOptions, output: Path, log: Path | None = None) -> None:

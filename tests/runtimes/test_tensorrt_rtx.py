@@ -57,6 +57,12 @@ def test_a_workspace_that_is_no_number(bundle):
 
 
 @without_gpu
+def test_the_gpu_of_this_machine_is_built_for_unless_others_are_named(bundle):
+    with pytest.raises(GraphRefusedError, match="driver"):
+        build(TENSORRT_RTX, bundle / "graphs/text.onnx", BuildOptions(1, {}), logger_for(TENSORRT_RTX))
+
+
+@without_gpu
 def test_without_a_gpu_the_driver_is_named(bundle):
     with pytest.raises(RuntimeUnavailableError, match=r"CUDA: .*driver.*nvidia-smi shows both"):
         open_session("tensorrt-rtx", bundle / "graphs/text.onnx", SessionOptions("cuda:0"))
