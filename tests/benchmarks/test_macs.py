@@ -113,6 +113,7 @@ def test_the_product_that_stands_for_the_peak_multiplies(tmp_path, target, runti
     assert np.linalg.norm(found - expected) / np.linalg.norm(expected) < error
 
 
+@needs_bf16
 def test_what_is_int8_beside_bf16_is_held_against_int8():
     target = get_target("intel-cpu")
     peak = matrix_product_peak("openvino", target, SessionOptions(target.device, "int8-bf16"), "int8-bf16")

@@ -16,6 +16,7 @@ from sam3i_edge.quantize.recipe import read_recipe
 from sam3i_edge.runtimes.processor import int8_saturates
 from sam3i_edge.verify import verify
 from tests.conftest import CASES
+from tests.runtimes.processor import needs_bf16
 
 pytestmark = pytest.mark.slow  # two exports with calibration
 
@@ -80,6 +81,7 @@ def test_it_answers_within_its_tolerance_and_says_what_it_was_made_by(int8_bundl
     assert verdict.precision == "int8"
 
 
+@needs_bf16
 def test_what_is_not_integer_may_compute_in_bf16(int8_bundles, tmp_path):
     path = shutil.copytree(int8_bundles / "intel-cpu", tmp_path / "bundle")
     write_manifest(path, dataclasses.replace(read_manifest(path), precision="int8-bf16"))

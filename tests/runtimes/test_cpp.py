@@ -24,6 +24,7 @@ from sam3i_edge.export import Int8Options, export
 from sam3i_edge.golden import Golden, read_golden, write_golden
 from tests.conftest import PARITY
 from tests.runtimes.conftest import PHOTO, ROOT, run, section
+from tests.runtimes.processor import HAS_BF16
 from tests.test_verify import another_mask, missing, perturb, rehash
 
 pytestmark = pytest.mark.slow
@@ -297,8 +298,10 @@ def test_bundles_of_other_precisions_answer_as_in_python(checkout, built):
     narrow, plain = Int8Options(recipe=checkout / "recipe.toml", scored_images=0), Int8Options(scored_images=0)
     export(*model, checkout / "int8", **target, int8=plain, vocabulary=checkout / "texts.txt")
     export(*model, checkout / "int4", **target, int8=narrow)
-    export(*model, checkout / "bf16", target="intel-cpu", precision="bf16")
-    names = ("int8", "int4", "bf16")
+    names = ["int8", "int4"]
+    if HAS_BF16:
+        export(*model, checkout / "bf16", target="intel-cpu", precision="bf16")
+        names.append("bf16")
     answers = checkout / "golden_low"
     run([sys.executable, "-m", "tests.runtimes.cpp.golden", answers, *(checkout / name for name in names)], ROOT)
     run(["cmake", "-B", built, "-S", checkout, "-DSAM3I_EDGE_TESTS=ON"], checkout)

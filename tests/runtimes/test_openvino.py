@@ -20,6 +20,7 @@ from sam3i_edge.runtimes.openvino import _core, _warn_of_emulation
 from sam3i_edge.verify import verify
 from tests.conftest import CASES, PARITY
 from tests.runtimes.conformance import Conformance
+from tests.runtimes.processor import HAS_BF16, needs_bf16
 
 
 def models(session):
@@ -60,8 +61,12 @@ def test_not_installed(bundle):
 
 def test_precision_is_pinned_or_refused(bundle, caplog):
     graph = bundle / "graphs/text.onnx"
-    bf16 = open_session("openvino", graph, SessionOptions("CPU", precision="bf16"))
-    assert precisions(bf16) == ["bf16", "bf16"]
+    if HAS_BF16:
+        bf16 = open_session("openvino", graph, SessionOptions("CPU", precision="bf16"))
+        assert precisions(bf16) == ["bf16", "bf16"]
+    else:
+        with pytest.raises(RuntimeUnavailableError, match="computes in f32 where the bundle says bf16"):
+            open_session("openvino", graph, SessionOptions("CPU", precision="bf16"))
     if "FP16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         fp16 = open_session("openvino", graph, SessionOptions("CPU", precision="fp16"))
         assert precisions(fp16) == ["f16", "f16"]
@@ -70,6 +75,7 @@ def test_precision_is_pinned_or_refused(bundle, caplog):
         open_session("openvino", graph, SessionOptions("CPU", precision="fp16"))
 
 
+@needs_bf16
 @pytest.mark.parametrize(("first", "second"), [("fp32", "bf16"), ("bf16", "fp32")])
 def test_precisions_do_not_share_what_was_compiled(bundle, tmp_path, first, second):
     """OpenVINO's own key of a blob leaves the precision out, and a processor with AMX then computed nonsense."""
@@ -84,6 +90,7 @@ def test_precisions_do_not_share_what_was_compiled(bundle, tmp_path, first, seco
             np.testing.assert_array_equal(values, fresh[name])
 
 
+@needs_bf16
 def test_bf16_stays_within_its_tolerance(bundle):
     with Segmenter.load(bundle, runtime="openvino") as segmenter:
         options = SessionOptions("CPU", precision="bf16")
@@ -96,10 +103,8 @@ def test_bf16_stays_within_its_tolerance(bundle):
         assert not verify(segmenter, read_golden(bundle)).passed
 
 
+@needs_bf16
 def test_a_bundle_in_bf16(tmp_path):
-    """Where the processor has no such instructions, OpenVINO either emulates them or has no bf16 at all."""
-    if "BF16" not in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-        pytest.skip("this processor has no bfloat16")
     checkpoint = ["--checkpoint", PARITY / "checkpoint.pt", "--config", PARITY / "config.json"]
     output = tmp_path / "bundle"
     command = ["export", *checkpoint, "--target", "intel-cpu", "--precision", "bf16", "-o", output]
