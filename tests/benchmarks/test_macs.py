@@ -15,6 +15,7 @@ from sam3i_edge.export.modules import GroundingGraph, TextGraph, VisionGraph
 from sam3i_edge.graphs import default_limits, graph_specs
 from sam3i_edge.runtimes import SessionOptions, open_session
 from sam3i_edge.targets import get_target
+from tests.runtimes.processor import needs_bf16
 
 
 @pytest.mark.parametrize("name", ["vision", "text", "grounding"])
