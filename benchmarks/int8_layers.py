@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from sam3i_edge.benchmarks.engine_layers import EngineLayer, engine_layers
+from sam3i_edge.runtimes.engine_layers import EngineLayer, engine_layers
 
 VIEWS = ("Reshape", "Transpose", "Slice", "Split", "Squeeze", "Unsqueeze", "Expand", "Concat", "Gather", "Identity")
 QUANTIZING = ("QuantizeLinear", "DequantizeLinear")

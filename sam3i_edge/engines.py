@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import os
 import re
 import tempfile
@@ -22,7 +23,11 @@ from sam3i_edge.bundle import (
 from sam3i_edge.cache import locked
 from sam3i_edge.errors import BundleError, RuntimeUnavailableError
 from sam3i_edge.runtimes import RUNTIMES, PrebuiltEngine
+from sam3i_edge.runtimes.engine_layers import layers_in
 from sam3i_edge.runtimes.nvidia_build import TENSORRT_RTX, BuildOptions, build_apart, check_capabilities
+from sam3i_edge.targets import is_typed_half
+
+logger = logging.getLogger("sam3i_edge")
 
 RUNTIME = "tensorrt-rtx"
 JUDGED_FOR = ("8.6",)
@@ -118,6 +123,23 @@ def _put_in_place(path: Path, stage: Path, made: Manifest) -> None:
                 file.unlink()
 
 
+def _must_be_unfused(manifest: Manifest) -> bool:
+    return is_typed_half(manifest.target, manifest.precision) and manifest.target.attention != "fused"
+
+
+def _warn_of_fused_attention(graph: str, log: Path) -> None:
+    """Another builder, or a model of other sizes, may find a pattern that we do not know of."""
+    layers = layers_in(log.read_text(encoding="utf-8", errors="replace"))
+    log.unlink()
+    if fused := [layer.name for layer in layers if layer.is_fused_attention]:
+        logger.warning(
+            "NVIDIA's builder fuses attention in the %s graph all the same (%s): verify the bundle on the device, or take "
+            "another precision.",
+            graph,
+            fused[0],
+        )
+
+
 def _build(
     source: Path, output: Path, manifest: Manifest, capabilities: Sequence[str], progress: Progress
 ) -> tuple[PrebuiltEngine, ...]:
@@ -129,7 +151,10 @@ def _build(
     for name, spec in manifest.graphs.items():
         progress(f"{TENSORRT_RTX} parses and builds the {name} graph for compute capability {', '.join(asked)}")
         made = output / ENGINES / f"{name}.partial"
-        build_apart(TENSORRT_RTX, source / spec.file, options, made)
+        log = output / ENGINES / f"{name}.log.partial" if _must_be_unfused(manifest) else None
+        build_apart(TENSORRT_RTX, source / spec.file, options, made, log)
+        if log is not None:
+            _warn_of_fused_attention(name, log)
         # Named by content: an engine never takes the place of one that the manifest has the hash of.
         file = f"{ENGINES}/{name}-{sha256_of(made)[:8]}.engine"
         made.replace(output / file)

@@ -1,8 +1,8 @@
 """Attention that an engine builder cannot make one kernel of.
 
 NVIDIA's builder finds MatMul, Softmax, MatMul in half precision and puts a fused kernel in their place. Such kernels
-were found to be wrong in silence on some GPUs (github.com/NVIDIA/TensorRT/issues/4837). A softmax that is written out
-in five operators is not recognized: the builder makes one kernel of these, and leaves the two products to theirs.
+were found to be wrong in silence on some GPUs (github.com/NVIDIA/TensorRT/issues/4837). A softmax that is written out as
+below is not recognized: the builder makes one kernel of it, and leaves the two products to theirs.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import onnx_ir
 
 
 def write_out_softmax(model: onnx_ir.Model) -> None:
-    """Put max, subtraction, exp, sum and division, in FP32, in the place of every Softmax.
+    """Put negated maximum, addition, exp, sum and division, in FP32, in the place of every Softmax.
 
     In FP32, for a sum of thousands of FP16 values could lose the small ones; the casts become part of the same kernel.
     """
@@ -43,7 +43,8 @@ def _write_out(graph: onnx_ir.Graph, softmax: onnx_ir.Node) -> None:
         return step.outputs[0]
 
     single = add("Cast", scores, to=onnx_ir.DataType.FLOAT)
-    shifted = add("Sub", single, add("ReduceMax", single, axis, keepdims=1))
+    # The maximum, negated: behind a ReduceMax the builder finds the softmax again, for some sizes of heads.
+    shifted = add("Add", single, add("ReduceMin", add("Neg", single), axis, keepdims=1))
     powers = add("Exp", shifted)
     shares = add("Div", powers, add("ReduceSum", powers, axis, keepdims=1))
     last = add("Cast", shares, to=result.dtype or onnx_ir.DataType.FLOAT)

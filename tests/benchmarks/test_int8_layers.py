@@ -6,8 +6,8 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from sam3i_edge.benchmarks.engine_layers import layers_in
 from sam3i_edge.benchmarks.int8_layers import count_kernels, placement
+from sam3i_edge.runtimes.engine_layers import layers_in
 
 LOG = """Engine layers:
 Name: wait_0, LayerType: wait, Inputs: [], Constants: [], Outputs: [], TacticName: , StreamId: 0

@@ -13,13 +13,13 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from sam3i_edge.benchmarks.engine_layers import engine_layers
 from sam3i_edge.benchmarks.full_width import write_checkpoint
 from sam3i_edge.bundle import open_bundle, read_manifest, write_manifest
 from sam3i_edge.engines import build_engines
 from sam3i_edge.errors import BundleError, ExportError, RuntimeUnavailableError
 from sam3i_edge.export import Int8Options, export, pipeline
 from sam3i_edge.runtimes import nvidia_build
+from sam3i_edge.runtimes.engine_layers import engine_layers
 from sam3i_edge.runtimes.nvidia_build import TENSORRT_RTX, BuildOptions, GraphRefusedError, build_apart
 from sam3i_edge.targets import get_target
 from tests.export.calibration import one_picture
@@ -38,12 +38,21 @@ def tiny(tmp_path_factory):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("attention", "is_fused"), [("unfused", False), ("fused", True)])
-def test_attention_is_as_it_was_asked_for(tiny, attention, is_fused, tmp_path):
+def test_attention_is_as_it_was_asked_for(tiny, attention, is_fused, tmp_path, caplog):
     path = tmp_path / "bundle"
     int8 = Int8Options(one_picture(tmp_path / "calibration"))
     export(tiny, None, path, target="nvidia", precision="fp16", attention=attention, int8=int8, check=False)
     assert read_manifest(path).target.attention == attention
     assert any(layer.is_fused_attention for layer in engine_layers(path / "graphs/vision.onnx")) == is_fused
+    assert "fuses attention" not in caplog.text
+
+
+@pytest.mark.slow
+def test_attention_that_is_fused_all_the_same_is_a_warning(tiny, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(pipeline, "write_out_softmax", lambda model: None)
+    int8 = Int8Options(one_picture(tmp_path / "calibration"))
+    export(tiny, None, tmp_path / "bundle", target="nvidia", precision="fp16", int8=int8, check=False)
+    assert "NVIDIA's builder fuses attention in the vision graph all the same" in caplog.text
 
 
 def refused(tmp_path, nodes, constants, source, dtype=TensorProto.FLOAT, shape=(1, 4, 4, 3)):
@@ -172,11 +181,11 @@ def test_a_build_that_fails_leaves_the_bundle_as_it_was(rtx, monkeypatch, error)
     before = read_manifest(rtx)
     real = nvidia_build.build_apart
 
-    def fail_late(product, graph, options, output):
+    def fail_late(product, graph, options, output, log):
         assert open_bundle(rtx).manifest == before  # nobody sees a build that goes on
         if graph.name == "grounding.onnx":
             raise error
-        real(product, graph, options, output)
+        real(product, graph, options, output, log)
 
     monkeypatch.setattr("sam3i_edge.engines.build_apart", fail_late)
     with pytest.raises(type(error)):

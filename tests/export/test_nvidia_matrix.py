@@ -7,11 +7,11 @@ import onnx
 import pytest
 
 from sam3i_edge import shipped
-from sam3i_edge.benchmarks.engine_layers import layers_in
 from sam3i_edge.benchmarks.full_width import write_checkpoint
 from sam3i_edge.bundle import read_manifest
 from sam3i_edge.export import Int8Options, export
 from sam3i_edge.runtimes import RUNTIMES
+from sam3i_edge.runtimes.engine_layers import layers_in
 from sam3i_edge.runtimes.nvidia_build import TENSORRT_RTX, BuildOptions, build_apart
 from sam3i_edge.targets import TARGETS, float_type, get_target, is_int8
 from tests.conftest import PARITY
