@@ -133,8 +133,8 @@ def _warn_of_fused_attention(graph: str, log: Path) -> None:
     log.unlink()
     if fused := [layer.name for layer in layers if layer.is_fused_attention]:
         logger.warning(
-            "NVIDIA's builder fuses attention in the %s graph all the same (%s): verify the bundle on the device, or take "
-            "another precision.",
+            "NVIDIA's builder fuses attention in the %s graph all the same (%s): verify the bundle on the device, or "
+            "take another precision.",
             graph,
             fused[0],
         )

@@ -1,8 +1,8 @@
 """Attention that an engine builder cannot make one kernel of.
 
 NVIDIA's builder finds MatMul, Softmax, MatMul in half precision and puts a fused kernel in their place. Such kernels
-were found to be wrong in silence on some GPUs (github.com/NVIDIA/TensorRT/issues/4837). A softmax that is written out as
-below is not recognized: the builder makes one kernel of it, and leaves the two products to theirs.
+were found to be wrong in silence on some GPUs (github.com/NVIDIA/TensorRT/issues/4837). A softmax that is written out
+as below is not recognized: the builder makes one kernel of it, and leaves the two products to theirs.
 """
 
 from __future__ import annotations
