@@ -15,6 +15,7 @@ LAYER = re.compile(
 TYPE = re.compile(r"Datatype: (\w+)")
 NODE = re.compile(r"\[ONNX Layer: ([^\]]+)\]")
 AMPERE = ("8.6",)
+"""The compute capability that graphs are built for where only the builder's verdict is of interest."""
 
 
 @dataclass(frozen=True)

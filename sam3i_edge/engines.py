@@ -23,15 +23,13 @@ from sam3i_edge.bundle import (
 from sam3i_edge.cache import locked
 from sam3i_edge.errors import BundleError, RuntimeUnavailableError
 from sam3i_edge.runtimes import RUNTIMES, PrebuiltEngine
-from sam3i_edge.runtimes.engine_layers import layers_in
+from sam3i_edge.runtimes.engine_layers import AMPERE, layers_in
 from sam3i_edge.runtimes.nvidia_build import TENSORRT_RTX, BuildOptions, build_apart, check_capabilities
 from sam3i_edge.targets import is_typed_half
 
 logger = logging.getLogger("sam3i_edge")
 
 RUNTIME = "tensorrt-rtx"
-JUDGED_FOR = ("8.6",)
-"""The compute capability that graphs for other runtimes are built for, only to see whether they can be."""
 OURS = re.compile(r"(vision|text|grounding)-[0-9a-f]{8}\.engine")
 
 Progress = Callable[[str], None]
@@ -60,8 +58,8 @@ def judge(folder: Path, manifest: Manifest, progress: Progress) -> TensorRtRecor
     if capabilities:
         engines = _build(folder, folder, manifest, capabilities, progress)
         return TensorRtRecord(str(TENSORRT_RTX), engines)
-    with tempfile.TemporaryDirectory() as thrown_away:
-        _build(folder, Path(thrown_away), manifest, JUDGED_FOR, progress)
+    with tempfile.TemporaryDirectory() as thrown_away:  # only to see whether they can be built
+        _build(folder, Path(thrown_away), manifest, AMPERE, progress)
     return TensorRtRecord(str(TENSORRT_RTX), ())
 
 
