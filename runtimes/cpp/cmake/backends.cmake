@@ -3,7 +3,7 @@
 set(BACKEND_SOURCES)
 set(BACKEND_DEFINITIONS)
 set(BACKEND_LIBRARIES)
-set(BACKEND_TABLE)
+set(BACKEND_TABLE "")  # lines of text and no list: a hint has a semicolon in it
 
 # backend(<name> <package> <target> <macro> <how to get it> <files of src/backends>...)
 function(backend name package target macro hint)
@@ -28,7 +28,7 @@ function(backend name package target macro hint)
   else()
     message(FATAL_ERROR "${option} is ON, but ${package} was not found: ${hint}")
   endif()
-  set(BACKEND_TABLE ${BACKEND_TABLE} "  ${name}: ${state}" PARENT_SCOPE)
+  set(BACKEND_TABLE "${BACKEND_TABLE}\n  ${name}: ${state}" PARENT_SCOPE)
 endfunction()
 
 # Whether an option is ON, rather than AUTO, OFF or not set.
@@ -52,24 +52,23 @@ if(WANTS_TENSORRT AND WANTS_TENSORRT_RTX)
   message(FATAL_ERROR "SAM3I_EDGE_TENSORRT and SAM3I_EDGE_TENSORRT_RTX are both ON, but ${EITHER}: turn one OFF, and "
                       "make a second build for it.")
 elseif(WANTS_TENSORRT_RTX)
-  list(APPEND BACKEND_TABLE "  tensorrt: left out: ${EITHER}")
+  string(APPEND BACKEND_TABLE "\n  tensorrt: left out: ${EITHER}")
 else()
   backend(tensorrt TensorRT TensorRT::TensorRT SAM3I_EDGE_WITH_TENSORRT
           "-DTENSORRT_ROOT=<an unpacked TensorRT 10 or 11>, and the CUDA toolkit (not yet run on hardware)"
           tensorrt tensorrt_build)
 endif()
 if(SAM3I_EDGE_WITH_TENSORRT IN_LIST BACKEND_DEFINITIONS)
-  list(APPEND BACKEND_TABLE "  tensorrt-rtx: left out: ${EITHER} (-DSAM3I_EDGE_TENSORRT_RTX=ON takes this one)")
+  string(APPEND BACKEND_TABLE "\n  tensorrt-rtx: left out: ${EITHER} (-DSAM3I_EDGE_TENSORRT_RTX=ON takes this one)")
 else()
   backend(tensorrt-rtx TensorRT_RTX TensorRT_RTX::TensorRT_RTX SAM3I_EDGE_WITH_TENSORRT_RTX
           "-DTENSORRT_RTX_ROOT=<an unpacked TensorRT-RTX 1.5 or newer>, and the CUDA toolkit (not yet run on hardware)"
           tensorrt tensorrt_build)
 endif()
 
-message(STATUS "Runtimes:")
-foreach(line IN LISTS BACKEND_TABLE)
-  message(STATUS "${line}")
-endforeach()
-if(NOT BACKEND_SOURCES)
-  message(WARNING "No runtime was found: the library will build, but load no bundle. See docs/cpp.md.")
+message(STATUS "Runtimes:${BACKEND_TABLE}")
+option(SAM3I_EDGE_ALLOW_NO_RUNTIME "Build though no runtime is found, a library that loads no bundle" OFF)
+if(NOT BACKEND_SOURCES AND NOT SAM3I_EDGE_ALLOW_NO_RUNTIME)
+  message(FATAL_ERROR "No runtime was found, and a library without one loads no bundle. Say where one is:\n"
+                      "${BACKEND_TABLE}\n\nOr build without: -DSAM3I_EDGE_ALLOW_NO_RUNTIME=ON. See docs/cpp.md.")
 endif()

@@ -41,6 +41,27 @@ set(CPACK_RESOURCE_FILE_LICENSE "${PROJECT_SOURCE_DIR}/LICENSE")
 set(CPACK_STRIP_FILES ON)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_SECTION libdevel)
-# The runtimes, and the picture libraries of sam3i-segment, come from where the build found them.
-set(CPACK_DEBIAN_PACKAGE_DEPENDS "libc6, libstdc++6")
+# What it depends on is read from what was linked. A runtime that no package owns is looked for where the build found it,
+# to be left out; on the device it comes from where the device's own are, or from LD_LIBRARY_PATH.
+find_program(DPKG_SHLIBDEPS dpkg-shlibdeps)
+mark_as_advanced(DPKG_SHLIBDEPS)
+set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
+set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS_PRIVATE_DIRS "${CMAKE_CURRENT_BINARY_DIR}")
+foreach(library IN LISTS BACKEND_LIBRARIES)
+  get_target_property(file ${library} LOCATION)
+  if(file)
+    get_filename_component(folder "${file}" DIRECTORY)
+    list(APPEND CPACK_DEBIAN_PACKAGE_SHLIBDEPS_PRIVATE_DIRS "${folder}")
+  endif()
+endforeach()
+if(NOT DPKG_SHLIBDEPS)
+  message(STATUS "dpkg-shlibdeps is not here: a .deb would not say what it depends on (apt install dpkg-dev)")
+endif()
+set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS ON)
+if(CMAKE_CROSSCOMPILING AND CMAKE_SYSTEM_PROCESSOR STREQUAL "aarch64")
+  set(CPACK_DEBIAN_PACKAGE_ARCHITECTURE arm64)  # CPack would say that of this machine
+endif()
+set(CPACK_INSTALL_DEFAULT_DIRECTORY_PERMISSIONS
+    OWNER_READ OWNER_WRITE OWNER_EXECUTE GROUP_READ GROUP_EXECUTE WORLD_READ WORLD_EXECUTE)  # whatever the umask
+set(CPACK_PRE_BUILD_SCRIPTS "${CMAKE_CURRENT_SOURCE_DIR}/cmake/package_rpath.cmake")
 include(CPack)

@@ -3,10 +3,9 @@
 #pragma once
 
 #include <cstdint>
+#include <sam3i_edge/segmenter.hpp>
 #include <string>
 #include <vector>
-
-#include "sam3i_edge/segmenter.hpp"
 
 namespace examples {
 

@@ -6,11 +6,10 @@
 #include <functional>
 #include <mutex>
 #include <optional>
+#include <sam3i_edge/segmenter.hpp>
 #include <string>
 #include <thread>
 #include <vector>
-
-#include "sam3i_edge/segmenter.hpp"
 
 namespace examples {
 

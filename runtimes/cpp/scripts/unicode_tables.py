@@ -9,10 +9,11 @@ Every table is asked of the very functions that the Python tokenizer calls (``st
 from __future__ import annotations
 
 import html.entities
+import itertools
 import re
 import sys
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 import ftfy.chardata
@@ -26,7 +27,7 @@ WIDTH = 120
 def main() -> None:
     """Write both files."""
     letters, digits, others = (ranges(matches(pattern)) for pattern in (r"[\p{L}]", r"[\p{N}]", r"[^\s\p{L}\p{N}]"))
-    combining = classes(unicodedata.combining)
+    combining = stretches((point, value) for point in POINTS if (value := unicodedata.combining(chr(point))))
     lower = runs((point, ord(chr(point).lower())) for point in POINTS if lowers(point))
     parts = [
         table("Range", "LETTERS", letters),
@@ -109,27 +110,14 @@ def triple(key: int, value: str) -> tuple[int, int, int, int]:
 
 def ranges(points: Iterable[int]) -> list[tuple[int, ...]]:
     """Sorted points as (first, last)."""
-    found: list[list[int]] = []
-    for point in points:
-        if found and found[-1][1] == point - 1:
-            found[-1][1] = point
-        else:
-            found.append([point, point])
-    return [tuple(pair) for pair in found]
+    return [(first, last) for first, last, _ in stretches((point, 0) for point in points)]
 
 
-def classes(of: Callable[[str], int]) -> list[tuple[int, ...]]:
-    """(first, last, class) of all characters whose class is not 0."""
-    found: list[list[int]] = []
-    for point in POINTS:
-        value = of(chr(point))
-        if not value:
-            continue
-        if found and found[-1][1] == point - 1 and found[-1][2] == value:
-            found[-1][1] = point
-        else:
-            found.append([point, point, value])
-    return [tuple(item) for item in found]
+def stretches(values: Iterable[tuple[int, int]]) -> list[tuple[int, ...]]:
+    """(first, last, value) of the points that follow one another and have the same value."""
+    groups = itertools.groupby(enumerate(values), lambda item: (item[1][0] - item[0], item[1][1]))
+    found = ([point for _, (point, _) in group] + [value] for (_, value), group in groups)
+    return [(points[0], points[-2], points[-1]) for points in found]
 
 
 def runs(pairs: Iterable[tuple[int, int]]) -> list[tuple[int, ...]]:

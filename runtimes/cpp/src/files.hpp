@@ -1,14 +1,23 @@
 // Files: read whole, hashed, and the cache of what was compiled for this device.
 #pragma once
 
+#include <array>
+#include <csignal>
+#include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
 
 namespace sam3i_edge::detail {
 
-/// The content of a file. Throws std::runtime_error saying why it cannot be read.
-std::string read_file(const std::filesystem::path& path);
+/// The content of a file, or as much of it as `most` bytes. Throws std::runtime_error saying why it cannot be read.
+std::string read_file(const std::filesystem::path& path, std::size_t most = SIZE_MAX);
+
+/// What tells one state of a file from another without reading it: the file system writes the time of the last change
+/// itself, and nobody can set it back. Throws std::runtime_error.
+using Stamp = std::array<std::int64_t, 7>;
+Stamp stamp_of(const std::filesystem::path& path);
 
 /// The SHA-256 of a file's content, in hex. Throws std::runtime_error.
 std::string sha256_of(const std::filesystem::path& path);
@@ -19,8 +28,23 @@ std::string sha256_of_bytes(const std::string& content);
 /// Writes a file whole or not at all, also on a full disk or when two processes write it. Throws std::runtime_error.
 void write_whole(const std::filesystem::path& path, const std::string& content);
 
-/// Nobody else, in this process or another, C++ or Python, has the folder, made if need be, while it lives. Where folders
-/// cannot be locked it does nothing.
+/// Removes the partial files of `write_whole`, here or in Python, whose process was killed while it wrote them.
+void remove_left_behind(const std::filesystem::path& folder);
+
+/// While it lives, a file that this thread writes beyond the process's limit is an error like another, not SIGXFSZ.
+class LargeFiles {
+ public:
+  LargeFiles();
+  ~LargeFiles();
+  LargeFiles(const LargeFiles&) = delete;
+  LargeFiles& operator=(const LargeFiles&) = delete;
+
+ private:
+  sigset_t before_;
+};
+
+/// Nobody else, in this process or another, C++ or Python, has the folder, made if need be, while it lives. Where
+/// folders cannot be locked it does nothing.
 class FolderLock {
  public:
   explicit FolderLock(const std::filesystem::path& folder);

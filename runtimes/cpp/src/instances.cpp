@@ -30,7 +30,8 @@ std::size_t Instances::area(std::size_t i) const {
   if (masks.format == MaskFormat::none) return 0;
   const std::uint8_t* first = masks[i];
   const std::uint8_t* last = first + masks.stride * static_cast<std::size_t>(masks.height);
-  if (masks.format == MaskFormat::bytes) return static_cast<std::size_t>(last - first - std::count(first, last, std::uint8_t{0}));
+  if (masks.format == MaskFormat::bytes)
+    return static_cast<std::size_t>(last - first - std::count(first, last, std::uint8_t{0}));
   return std::accumulate(first, last, std::size_t{0},  // what fills up a row's last byte is 0
                          [](std::size_t sum, std::uint8_t byte) { return sum + std::bitset<8>(byte).count(); });
 }

@@ -5,6 +5,8 @@
 #include <charconv>
 #include <cmath>
 #include <cstddef>
+#include <cstdio>
+#include <iterator>
 
 #include "sam3i_edge/errors.hpp"
 #include "unicode.hpp"
@@ -51,6 +53,31 @@ double likeness(std::u32string_view a, std::u32string_view b) {
                                 : 2.0 * static_cast<double>(common(a, b)) / static_cast<double>(a.size() + b.size());
 }
 
+/// Control and format characters and line breaks, of Unicode's categories Cc, Cf, Zl and Zp: they act, unseen.
+constexpr char32_t kUnseen[][2] = {{0x0, 0x1F},        {0x7F, 0x9F},       {0xAD, 0xAD},       {0x600, 0x605},
+                                   {0x61C, 0x61C},     {0x6DD, 0x6DD},     {0x70F, 0x70F},     {0x890, 0x891},
+                                   {0x8E2, 0x8E2},     {0x180E, 0x180E},   {0x200B, 0x200F},   {0x2028, 0x202E},
+                                   {0x2060, 0x2064},   {0x2066, 0x206F},   {0xFEFF, 0xFEFF},   {0xFFF9, 0xFFFB},
+                                   {0x110BD, 0x110BD}, {0x110CD, 0x110CD}, {0x13430, 0x1343F}, {0x1BCA0, 0x1BCA3},
+                                   {0x1D173, 0x1D17A}, {0xE0001, 0xE0001}, {0xE0020, 0xE007F}};
+
+bool is_unseen(char32_t point) {
+  return std::any_of(std::begin(kUnseen), std::end(kUnseen),
+                     [&](const auto& range) { return range[0] <= point && point <= range[1]; });
+}
+
+/// As Python writes it: \x1b, \u202e, \U000e0001.
+void append_escape(std::string& to, char32_t point) {
+  if (point == '\n' || point == '\r' || point == '\t') {
+    to += point == '\n' ? "\\n" : point == '\r' ? "\\r" : "\\t";
+    return;
+  }
+  std::array<char, 12> text;
+  const char* format = point < 0x100 ? "\\x%02x" : point < 0x10000 ? "\\u%04x" : "\\U%08x";
+  std::snprintf(text.data(), text.size(), format, static_cast<unsigned>(point));
+  to += text.data();
+}
+
 /// At most `most` bytes of `text`, no character cut in two.
 std::string cut(const std::string& text, std::size_t most) {
   std::size_t end = std::min(most, text.size());
@@ -62,22 +89,12 @@ std::string cut(const std::string& text, std::size_t most) {
 
 std::string in_quotes(std::string_view text) {
   const char quote = text.find('\'') != text.npos && text.find('"') == text.npos ? '"' : '\'';
-  constexpr std::string_view kHex = "0123456789abcdef";
-  const bool is_utf8 = from_utf8(text).has_value();  // what is not could be shown nowhere as it is
   std::string found(1, quote);
   for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == quote || c == '\\') {
-      (found += '\\') += c;
-    } else if (c == '\n' || c == '\r' || c == '\t') {
-      found += c == '\n' ? "\\n" : c == '\r' ? "\\r" : "\\t";
-    } else if (byte < 0x20 || byte == 0x7F || (byte >= 0x80 && !is_utf8)) {
-      ((found += "\\x") += kHex[byte >> 4]) += kHex[byte & 15];
-    } else {
-      found += c;
-    }
+    if (c == quote || c == '\\') found += '\\';
+    found += c;
   }
-  return found + quote;
+  return printable(found + quote);
 }
 
 std::string shown(double value) {
@@ -113,4 +130,29 @@ std::string unknown_name(const std::string& kind, std::string_view value, const 
 }
 
 }  // namespace detail
+
+std::string printable(std::string_view text) {
+  std::string shown;
+  const auto points = detail::from_utf8(text);
+  if (!points) {  // what is no UTF-8 could be shown nowhere as it is
+    for (const char c : text) {
+      const auto byte = static_cast<unsigned char>(c);
+      if (byte < 0x20 || byte >= 0x7F) {
+        detail::append_escape(shown, byte);
+      } else {
+        shown += c;
+      }
+    }
+    return shown;
+  }
+  for (const char32_t point : *points) {
+    if (detail::is_unseen(point)) {
+      detail::append_escape(shown, point);
+    } else {
+      detail::append_utf8(shown, point);
+    }
+  }
+  return shown;
+}
+
 }  // namespace sam3i_edge

@@ -3,18 +3,14 @@
 
 #include <cstdint>
 #include <map>
-#include <optional>
 #include <string>
 #include <vector>
 
-#include "schema.hpp"
-
 namespace sam3i_edge::detail {
 
-struct ModelConfig {
-  std::int64_t image_size = 1008, patch_size = 14, hidden_size = 256, num_queries = 200, context_length = 32;
-
-  std::int64_t grid_size() const { return image_size / patch_size; }
+/// Of an image and a text; the features are `grid_size` wide and high at their coarsest.
+struct ModelSizes {
+  std::int64_t image_size = 0, grid_size = 0, hidden_size = 0, context_length = 0, num_queries = 0;
 };
 
 /// What one call of the grounding graph takes and gives.
@@ -22,7 +18,10 @@ struct Limits {
   std::int64_t max_prompts = 0, max_boxes = 0, max_instances = 0;
 };
 
-/// Name, element type and shape of a graph's input or output; -1: the free side, how many prompts share a call.
+/// The free side of a shape: how many prompts share a call.
+constexpr std::int64_t kFree = -1;
+
+/// Name, element type and shape of a graph's input or output.
 struct TensorSpec {
   std::string name, dtype;
   std::vector<std::int64_t> shape;
@@ -35,18 +34,9 @@ struct TensorSpec {
 struct GraphSpec {
   std::string file;
   std::vector<TensorSpec> inputs, outputs;
-
-  bool operator==(const GraphSpec& other) const {
-    return file == other.file && inputs == other.inputs && outputs == other.outputs;
-  }
 };
 
-/// Both throw SchemaError; what a configuration leaves out has the full-size model's value.
-ModelConfig read_model(const Json& value, const std::string& name);
-Limits read_limits(const Json& value, const std::string& name);
-GraphSpec read_graph(const Json& value, const std::string& name);
-
-/// The graphs of a model with these sizes and limits, by name.
-std::map<std::string, GraphSpec> graph_specs(const ModelConfig& model, const Limits& limits);
+/// The graphs of a model with these sizes and limits, by name. Their files are the bundle's choice.
+std::map<std::string, GraphSpec> graph_specs(const ModelSizes& model, const Limits& limits);
 
 }  // namespace sam3i_edge::detail

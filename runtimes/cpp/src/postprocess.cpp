@@ -123,14 +123,36 @@ Masks draw_all(const Outputs& outputs, const std::vector<int>& order, int width,
   return masks;
 }
 
-}  // namespace
-
-bool is_finite(const Outputs& outputs) {
-  return std::isfinite(outputs.presence[0]) &&
-         std::all_of(outputs.logits, outputs.logits + outputs.count, [](float logit) { return std::isfinite(logit); });
+/// Not seen outside: a function of several versions of itself would be exported.
+SAM3I_EDGE_HOT bool all_finite(const float* values, std::size_t count) {
+  constexpr std::uint32_t kExponent = 0x7F800000;  // all ones in what is infinite or not a number
+  std::uint32_t is_wrong = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    std::uint32_t bits;
+    std::memcpy(&bits, values + i, sizeof(bits));
+    is_wrong |= (bits & kExponent) == kExponent ? 1u : 0u;
+  }
+  return is_wrong == 0;
 }
 
-Instances postprocess(const Outputs& outputs, int width, int height, double threshold, const std::string& route,
+}  // namespace
+
+void resize_masks(const float* logits, std::size_t count, int side, int width, int height, std::uint8_t* out) {
+  Masks masks;
+  masks.format = MaskFormat::bytes;
+  masks.width = width;
+  masks.height = height;
+  masks.stride = static_cast<std::size_t>(width);
+  const Places across = make_places(side, width), down = make_places(side, height);
+  for (std::size_t i = 0; i < count; ++i) {
+    draw(logits + i * static_cast<std::size_t>(side) * side, side, across, down, masks,
+         out + i * masks.stride * static_cast<std::size_t>(height));
+  }
+}
+
+bool is_finite(const float* values, std::size_t count) { return all_finite(values, count); }
+
+Instances postprocess(const Outputs& outputs, int width, int height, double threshold, Route route,
                       const SegmentOptions& options, Memory& memory) {
   const float presence = sigmoid(outputs.presence[0]);
   std::vector<float> scores;

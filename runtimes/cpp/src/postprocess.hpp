@@ -1,8 +1,8 @@
 // The grounding graph's outputs to instances.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
-#include <string>
 
 #include "memory.hpp"
 #include "sam3i_edge/instances.hpp"
@@ -18,12 +18,17 @@ struct Outputs {
   int count, mask_side;
 };
 
-/// Whether every logit and the presence are numbers: a score of NaN is above no threshold, and would go without a word.
-bool is_finite(const Outputs& outputs);
+/// Masks of `count` square masks' logits, (count, side, side), at the size of an image (bilinear, above 0), to `out`,
+/// (count, height, width), one byte a pixel.
+void resize_masks(const float* logits, std::size_t count, int side, int width, int height, std::uint8_t* out);
+
+/// Whether `count` values are numbers. Half precision overflows on single images, and what comes of it would look as if
+/// nothing were there, or be a mask without a pixel.
+bool is_finite(const float* values, std::size_t count);
 
 /// A score is sigmoid(logit) x sigmoid(presence); what scores above `threshold` stays, best first. A mask is its
 /// logits resized to the image, `width` x `height` pixels (bilinear), above 0.
-Instances postprocess(const Outputs& outputs, int width, int height, double threshold, const std::string& route,
+Instances postprocess(const Outputs& outputs, int width, int height, double threshold, Route route,
                       const SegmentOptions& options, Memory& memory);
 
 }  // namespace sam3i_edge::detail

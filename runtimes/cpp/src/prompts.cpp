@@ -3,9 +3,10 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <utility>
 
-#include "clean.hpp"
 #include "messages.hpp"
+#include "normalize.hpp"
 #include "route.hpp"
 #include "sam3i_edge/errors.hpp"
 #include "unicode.hpp"
@@ -45,35 +46,42 @@ double check_threshold(double threshold) {
   throw PromptError("The threshold is " + detail::shown(threshold) + "; it must be a number between 0 and 1.");
 }
 
-void check_route(const std::string& route) {
-  std::vector<std::string> known(kRoutes.begin(), kRoutes.end());
-  known.push_back(kAuto);
-  if (std::find(known.begin(), known.end(), route) == known.end()) {
-    throw PromptError(unknown_name("route", route, known));
-  }
+void check_route(Route route) {
+  if (route >= Route::Auto && route <= Route::Complex) return;
+  throw PromptError("The route is " + std::to_string(static_cast<int>(route)) + "; use one of its enumerators.");
 }
 
-void check_text(const std::string& text) {
-  const auto points = from_utf8(text);
+std::u32string check_text(const std::string& text) {
+  auto points = from_utf8(text);
   if (!points) throw PromptError("The prompt's text is not valid UTF-8.");
-  if (!clean(*points).empty()) return;
+  if (!is_blank(*points)) return std::move(*points);
   throw PromptError(
       "The prompt's text is empty. Say what to segment, for example 'the red mug'; if boxes alone should decide, use "
       "the text 'visual'.");
 }
 
+void check_boxes_alone(const Prompt& prompt) {
+  if (!prompt.boxes.empty() || !prompt.negative_boxes.empty()) return;
+  const auto points = from_utf8(prompt.text);
+  if (!points || !normalizes_to(*points, U"visual")) return;
+  throw PromptError(
+      "The text 'visual' lets boxes alone decide, and the prompt has none. Give it boxes, or say what to segment, for "
+      "example 'the red mug'.");
+}
+
 void check(const Prompt& prompt) {
   check_text(prompt.text);
+  check_boxes_alone(prompt);
   check_route(prompt.route);
   for (const auto* list : {&prompt.boxes, &prompt.negative_boxes}) {
     for (const Box& box : *list) check(box);
   }
 }
 
-Tensor gates(const std::vector<std::string>& routes) {
+Tensor gates(const std::vector<Route>& routes) {
   Tensor made = make_tensor(DType::float32, {static_cast<std::int64_t>(routes.size()), 3});
   for (std::size_t i = 0; i < routes.size(); ++i) {
-    const auto which = std::find(kRoutes.begin(), kRoutes.end(), routes[i]) - kRoutes.begin();
+    const auto which = std::find(kLevels.begin(), kLevels.end(), routes[i]) - kLevels.begin();
     made.as<float>()[3 * i + static_cast<std::size_t>(which)] = 1;
   }
   return made;
@@ -86,6 +94,7 @@ PackedBoxes pack_boxes(const std::vector<Prompt>& prompts, int width, int height
   auto* labels = packed.labels.as<std::int32_t>();
   std::fill(labels, labels + count * max_boxes, -1);
   for (const Prompt& prompt : prompts) {
+    check_boxes_alone(prompt);
     for (const auto* list : {&prompt.boxes, &prompt.negative_boxes}) {
       for (const Box& box : *list) check(box);
     }

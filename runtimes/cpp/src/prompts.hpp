@@ -12,24 +12,27 @@ namespace sam3i_edge::detail {
 /// Throws PromptError unless it is a number in 0..1.
 double check_threshold(double threshold);
 
-/// Throws PromptError where a route is unknown.
-void check_route(const std::string& route);
+/// Throws PromptError where a route is not one of the enumerators.
+void check_route(Route route);
 
-/// Throws PromptError where a text is empty or not UTF-8.
-void check_text(const std::string& text);
+/// The characters of a text. Throws PromptError where it is empty or not UTF-8.
+std::u32string check_text(const std::string& text);
 
-/// Throws PromptError where text or route is wrong, or a box is not finite or empty.
+/// Throws PromptError where a text says that boxes alone decide, and there are none.
+void check_boxes_alone(const Prompt& prompt);
+
+/// Throws PromptError where text or route is wrong, or a box is missing, not finite or empty.
 void check(const Prompt& prompt);
 
-/// The model's one-hot route gates (N, 3) float32.
-Tensor gates(const std::vector<std::string>& routes);
+/// The model's one-hot route gates (N, 3) float32; no route may be `Auto`.
+Tensor gates(const std::vector<Route>& routes);
 
 struct PackedBoxes {
   Tensor boxes;   ///< (N, B, 4) float32, centre, width and height as fractions of the image
   Tensor labels;  ///< (N, B) int32: 1 positive, 0 negative, -1 unused
 };
 
-/// Throws PromptError: a box is not finite, empty or outside the image, or there are too many.
+/// Throws PromptError: a box is missing, not finite, empty or outside the image, or there are too many.
 PackedBoxes pack_boxes(const std::vector<Prompt>& prompts, int width, int height, std::int64_t max_boxes);
 
 }  // namespace sam3i_edge::detail

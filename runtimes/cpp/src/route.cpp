@@ -8,7 +8,31 @@
 #include "sam3i_edge/errors.hpp"
 #include "schema.hpp"
 
-namespace sam3i_edge::detail {
+namespace sam3i_edge {
+
+const char* to_string(Route route) {
+  switch (route) {
+    case Route::Concept:
+      return "concept";
+    case Route::Simple:
+      return "simple";
+    case Route::Complex:
+      return "complex";
+    default:
+      return "auto";
+  }
+}
+
+Route parse_route(std::string_view name) {
+  std::vector<std::string> known;
+  for (const Route route : {Route::Concept, Route::Simple, Route::Complex, Route::Auto}) {
+    if (name == to_string(route)) return route;
+    known.push_back(to_string(route));
+  }
+  throw PromptError(detail::unknown_name("route", name, known));
+}
+
+namespace detail {
 namespace {
 
 constexpr const char* kFormat = "sam3i-edge-route";
@@ -49,27 +73,28 @@ std::map<std::string, std::string> read_weights(const std::string& content) {
     throw SchemaError("format is " + in_quotes(format) + ", version " + std::to_string(version) + "; expected '" +
                       kFormat + "', 1.");
   }
-  bool fits = weights.size() == kRoutes.size();
-  for (const std::string& route : kRoutes) fits = fits && weights.count(route);
+  bool fits = weights.size() == kLevels.size();
+  for (const Route route : kLevels) fits = fits && weights.count(to_string(route));
   if (!fits) throw SchemaError("weights are not those of concept, simple, complex.");
   return weights;
 }
 
 }  // namespace
 
-RouteClassifier RouteClassifier::load(const std::filesystem::path& path) {
+RouteClassifier RouteClassifier::load(const std::filesystem::path& path, const std::optional<std::string>& content) {
   try {
-    return parse(read_file(path));
+    return parse(content ? *content : read_file(path));
   } catch (const std::runtime_error& error) {
-    throw BundleError(path.string() + " is no auto route: " + error.what() + " Export the bundle anew.");
+    throw BundleError(path.string() + " is no auto route: " + error.what() + " Export the bundle again.");
   }
 }
 
 RouteClassifier RouteClassifier::parse(const std::string& content) {
   const auto texts = read_weights(content);
   RouteClassifier classifier;
-  for (std::size_t i = 0; i < kRoutes.size(); ++i) {
-    classifier.weights_[i] = decode_base64(texts.at(kRoutes[i]), "weights." + kRoutes[i]);
+  for (std::size_t i = 0; i < kLevels.size(); ++i) {
+    const std::string name = to_string(kLevels[i]);
+    classifier.weights_[i] = decode_base64(texts.at(name), "weights." + name);
   }
   const std::size_t count = classifier.weights_[0].size();
   for (const auto& row : classifier.weights_) {
@@ -102,9 +127,10 @@ std::array<std::int64_t, 3> RouteClassifier::scores(const std::vector<std::int32
   return sums;
 }
 
-const std::string& RouteClassifier::route(const std::vector<std::int32_t>& tokens) const {
+Route RouteClassifier::route(const std::vector<std::int32_t>& tokens) const {
   const auto sums = scores(tokens);
-  return kRoutes[static_cast<std::size_t>(std::max_element(sums.begin(), sums.end()) - sums.begin())];
+  return kLevels[static_cast<std::size_t>(std::max_element(sums.begin(), sums.end()) - sums.begin())];
 }
 
-}  // namespace sam3i_edge::detail
+}  // namespace detail
+}  // namespace sam3i_edge

@@ -5,24 +5,28 @@
 #include <array>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "sam3i_edge/route.hpp"
+
 namespace sam3i_edge::detail {
 
-inline const std::array<std::string, 3> kRoutes = {"concept", "simple", "complex"};  // in the order of the gates
-inline const std::string kAuto = "auto";
+constexpr std::array<Route, 3> kLevels = {Route::Concept, Route::Simple, Route::Complex};  // in the order of the gates
 
 class RouteClassifier {
  public:
-  /// Read a route.json. Throws BundleError naming the file and what is wrong with it.
-  static RouteClassifier load(const std::filesystem::path& path);
+  /// Read a route.json, or `content` in place of its bytes. Throws BundleError naming the file and what is wrong with
+  /// it.
+  static RouteClassifier load(const std::filesystem::path& path,
+                              const std::optional<std::string>& content = std::nullopt);
   /// The same of its content. Throws SchemaError.
   static RouteClassifier parse(const std::string& content);
 
   std::array<std::int64_t, 3> scores(const std::vector<std::int32_t>& tokens) const;
-  /// One of `kRoutes`, given a text's tokens as the tokenizer makes them.
-  const std::string& route(const std::vector<std::int32_t>& tokens) const;
+  /// One of `kLevels`, given a text's tokens as the tokenizer makes them.
+  Route route(const std::vector<std::int32_t>& tokens) const;
 
  private:
   std::array<std::vector<std::int8_t>, 3> weights_;

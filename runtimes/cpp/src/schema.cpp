@@ -87,13 +87,14 @@ void refuse(const Json& value, const std::string& name, const std::string& expec
                     "; expected " + expected + ".");
 }
 
-void read_object(const Json& value, const std::string& name, const std::vector<Field>& fields) {
+void read_object(const Json& value, const std::string& name, const std::vector<Field>& fields, UnknownKeys unknown) {
   if (!value.is_object()) refuse(value, name, "an object");
   const std::string prefix = name.empty() ? "" : name + ".";
   std::set<std::string> found;
   for (const auto& [key, item] : value.items()) {
     const Field* field = nullptr;
     for (const Field& candidate : fields) field = candidate.key == key ? &candidate : field;
+    if (!field && unknown == UnknownKeys::ignored) continue;
     if (!field) {
       std::vector<std::string> known;
       for (const Field& candidate : fields) known.push_back(prefix + candidate.key);

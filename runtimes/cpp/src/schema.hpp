@@ -32,9 +32,13 @@ struct Field {
   bool is_required = true;
 };
 
-/// Gives each of an object's values to its field. Throws SchemaError where it is no object, has a key that no field
-/// has, or lacks a required one.
-void read_object(const Json& value, const std::string& name, const std::vector<Field>& fields);
+/// What becomes of a key that no field has.
+enum class UnknownKeys { refused, ignored };
+
+/// Gives each of an object's values to its field. Throws SchemaError where it is no object, lacks a required key, or
+/// has one that no field has and that may not be ignored.
+void read_object(const Json& value, const std::string& name, const std::vector<Field>& fields,
+                 UnknownKeys unknown = UnknownKeys::refused);
 
 Reader into(std::string& target);
 Reader into(std::int64_t& target);

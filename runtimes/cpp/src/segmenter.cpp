@@ -30,22 +30,25 @@ Segmenter Segmenter::load(const std::filesystem::path& bundle, const LoadOptions
   return Segmenter(std::make_shared<detail::Engine>(bundle, options));
 }
 
-Frame Segmenter::encode(const ImageView& image) const { return {engine_, engine_->encode(image)}; }
+Frame Segmenter::encode(const ImageView& image) const {
+  auto features = engine_->encode(image);
+  engine_->check_features(*features);
+  return {engine_, std::move(features)};
+}
 
 std::vector<Instances> Segmenter::segment(const ImageView& image, const std::vector<Prompt>& prompts,
                                           const SegmentOptions& options) const {
   detail::check_image(image);
-  engine_->check(prompts, image.width, image.height);
-  return encode(image).segment(prompts, options);
+  const SegmentOptions own = options;  // what another thread makes of them meanwhile does not count
+  engine_->check(prompts, own, image.width, image.height);
+  return encode(image).segment(prompts, own);
 }
 
 Instances Segmenter::segment(const ImageView& image, const Prompt& prompt, const SegmentOptions& options) const {
   return std::move(segment(image, std::vector<Prompt>{prompt}, options).front());
 }
 
-std::string Segmenter::route_of(const Prompt& prompt) const { return engine_->route_of(prompt); }
-double Segmenter::threshold() const { return engine_->threshold(); }
-void Segmenter::set_threshold(double threshold) { engine_->set_threshold(threshold); }
+Route Segmenter::route_of(const Prompt& prompt) const { return engine_->route_of(prompt); }
 std::string Segmenter::device() const { return engine_->device(); }
 BundleInfo Segmenter::info() const { return engine_->info(); }
 void Segmenter::close() { engine_->close(); }

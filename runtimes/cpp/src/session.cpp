@@ -129,6 +129,14 @@ std::vector<std::string> built_runtimes() {
 
 std::string default_device(const std::string& runtime) { return find_runtime(runtime).default_device; }
 
+std::string device_name(const std::string& runtime, std::string device) {
+  const char first = runtime == "openvino" ? 'a' : 'A', other = runtime == "openvino" ? 'A' : 'a';
+  for (char& c : device) {
+    if (c >= first && c < first + 26) c = static_cast<char>(c - first + other);
+  }
+  return device;
+}
+
 std::int64_t check_inputs(const Ports& ports, const Tensors& inputs, const std::filesystem::path& graph) {
   const std::string where = graph.string() + ": ";
   std::vector<std::string> known;

@@ -53,6 +53,7 @@ struct CarriedEngine {
   std::filesystem::path file;
   std::vector<std::string> compute_capabilities;  ///< of the GPUs that it runs on, such as "8.9"
   std::string built_by;                           ///< the library and its version, such as "TensorRT-RTX 1.7.1.116"
+  std::string sha256;                             ///< what the file must have; empty: it is not checked
 };
 
 /// How a graph is to be run.
@@ -67,6 +68,8 @@ struct SessionOptions {
   /// Compute what a graph with integers says, in floating point, because the runtime's integer kernels would not: the
   /// bundle was made for another runtime's, or they overflow on this processor.
   bool as_written = false;
+  /// What is opened in place of the file's bytes; null: the file, with the weights beside it.
+  std::shared_ptr<const std::string> content;
   std::vector<CarriedEngine> engines;  ///< of this graph, in the bundle; only their own library reads them
 };
 
@@ -78,6 +81,9 @@ class Session {
   /// Run the graph on named inputs and return its named outputs, which nothing else writes to.
   /// Throws BundleError: the graph does not take these inputs, or fails on them.
   virtual Tensors run(const Tensors& inputs) = 0;
+
+  /// A tensor that this session made, in the processor's memory: a copy if it is resident.
+  virtual Tensor to_host(const Tensor& tensor) const { return tensor; }
 
   /// What really runs it, in the runtime's own words.
   virtual std::string device() const = 0;
@@ -97,6 +103,9 @@ std::vector<std::string> built_runtimes();
 
 /// The device of a runtime that a bundle for another runtime gets. Throws RuntimeUnavailableError.
 std::string default_device(const std::string& runtime);
+
+/// `device` as the named runtime writes it, whatever its case: "CPU" and "AUTO:GPU,CPU", or "cpu".
+std::string device_name(const std::string& runtime, std::string device);
 
 /// Refuse what a graph does not take, in the same words for every runtime: some would run on stale or cast values.
 /// Returns the length of the free side, 1 if there is none. Throws BundleError.

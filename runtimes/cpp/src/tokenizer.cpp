@@ -4,12 +4,12 @@
 #include <array>
 #include <functional>
 #include <queue>
+#include <set>
 #include <stdexcept>
 #include <tuple>
+#include <utility>
 
-#include "clean.hpp"
 #include "files.hpp"
-#include "inflate.hpp"
 #include "sam3i_edge/errors.hpp"
 #include "unicode.hpp"
 #include "warning.hpp"
@@ -20,8 +20,8 @@ namespace {
 constexpr std::string_view kStart = "<start_of_text>", kEnd = "<end_of_text>", kEndOfWord = "</w>";
 constexpr std::string_view kHeader = "#version: 0.2\n";  // the first line of CLIP's published merges
 constexpr std::int32_t kBytes = 256, kFirstMerge = 2 * kBytes;
-constexpr std::size_t kMostMergeBytes = 1 << 24;
 constexpr std::int64_t kMostWords = 1 << 16;  // the auto route reads an id as two bytes
+constexpr std::size_t kCountedLength = 1024;  // characters of the longest text whose tokens are counted for a warning
 constexpr std::uint64_t key_of(std::int32_t first, std::int32_t second) {
   return static_cast<std::uint64_t>(first) << 32 | static_cast<std::uint32_t>(second);
 }
@@ -101,24 +101,25 @@ struct Chain {
   std::vector<std::size_t> next, previous;
 };
 
-Chain make_chain(const std::string& bytes) {
+Chain make_chain(std::string_view bytes, bool is_end) {
   Chain chain;
   for (std::size_t i = 0; i < bytes.size(); ++i) {
     chain.ids.push_back(byte_table().id_of[static_cast<unsigned char>(bytes[i])]);
     chain.next.push_back(i + 1);
     chain.previous.push_back(i - 1);  // that of the first wraps round, and is never a part
   }
-  chain.ids.back() += kBytes;
+  if (is_end) chain.ids.back() += kBytes;
   return chain;
 }
 
 }  // namespace
 
-Tokenizer Tokenizer::from_file(const std::filesystem::path& path, std::size_t context_length) {
+Tokenizer Tokenizer::from_file(const std::filesystem::path& path, std::size_t context_length,
+                               const std::optional<std::string>& content) {
   try {
-    return from_merges(gunzip(read_file(path), kMostMergeBytes), context_length);
+    return from_merges(content ? *content : read_file(path), context_length);
   } catch (const std::runtime_error& error) {
-    throw BundleError(path.string() + " is no CLIP tokenizer: " + error.what() + ". Export the bundle anew.");
+    throw BundleError(path.string() + " is no CLIP tokenizer: " + error.what() + ". Export the bundle again.");
   }
 }
 
@@ -136,6 +137,7 @@ Tokenizer Tokenizer::from_merges(std::string_view text, std::size_t context_leng
   auto ids = ids_of_bytes();
   ids.emplace(kStart, made.start_);
   ids.emplace(kEnd, made.end_);
+  std::vector<std::size_t> lengths(static_cast<std::size_t>(words), 1);  // of each word, in bytes
   for (std::int32_t id = kFirstMerge; id < made.start_; ++id) {
     const auto length = text.find('\n');
     const std::string_view line = text.substr(0, length);
@@ -145,43 +147,108 @@ Tokenizer Tokenizer::from_merges(std::string_view text, std::size_t context_leng
     const auto first = ids.find(std::string(line.substr(0, space)));
     const auto second = ids.find(std::string(line.substr(std::min(space + 1, line.size()))));
     const bool is_known = first != ids.end() && second != ids.end();
-    const auto parts = is_known ? key_of(first->second, second->second) : 0;  // both may move when a word is added
-    if (!is_known || !ids.emplace(first->first + second->first, id).second) {
+    const auto one = is_known ? first->second : 0, other = is_known ? second->second : 0;
+    if (!is_known || !ids.emplace(first->first + second->first, id).second) {  // both may move when a word is added
       throw std::runtime_error("line " + std::to_string(id - kFirstMerge + 2) +
                                " does not join two words of lines before into a new one");
     }
-    made.joined_.emplace(parts, id);
+    made.joined_.emplace(key_of(one, other), id);
+    std::size_t& own = lengths[static_cast<std::size_t>(id)];
+    own = lengths[static_cast<std::size_t>(one)] + lengths[static_cast<std::size_t>(other)];
+    made.longest_ = std::max(made.longest_, own);
   }
   return made;
 }
 
-std::vector<std::int32_t> Tokenizer::encode(std::string_view text) const {
+Tokenizer::Ids Tokenizer::encode(std::string_view text) const {
   const auto points = from_utf8(text);
   if (!points) throw PromptError("The prompt's text is not valid UTF-8.");
-  const std::u32string cleaned = clean(*points);
-  std::vector<std::int32_t> ids{start_};
-  for (std::u32string_view rest = cleaned; !rest.empty();) {
-    const std::size_t length = word_length(rest);
-    if (length) append_word(rest.substr(0, length), ids);
-    rest.remove_prefix(length ? length : 1);
-  }
+  return encode(*points);
+}
+
+Tokenizer::Ids Tokenizer::encode(std::u32string_view text) const {
+  Ids ids;
+  read_heads(text, [&](const Head& head) {
+    auto found = ids_of(head);
+    if (!found) return false;
+    ids = std::move(*found);
+    if (ids.size() + 1 > context_length_) {
+      const bool is_counted = head.is_whole && head.text.size() <= kCountedLength;
+      warn("The text has " + (is_counted ? "" : "more than " + std::to_string(context_length_)) +
+           (is_counted ? std::to_string(count(head)) : "") + " tokens; the model reads the first " +
+           std::to_string(context_length_) + ".");
+      ids.resize(context_length_ - 1);
+    }
+    return true;
+  });
   ids.push_back(end_);
-  if (ids.size() > context_length_) {
-    warn("The text has " + std::to_string(ids.size()) + " tokens; the model reads the first " +
-         std::to_string(context_length_) + ".");
-    ids.resize(context_length_);
-    ids.back() = end_;
-  }
   ids.resize(context_length_, kPaddingId);
   return ids;
 }
 
-void Tokenizer::append_word(std::u32string_view word, std::vector<std::int32_t>& ids) const {
-  const std::string bytes = to_utf8(word);
-  if (bytes == kStart) return ids.push_back(start_);
-  if (bytes == kEnd) return ids.push_back(end_);
-  Chain chain = make_chain(bytes);
-  const std::size_t count = bytes.size();
+/// The ids of the text that begins so, with the start token: one more than there is room for where it is too long.
+/// Nothing if what follows may still decide them.
+std::optional<Tokenizer::Ids> Tokenizer::ids_of(const Head& head) const {
+  Ids ids{start_};
+  const std::u32string_view text = head.text;
+  const std::size_t untrusted = head.is_whole ? 0 : kStart.size();  // a fixed word may begin there
+  for (std::size_t at = 0; at < text.size();) {
+    if (ids.size() >= context_length_) break;
+    if (at + untrusted >= text.size()) return std::nullopt;
+    const std::size_t length = word_length(text.substr(at));
+    if (length) {
+      const bool is_whole = head.is_whole || at + length < text.size();
+      const auto found = first_ids(to_utf8(text.substr(at, length)), context_length_ - ids.size(), is_whole);
+      if (!found) return std::nullopt;
+      ids.insert(ids.end(), found->begin(), found->end());
+    }
+    at += std::max<std::size_t>(length, 1);
+  }
+  if (ids.size() < context_length_ && !head.is_whole) return std::nullopt;
+  return ids;
+}
+
+/// The number of a whole text's tokens.
+std::size_t Tokenizer::count(const Head& head) const {
+  std::size_t tokens = 2;
+  for (std::u32string_view rest = head.text; !rest.empty();) {
+    const std::size_t length = word_length(rest);
+    if (length) tokens += ids_of_word(to_utf8(rest.substr(0, length))).size();
+    rest.remove_prefix(std::max<std::size_t>(length, 1));
+  }
+  return tokens;
+}
+
+/// The first `most` ids of a word, and perhaps more; nothing if it goes on, and that may still decide them.
+///
+/// Wherever a word is cut, a word of the vocabulary begins at most `longest_` bytes before and reaches beyond, and what
+/// stands before that one is joined as if it stood alone. So where all ends within reach agree on the first ids,
+/// nothing behind can change them.
+std::optional<Tokenizer::Ids> Tokenizer::first_ids(const std::string& word, std::size_t most, bool is_whole) const {
+  if (is_whole && word.size() <= kCountedLength) return ids_of_word(word);
+  for (std::size_t reach = 4 * longest_; reach < word.size(); reach *= 2) {
+    std::set<Ids> found;
+    for (std::size_t end = reach - longest_ + 1; end <= reach && found.size() < 2; ++end) {
+      Ids ids = join(std::string_view(word).substr(0, end), false);
+      ids.resize(std::min(ids.size(), most));
+      found.insert(std::move(ids));
+    }
+    if (found.size() == 1 && found.begin()->size() == most) return *found.begin();
+  }
+  if (!is_whole) return std::nullopt;
+  return join(word, true);
+}
+
+Tokenizer::Ids Tokenizer::ids_of_word(const std::string& word) const {
+  if (word == kStart) return {start_};
+  if (word == kEnd) return {end_};
+  return join(word, true);
+}
+
+/// The ids of a word, or of its beginning.
+Tokenizer::Ids Tokenizer::join(std::string_view word, bool is_end) const {
+  Chain chain = make_chain(word, is_end);
+  const std::size_t count = word.size();
   // Of all known pairs the one of the best rank is joined first, of equal ones the leftmost. A pair that a join brings
   // about always ranks behind it: a word comes after its parts.
   using Candidate = std::tuple<std::int32_t, std::size_t, std::uint64_t>;  // joined, place, and the pair that it was
@@ -204,7 +271,9 @@ void Tokenizer::append_word(std::u32string_view word, std::vector<std::int32_t>&
     consider(chain.previous[at]);
     consider(at);
   }
+  Ids ids;
   for (std::size_t i = 0; i < count; i = chain.next[i]) ids.push_back(chain.ids[i]);
+  return ids;
 }
 
 }  // namespace sam3i_edge::detail

@@ -3,26 +3,22 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <map>
 
-#include "messages.hpp"
 #include "sam3i_edge/errors.hpp"
 
 namespace sam3i_edge::detail {
 
-Tolerances tolerances_of(const std::string& precision) {
-  constexpr double kInt8Loss = 6, kInt8Iou = 0.75, kInt8Change = 0.2;
-  static const std::map<std::string, Tolerances> table = {{"fp32", {{1e-3, 60}, 25, 0.99, 2e-3}},
-                                                          {"fp16", {{0.05, 40}, std::nullopt, 0.95, 0.02}},
-                                                          {"bf16", {{0.25, 25}, std::nullopt, 0.85, 0.1}},
-                                                          {"int8", {{1, 10}, kInt8Loss, kInt8Iou, kInt8Change}},
-                                                          {"int8-bf16", {{1, 10}, kInt8Loss, kInt8Iou, kInt8Change}},
-                                                          {"int8-fp16", {{1, 10}, kInt8Loss, kInt8Iou, kInt8Change}}};
-  const auto found = table.find(precision);
-  if (found != table.end()) return found->second;
-  std::vector<std::string> known;
-  for (const auto& [name, row] : table) known.push_back(name);
-  throw BundleError(unknown_name("precision", precision, known));
+const Tolerances& tolerances_of(const Manifest& manifest, const std::string& precision) {
+  const auto found = manifest.tolerances.find(precision);
+  if (found != manifest.tolerances.end()) return found->second;
+  throw BundleError("The manifest has no tolerances for " + precision +
+                    ", which the bundle is computed in here. Export the bundle again.");
+}
+
+const Tolerance& tolerance_of(const Tolerances& tolerances, const std::string& output) {
+  const auto found = tolerances.outputs.find(output);
+  if (found != tolerances.outputs.end()) return found->second;
+  throw BundleError("The manifest has no tolerance for " + output + ". Export the bundle again.");
 }
 
 std::string remedy_of(const Manifest& manifest, const std::string& device) {

@@ -1,8 +1,6 @@
-// How far an output may be from the float model's: the numbers of sam3i_edge/compare.py.
+// How far an output may be from the float model's: by what the bundle allows.
 #pragma once
 
-#include <cstddef>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,20 +10,12 @@ namespace sam3i_edge::detail {
 
 constexpr double kMostSqnr = 200;  // stands for "no difference at all"
 
-/// Both must hold: the worst value, relative to the larger of 1 and the reference's peak, and the SQNR.
-struct Tolerance {
-  double max_abs = 0, min_sqnr_db = 0;
-};
+/// What the bundle allows that precision. Throws BundleError, which asks for another export, where it says nothing of
+/// it.
+const Tolerances& tolerances_of(const Manifest& manifest, const std::string& precision);
 
-/// What a precision may cost.
-struct Tolerances {
-  Tolerance output;
-  std::optional<double> loss_db;  ///< of the SQNR that was reached at export, a device may lose so much
-  double min_mask_iou = 0, max_score_change = 0;
-};
-
-/// Throws BundleError where the precision is unknown.
-Tolerances tolerances_of(const std::string& precision);
+/// Of one output, "stage/output". Throws BundleError likewise.
+const Tolerance& tolerance_of(const Tolerances& tolerances, const std::string& output);
 
 struct Difference {
   double max_abs = 0, sqnr_db = 0;

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <iterator>
 #include <unordered_map>
+#include <utility>
+#include <vector>
 
 namespace sam3i_edge::detail {
 namespace {
@@ -122,17 +124,21 @@ char32_t compose(char32_t first, char32_t second) {
 }
 
 void sort_marks(std::u32string& text) {
-  for (std::size_t i = 0; i < text.size();) {
-    if (combining_class(text[i]) == 0) {
-      ++i;
-      continue;
+  std::vector<std::pair<int, char32_t>> marks;  // of one run, with their classes: looked up once
+  const auto flush = [&](std::size_t end) {
+    std::stable_sort(marks.begin(), marks.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+    std::transform(marks.begin(), marks.end(), text.begin() + static_cast<std::ptrdiff_t>(end - marks.size()),
+                   [](const auto& mark) { return mark.second; });
+    marks.clear();
+  };
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (const int own = combining_class(text[i])) {
+      marks.emplace_back(own, text[i]);
+    } else {
+      flush(i);
     }
-    std::size_t end = i;
-    while (end < text.size() && combining_class(text[end]) != 0) ++end;
-    std::stable_sort(text.begin() + static_cast<std::ptrdiff_t>(i), text.begin() + static_cast<std::ptrdiff_t>(end),
-                     [](char32_t a, char32_t b) { return combining_class(a) < combining_class(b); });
-    i = end;
   }
+  flush(text.size());
 }
 
 /// Number of bytes of the sequence that begins with `lead`, and its bits of the code point; 0 if none begins so.

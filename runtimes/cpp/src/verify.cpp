@@ -10,8 +10,8 @@
 #include <utility>
 
 #include "engine.hpp"
+#include "golden.hpp"
 #include "messages.hpp"
-#include "recorded.hpp"
 #include "resize.hpp"
 #include "tolerances.hpp"
 
@@ -22,12 +22,7 @@ namespace {
 using Values = std::vector<float>;
 using Arrays = std::map<std::string, Values>;  // by name, the rows of all prompts
 
-constexpr std::size_t kBest = 5;         // so many instances of each prompt, by the float model's score, are compared
-constexpr double kInt8LeastScore = 0.3;  // with integers the masks of those that score less are vague
-constexpr double kLeastPixels = 100;     // in a smaller mask one pixel of its edge would decide in FP32
-
-Values sampled(const Values& values) {
-  const std::size_t step = sample_step(values.size());
+Values sampled(const Values& values, std::size_t step) {
   Values kept;
   for (std::size_t i = 0; i < values.size(); i += step) kept.push_back(values[i]);
   return kept;
@@ -63,7 +58,7 @@ struct Aligned {
   std::vector<bool> missing;  ///< of the instances of all prompts; their places hold what no tolerance allows
 };
 
-/// The outputs with the instances in the order of the recorded ones: two that score alike may come in either order.
+/// The outputs with the instances in the order of the golden ones: two that score alike may come in either order.
 Aligned aligned(Arrays found, const Values& wanted) {
   const Values& indices = found.at("query_index");
   if (wanted.size() != indices.size()) {
@@ -102,9 +97,9 @@ std::vector<double> scores_of(const Values& logits, const Values& presence) {
   return scores;
 }
 
-/// IoU of each of `count` masks with the recorded one, of which `inside` has the pixels as bits; none for tiny ones.
+/// IoU of each of `count` masks with the golden one, of which `inside` has the pixels as bits; none for tiny ones.
 std::vector<std::optional<double>> mask_ious(const Values& found, const std::vector<std::uint8_t>& inside,
-                                             std::size_t count) {
+                                             std::size_t count, std::int64_t min_pixels) {
   const std::size_t size = found.size() / count, bytes = (size + 7) / 8;
   std::vector<std::optional<double>> ious(count);
   if (inside.size() != count * bytes) return std::vector<std::optional<double>>(count, 0.0);
@@ -115,15 +110,15 @@ std::vector<std::optional<double>> mask_ious(const Values& found, const std::vec
       both += a && b;
       either += a || b;
     }
-    if (either >= kLeastPixels) ious[i] = both / either;
+    if (either >= static_cast<double>(min_pixels)) ious[i] = both / std::max(either, 1.0);
   }
   return ious;
 }
 
 class Replay {
  public:
-  Replay(Engine& engine, const Recorded& recorded)
-      : engine_(engine), recorded_(recorded), tolerances_(tolerances_of(engine.precision())) {}
+  Replay(Engine& engine, const Golden& golden)
+      : engine_(engine), golden_(golden), tolerances_(tolerances_of(engine.manifest(), engine.precision())) {}
 
   Verdict verdict() {
     verdict_.device = engine_.device();
@@ -131,11 +126,11 @@ class Replay {
     verdict_.remedy = remedy_of(engine_.manifest(), engine_.device());
     const auto side = static_cast<int>(engine_.manifest().model.image_size);
     std::vector<std::uint8_t> pixels(std::size_t{3} * static_cast<std::size_t>(side) * static_cast<std::size_t>(side));
-    resize(recorded_.image(), side, side, pixels.data());
+    resize(golden_.image(), side, side, pixels.data());
     check("preprocess/image", {pixels.begin(), pixels.end()});
-    const auto features = engine_.encode(recorded_.image());
-    for (const std::string& name : kFeatures) check("vision/" + name, values_of(features->tensors.at(name)));
-    check("text/text", values_of(engine_.encode_texts(engine_.pairs_of(recorded_.prompts)).first));
+    const auto features = engine_.encode(golden_.image());
+    for (const std::string& name : kFeatures) check("vision/" + name, values_of(engine_.feature(*features, name)));
+    check("text/text", values_of(engine_.encode_texts(engine_.pairs_of(golden_.prompts)).first));
     check_grounding(*features);
     return std::move(verdict_);
   }
@@ -147,10 +142,10 @@ class Replay {
     return values;
   }
 
-  const Values& expected(const std::string& name) const { return recorded_.expected.at(name); }
+  const Values& expected(const std::string& name) const { return golden_.expected.at(name).values; }
 
   void check_grounding(const Features& features) {
-    const auto& prompts = recorded_.prompts;
+    const auto& prompts = golden_.prompts;
     const auto most = static_cast<std::size_t>(engine_.manifest().limits.max_prompts);
     Arrays alone;
     for (const Prompt& prompt : prompts) {
@@ -166,7 +161,7 @@ class Replay {
     }
   }
 
-  /// What was found, in the recorded order; `missing` says which instances gave way to others, and no more.
+  /// What was found, in the golden order; `missing` says which instances gave way to others, and no more.
   Aligned check_stage(const std::string& stage, const Arrays& outputs) {
     Aligned found = aligned(outputs, expected("grounding/query_index"));
     const std::vector<bool> displaced = displaced_of(outputs, found.missing);
@@ -181,11 +176,11 @@ class Replay {
   std::vector<bool> displaced_of(const Arrays& outputs, std::vector<bool> missing) const {
     const auto wanted = scores_of(expected("grounding/logits"), expected("grounding/presence"));
     const auto scores = scores_of(outputs.at("logits"), outputs.at("presence"));
-    const std::size_t most = wanted.size() / recorded_.prompts.size();
+    const std::size_t most = wanted.size() / golden_.prompts.size();
     for (std::size_t i = 0; i < missing.size(); ++i) {
       const auto row = scores.begin() + static_cast<std::ptrdiff_t>(i / most * most);
       const double last = *std::min_element(row, row + static_cast<std::ptrdiff_t>(most));
-      const bool is_alike = wanted[i] - last <= tolerances_.max_score_change;
+      const bool is_alike = wanted[i] - last <= tolerances_.instances.max_score_change;
       missing[i] = missing[i] && is_alike && i % most >= (most + 1) / 2;
     }
     return missing;
@@ -194,64 +189,51 @@ class Replay {
   /// `name` is "stage/output"; a stage may say how many prompts shared a call. `displaced` instances are left out.
   void check(const std::string& name, const Values& actual, const std::vector<bool>& displaced = {}) {
     const std::size_t slash = name.find('/');
-    const Values& wanted = expected(name.substr(0, std::min(slash, name.find(' '))) + name.substr(slash));
-    Values found = sampled(actual);
-    const std::size_t step = sample_step(actual.size());
-    for (std::size_t i = 0; !displaced.empty() && i < std::min(found.size(), wanted.size()); ++i) {
+    const std::string stored = name.substr(0, std::min(slash, name.find(' '))) + name.substr(slash);
+    const auto& [wanted, step] = golden_.expected.at(stored);
+    Values found = sampled(actual, step);
+    if (found.size() != wanted.size()) {
+      throw BundleError("The golden cases have " + std::to_string(wanted.size()) + " values of " + stored +
+                        ", the bundle gives " + std::to_string(found.size()) + ". Export it again.");
+    }
+    for (std::size_t i = 0; !displaced.empty() && i < found.size(); ++i) {
       if (displaced[i * step / (actual.size() / displaced.size())]) found[i] = wanted[i];
     }
     const Difference difference = measure(found, wanted);
-    const Tolerance tolerance = tolerance_of(name);
+    const Tolerance& tolerance = tolerance_of(tolerances_, name);
     double peak = 1;
     for (const float value : wanted) peak = std::max(peak, std::abs(static_cast<double>(value)));
     const bool passed = difference.max_abs <= tolerance.max_abs * peak && difference.sqnr_db >= tolerance.min_sqnr_db;
     verdict_.checks.push_back({name, difference.max_abs, difference.sqnr_db, passed});
   }
 
-  /// By the precision, and by what the bundle reached at export.
-  Tolerance tolerance_of(const std::string& name) const {
-    if (name.rfind("preprocess/", 0) == 0) return {0, kMostSqnr};  // integers, equal everywhere
-    Tolerance tolerance = tolerances_.output;
-    const bool is_single = name.size() > 9 && name.compare(name.size() - 9, 9, "/presence") == 0;
-    if (is_single && engine_.precision() != "fp32") {
-      tolerance.min_sqnr_db = -kMostSqnr;  // a few values near 0 have no signal to hold the noise against
-      return tolerance;
-    }
-    const auto reached = engine_.manifest().sqnr_at_export.find(name);
-    if (tolerances_.loss_db && reached != engine_.manifest().sqnr_at_export.end()) {
-      tolerance.min_sqnr_db = std::max(tolerance.min_sqnr_db, reached->second - *tolerances_.loss_db);
-    }
-    return tolerance;
-  }
-
   void check_answers(const Aligned& aligned) {
+    const InstanceTolerance& limits = tolerances_.instances;
     const Arrays& found = aligned.outputs;
     const auto wanted = scores_of(expected("grounding/logits"), expected("grounding/presence"));
     const auto scores = scores_of(found.at("logits"), found.at("presence"));
-    const auto ious = mask_ious(found.at("masks"), recorded_.inside, scores.size());
-    const std::size_t most = scores.size() / recorded_.prompts.size();
-    for (std::size_t k = 0; k < recorded_.prompts.size(); ++k) {
+    const auto ious = mask_ious(found.at("masks"), golden_.inside, scores.size(), limits.min_pixels);
+    const std::size_t most = scores.size() / golden_.prompts.size();
+    for (std::size_t k = 0; k < golden_.prompts.size(); ++k) {
       std::vector<std::size_t> best(most);
       std::iota(best.begin(), best.end(), k * most);
       std::stable_sort(best.begin(), best.end(), [&](std::size_t a, std::size_t b) { return wanted[a] > wanted[b]; });
-      best.resize(std::min(most, kBest));
-      AnswerCheck answer{recorded_.prompts[k].text, recorded_.prompts[k].route, 1, 0, false};
+      best.resize(std::min(most, static_cast<std::size_t>(limits.best)));
+      AnswerCheck answer{golden_.prompts[k].text, golden_.prompts[k].route, 1, 0, false};
       for (const std::size_t i : best) {
         if (aligned.missing[i]) continue;
         const double change = std::abs(scores[i] - wanted[i]);
         answer.score_change = std::max(answer.score_change, std::isnan(change) ? 1 : change);  // none can change more
-        const bool counts = !is_int8(engine_.precision()) || wanted[i] >= kInt8LeastScore;
-        if (counts && ious[i]) answer.mask_iou = std::min(answer.mask_iou, *ious[i]);
+        if (wanted[i] >= limits.min_score && ious[i]) answer.mask_iou = std::min(answer.mask_iou, *ious[i]);
       }
-      answer.passed =
-          answer.mask_iou >= tolerances_.min_mask_iou && answer.score_change <= tolerances_.max_score_change;
+      answer.passed = answer.mask_iou >= limits.min_mask_iou && answer.score_change <= limits.max_score_change;
       verdict_.answers.push_back(std::move(answer));
     }
   }
 
   Engine& engine_;
-  const Recorded& recorded_;
-  Tolerances tolerances_;
+  const Golden& golden_;
+  const Tolerances& tolerances_;
   Verdict verdict_;
 };
 
@@ -293,12 +275,11 @@ std::string Verdict::problem() const {
 
 Verdict verify(const std::filesystem::path& bundle, const LoadOptions& options) {
   using namespace detail;
-  Engine engine(bundle, options, [](const auto& runtime, const auto& graph, SessionOptions how) {
-    how.resident.clear();  // the features are looked at here
-    return open_session(runtime, graph, how);
-  });
-  const Recorded recorded = read_recorded(bundle);
-  return Replay(engine, recorded).verdict();
+  Engine engine(bundle, options);
+  const Golden golden = read_golden(bundle, engine.manifest().golden);
+  Verdict verdict = Replay(engine, golden).verdict();
+  verdict.fingerprint = engine.info().fingerprint;
+  return verdict;
 }
 
 }  // namespace sam3i_edge

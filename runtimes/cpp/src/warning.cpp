@@ -5,6 +5,7 @@
 #include <mutex>
 #include <utility>
 
+#include "sam3i_edge/errors.hpp"
 #include "sam3i_edge/segmenter.hpp"
 
 namespace sam3i_edge {
@@ -13,7 +14,7 @@ namespace {
 struct Handler {
   std::mutex mutex;
   std::function<void(const std::string&)> function = [](const std::string& text) {
-    std::fprintf(stderr, "sam3i_edge: %s\n", text.c_str());
+    std::fprintf(stderr, "sam3i_edge: %s\n", printable(text).c_str());
   };
 };
 

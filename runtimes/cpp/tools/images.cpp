@@ -6,14 +6,16 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
+#include <limits>
 #include <sstream>
 #include <utility>
 
+#include "output.hpp"
 #include "sam3i_edge/errors.hpp"
 
 extern "C" {
 #include "jpeg.h"
+#include "picture_limits.h"
 #include "png_reader.h"
 }
 
@@ -22,17 +24,36 @@ namespace {
 
 using sam3i_edge::ImageError;
 
-constexpr long kMostSide = 1 << 16;
-
 std::string read_bytes(const std::string& path) {
   std::error_code ignored;
-  const bool is_folder = std::filesystem::is_directory(path, ignored);  // it could be opened
+  const auto type = std::filesystem::status(path, ignored).type();
+  const bool is_folder = type == std::filesystem::file_type::directory;  // it could be opened
+  if (std::filesystem::exists(path, ignored) && !is_folder && type != std::filesystem::file_type::regular) {
+    throw ImageError("The image " + path + " is no regular file but a pipe or a device. Give the path of a file.");
+  }
   std::ifstream file(path, std::ios::binary);
   if (is_folder || !file) {
     const int problem = is_folder ? EISDIR : errno;
     throw ImageError("Cannot read the image " + path + ": " + std::strerror(problem) + ".");
   }
-  return {std::istreambuf_iterator<char>(file), {}};
+  const auto size = std::filesystem::file_size(path, ignored);
+  if (!ignored && size > SAM3I_MOST_BYTES) {
+    throw ImageError("The image " + path + " has " + std::to_string(size) + " bytes; at most " +
+                     std::to_string(SAM3I_MOST_BYTES) + " are read.");
+  }
+  std::string bytes(ignored ? 0 : static_cast<std::size_t>(size), '\0');
+  file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  bytes.resize(static_cast<std::size_t>(file.gcount()));
+  if (bytes.empty()) file.peek();  // what is said to have 0 bytes may be unreadable
+  if (file.bad()) throw ImageError("Cannot read the image " + path + ": " + std::strerror(errno) + ".");
+  if (bytes.empty()) throw ImageError("The image " + path + " is empty (0 bytes).");
+  return bytes;
+}
+
+void check_size(long long width, long long height, const std::string& path) {
+  if (!sam3i_is_too_large(width, height)) return;
+  throw ImageError("The image " + path + " is " + std::to_string(width) + " wide and " + std::to_string(height) +
+                   " high: more than 268 million pixels. Crop it or scale it down first.");
 }
 
 /// The header of a PNM file: its next number, comments skipped; -1 if there is none.
@@ -46,9 +67,11 @@ Picture read_pnm(const std::string& bytes, const std::string& path) {
   std::istringstream text(bytes.substr(2, 1 << 12));
   const long width = next_number(text), height = next_number(text), most = next_number(text);
   const std::size_t channels = bytes[1] == '6' ? 3 : 1;
+  constexpr long kMostSide = std::numeric_limits<int>::max();
   if (width < 1 || height < 1 || width > kMostSide || height > kMostSide || most != 255) {
     throw ImageError("The image " + path + " is no PPM or PGM of 8 bits.");
   }
+  check_size(width, height, path);
   if (text.eof()) throw ImageError("The image " + path + " is cut short.");  // its header ends it
   const std::size_t start = 2 + static_cast<std::size_t>(text.tellg()) + 1;
   Picture picture{{}, static_cast<int>(width), static_cast<int>(height)};
@@ -86,6 +109,7 @@ Picture decoded(const std::string& bytes, const std::string& path, const Decode&
   int orientation = 1;
   char message[kMessage];
   unsigned char* pixels = decode(bytes.data(), bytes.size(), &picture.width, &picture.height, &orientation, message);
+  if (!pixels) check_size(picture.width, picture.height, path);
   if (!pixels) throw ImageError("The image " + path + " cannot be decoded: " + message + ".");
   picture.rgb.assign(pixels, pixels + std::size_t{3} * static_cast<std::size_t>(picture.width) *
                                           static_cast<std::size_t>(picture.height));
@@ -111,11 +135,13 @@ Picture read_picture(const std::string& path) {
 }
 
 void write_picture(const std::string& path, const Picture& picture) {
-  std::ofstream file(path, std::ios::binary);
-  file << "P6\n" << picture.width << ' ' << picture.height << "\n255\n";
-  file.write(reinterpret_cast<const char*>(picture.rgb.data()), static_cast<std::streamsize>(picture.rgb.size()));
-  file.flush();
-  if (!file) throw ImageError("Cannot write " + path + ": " + std::strerror(errno) + ".");
+  std::string content = "P6\n" + std::to_string(picture.width) + " " + std::to_string(picture.height) + "\n255\n";
+  content.append(reinterpret_cast<const char*>(picture.rgb.data()), picture.rgb.size());
+  try {
+    write_whole(path, content);
+  } catch (const std::runtime_error& error) {
+    throw ImageError("Cannot write " + path + ": " + error.what() + ".");
+  }
 }
 
 }  // namespace tools

@@ -20,7 +20,7 @@ struct Picture {
 /// Throws sam3i_edge::ImageError.
 Picture read_picture(const std::string& path);
 
-/// As PPM. Throws sam3i_edge::ImageError.
+/// As PPM, whole or not at all. Throws sam3i_edge::ImageError.
 void write_picture(const std::string& path, const Picture& picture);
 
 }  // namespace tools

@@ -8,13 +8,15 @@
 #include <jpeglib.h>
 
 #include "exif.h"
+#include "picture_limits.h"
 
 _Static_assert(SAM3I_JPEG_MESSAGE >= JMSG_LENGTH_MAX + 32, "libjpeg's messages need more room");
 
 struct failure {
   struct jpeg_error_mgr base; /* first, so that libjpeg's pointer is also ours */
   jmp_buf back;
-  int is_damage; /* that libjpeg would only warn of */
+  int is_damage;      /* that libjpeg would only warn of */
+  const char *reason; /* ours, where libjpeg has none */
 };
 
 static void jump_back(j_common_ptr info) { longjmp(((struct failure *)info->err)->back, 1); }
@@ -25,11 +27,22 @@ static void refuse_damage(j_common_ptr info, int level) {
   jump_back(info);
 }
 
+static void refuse(j_common_ptr info, const char *reason) {
+  ((struct failure *)info->err)->reason = reason;
+  jump_back(info);
+}
+
+/* Each scan costs a pass over the whole image. */
+static void count_scans(j_common_ptr info) {
+  if (((j_decompress_ptr)info)->input_scan_number > SAM3I_MOST_SCANS) refuse(info, "it has more than 100 scans");
+}
+
 static void say(struct jpeg_decompress_struct *info, char message[SAM3I_JPEG_MESSAGE]) {
   char reason[JMSG_LENGTH_MAX];
+  const struct failure *failure = (struct failure *)info->err;
   info->err->format_message((j_common_ptr)info, reason);
-  int is_damage = ((struct failure *)info->err)->is_damage;
-  snprintf(message, SAM3I_JPEG_MESSAGE, is_damage ? "it is damaged or cut short (%s)" : "%s", reason);
+  snprintf(message, SAM3I_JPEG_MESSAGE, failure->is_damage ? "it is damaged or cut short (%s)" : "%s",
+           failure->reason ? failure->reason : reason);
 }
 
 static int orientation_of(const struct jpeg_decompress_struct *info) {
@@ -44,11 +57,13 @@ unsigned char *sam3i_decode_jpeg(const void *bytes, size_t count, int *width, in
                                  char message[SAM3I_JPEG_MESSAGE]) {
   struct jpeg_decompress_struct info;
   struct failure failure;
+  struct jpeg_progress_mgr progress;
   unsigned char *volatile pixels = NULL; /* written between setjmp and longjmp */
   info.err = jpeg_std_error(&failure.base);
   failure.base.error_exit = jump_back;
   failure.base.emit_message = refuse_damage;
   failure.is_damage = 0;
+  failure.reason = NULL;
   if (setjmp(failure.back)) {
     say(&info, message);
     jpeg_destroy_decompress(&info);
@@ -58,7 +73,13 @@ unsigned char *sam3i_decode_jpeg(const void *bytes, size_t count, int *width, in
   jpeg_create_decompress(&info);
   jpeg_mem_src(&info, bytes, count);
   jpeg_save_markers(&info, JPEG_APP0 + 1, 0xFFFF); /* EXIF's */
+  progress.progress_monitor = count_scans;
+  info.progress = &progress;
   jpeg_read_header(&info, TRUE);
+  *width = (int)info.image_width;
+  *height = (int)info.image_height;
+  if (sam3i_is_too_large(*width, *height)) refuse((j_common_ptr)&info, "");
+  if (info.num_components == 4) refuse((j_common_ptr)&info, "it is in CMYK; save it in RGB");
   *orientation = orientation_of(&info);
   info.out_color_space = JCS_RGB;
   jpeg_start_decompress(&info);
@@ -73,8 +94,6 @@ unsigned char *sam3i_decode_jpeg(const void *bytes, size_t count, int *width, in
     JSAMPROW next = pixels + row * info.output_scanline;
     jpeg_read_scanlines(&info, &next, 1);
   }
-  *width = (int)info.output_width;
-  *height = (int)info.output_height;
   jpeg_finish_decompress(&info);
   jpeg_destroy_decompress(&info);
   return pixels;

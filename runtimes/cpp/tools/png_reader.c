@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "exif.h"
+#include "picture_limits.h"
 
 struct source {
   const unsigned char *next;
@@ -40,6 +41,14 @@ static void to_rgb(png_structp png) {
   png_set_strip_alpha(png);
 }
 
+/* Texts and profiles are nothing to us, and may be a few kilobytes that inflate to megabytes, a thousand times. */
+static void skip_texts(png_structp png) {
+#ifdef PNG_HANDLE_AS_UNKNOWN_SUPPORTED
+  static const png_byte names[] = "iCCP\0iTXt\0sPLT\0tEXt\0zTXt";
+  png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, names, sizeof names / 5);
+#endif
+}
+
 static int orientation_of(png_structp png, png_infop info) {
 #ifdef PNG_eXIf_SUPPORTED
   png_bytep exif = NULL;
@@ -67,13 +76,15 @@ unsigned char *sam3i_decode_png(const void *bytes, size_t count, int *width, int
     return NULL;
   }
   png_set_read_fn(png, &source, take);
+  png_set_user_limits(png, PNG_UINT_31_MAX, PNG_UINT_31_MAX); /* ours follow */
+  skip_texts(png);
   png_read_info(png, info);
-  *orientation = orientation_of(png, info);
+  *width = (int)png_get_image_width(png, info);
+  *height = (int)png_get_image_height(png, info);
+  if (sam3i_is_too_large(*width, *height)) png_error(png, "");
   to_rgb(png);
   int passes = png_set_interlace_handling(png);
   png_read_update_info(png, info);
-  *width = (int)png_get_image_width(png, info);
-  *height = (int)png_get_image_height(png, info);
   size_t row = png_get_rowbytes(png, info);
   if (row != (size_t)*width * 3) png_error(png, "its pixels cannot be read as RGB");
   pixels = calloc((size_t)*height, row);
@@ -81,7 +92,8 @@ unsigned char *sam3i_decode_png(const void *bytes, size_t count, int *width, int
   while (passes-- > 0) {
     for (int y = 0; y < *height; ++y) png_read_row(png, pixels + row * (size_t)y, NULL);
   }
-  png_read_end(png, NULL); /* or one that lacks its end would pass */
+  png_read_end(png, info); /* or one that lacks its end would pass */
+  *orientation = orientation_of(png, info);
   png_destroy_read_struct(&png, &info, NULL);
   return pixels;
 }

@@ -1,15 +1,18 @@
 // sam3i-segment: find in an image what a text means.
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
 #include <functional>
-#include <iostream>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
+#include "draw.hpp"
 #include "images.hpp"
+#include "output.hpp"
+#include "sam3i_edge/errors.hpp"
 #include "sam3i_edge/segmenter.hpp"
 #include "sam3i_edge/verify.hpp"
 
@@ -18,7 +21,8 @@ namespace {
 using namespace sam3i_edge;
 
 constexpr const char* kUsage = R"(usage: sam3i-segment [options] BUNDLE IMAGE TEXT
-       sam3i-segment --verify [--device NAME] [--runtime NAME] [--json] BUNDLE
+       sam3i-segment --verify [--device NAME] [--runtime NAME] [--expect FINGERPRINT] [--json] BUNDLE
+       sam3i-segment --help | --version
 
 find in an image what a text means; or replay the bundle's golden cases on this device
 
@@ -28,8 +32,10 @@ find in an image what a text means; or replay the bundle's golden cases on this 
   --threshold SCORE           least score (0.5)
   --device NAME               a device of the runtime's (that of the bundle's target)
   --runtime NAME              another runtime than the bundle's target has
+  --expect FINGERPRINT        refuse a bundle that has another one
   -o, --output FILE           write the image with the masks drawn on it, as PPM
-  --json                      print boxes, scores and masks (COCO RLE), or all that was compared, as JSON
+  --force                     replace an output that exists
+  --json                      print a COCO dataset of what was found, or all that was compared, as JSON
   --verify                    compare every output with the float model's; exit status 1 where one is off
 )";
 
@@ -42,9 +48,10 @@ class UsageError : public std::runtime_error {
 struct Arguments {
   std::vector<std::string> names;  // bundle, image, text
   LoadOptions load;
-  std::string route = "auto", output;
+  Route route = Route::Auto;
+  std::string output;
   std::vector<Box> boxes, negative_boxes;
-  bool json = false, verify = false;
+  bool json = false, verify = false, force = false;
 };
 
 double number(const std::string& text) {
@@ -67,12 +74,13 @@ Box box_of(const std::string& text) {
 Arguments parse(const std::vector<std::string>& given) {
   Arguments parsed;
   const std::map<std::string, std::function<void(const std::string&)>> options = {
-      {"--route", [&](const std::string& value) { parsed.route = value; }},
+      {"--route", [&](const std::string& value) { parsed.route = parse_route(value); }},
       {"--box", [&](const std::string& value) { parsed.boxes.push_back(box_of(value)); }},
       {"--negative-box", [&](const std::string& value) { parsed.negative_boxes.push_back(box_of(value)); }},
       {"--threshold", [&](const std::string& value) { parsed.load.threshold = number(value); }},
       {"--device", [&](const std::string& value) { parsed.load.device = value; }},
       {"--runtime", [&](const std::string& value) { parsed.load.runtime = value; }},
+      {"--expect", [&](const std::string& value) { parsed.load.expect = value; }},
       {"--output", [&](const std::string& value) { parsed.output = value; }},
       {"-o", [&](const std::string& value) { parsed.output = value; }}};
   for (std::size_t i = 0; i < given.size(); ++i) {
@@ -82,6 +90,8 @@ Arguments parse(const std::vector<std::string>& given) {
       option->second(given[i]);
     } else if (given[i] == "--json") {
       parsed.json = true;
+    } else if (given[i] == "--force") {
+      parsed.force = true;
     } else if (given[i] == "--verify") {
       parsed.verify = true;
     } else if (given[i].size() > 1 && given[i][0] == '-') {
@@ -99,27 +109,57 @@ Arguments parse(const std::vector<std::string>& given) {
   return parsed;
 }
 
-void print_json(const Arguments& arguments, const Instances& found) {
-  nlohmann::ordered_json content = {{"image", arguments.names[1]},
-                                    {"text", arguments.names[2]},
-                                    {"threshold", arguments.load.threshold},
-                                    {"route", found.route},
-                                    {"instances", nlohmann::ordered_json::array()}};
+/// Every line of the tool goes through here: what a file says is text, and acts on no terminal.
+void show(std::FILE* to, const std::string& line) { tools::print(to, printable(line) + "\n"); }
+
+template <typename... Values>
+std::string format(const char* form, Values... values) {
+  std::string text(static_cast<std::size_t>(std::snprintf(nullptr, 0, form, values...)) + 1, ' ');
+  std::snprintf(text.data(), text.size(), form, values...);
+  text.pop_back();
+  return text;
+}
+
+/// In ASCII: JSON has escapes of its own.
+void show_json(const nlohmann::ordered_json& content) {
+  show(stdout, content.dump(-1, ' ', true, nlohmann::ordered_json::error_handler_t::replace));
+}
+
+double rounded(double value, double parts) { return std::round(value * parts) / parts; }
+
+/// A COCO dataset, as Python's `segment --json` prints it: see docs/output.md.
+void print_json(const Arguments& arguments, const tools::Picture& picture, const Instances& found) {
+  auto annotations = nlohmann::ordered_json::array();
   for (std::size_t i = 0; i < found.size(); ++i) {
-    content["instances"].push_back(
-        {{"score", found.scores[i]},
-         {"box", found.boxes[i]},
-         {"segmentation", {{"size", {found.masks.height, found.masks.width}}, {"counts", found.rle(i)}}}});
+    const auto& box = found.boxes[i];
+    const auto pixels = [](double value) { return rounded(value, 1e3); };
+    annotations.push_back({{"id", i + 1},
+                           {"image_id", 1},
+                           {"category_id", 1},
+                           {"text", arguments.names[2]},
+                           {"score", rounded(found.scores[i], 1e6)},
+                           {"bbox", {pixels(box[0]), pixels(box[1]), pixels(box[2] - box[0]), pixels(box[3] - box[1])}},
+                           {"area", found.area(i)},
+                           {"iscrowd", 0},
+                           {"segmentation", {{"size", {picture.height, picture.width}}, {"counts", found.rle(i)}}}});
   }
-  std::cout << content.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) << "\n";  // a path
+  show_json(
+      {{"info", {{"schema", "sam3i-edge segments"}, {"schema_version", 1}, {"threshold", arguments.load.threshold}}},
+       {"images",
+        nlohmann::ordered_json::array(
+            {{{"id", 1}, {"file_name", arguments.names[1]}, {"width", picture.width}, {"height", picture.height}}})},
+       {"categories",
+        nlohmann::ordered_json::array({{{"id", 1}, {"name", arguments.names[2]}, {"route", to_string(found.route)}}})},
+       {"annotations", annotations}});
 }
 
 void print_text(const Arguments& arguments, const Instances& found) {
-  std::printf("%zu found above %g on the route %s\n", found.size(), arguments.load.threshold, found.route.c_str());
+  show(stdout,
+       format("%zu found above %g on the route %s", found.size(), arguments.load.threshold, to_string(found.route)));
   for (std::size_t i = 0; i < found.size(); ++i) {
     const auto& box = found.boxes[i];
-    std::printf("  score %.3f  box %.1f, %.1f, %.1f, %.1f  mask %zu pixels\n", found.scores[i], box[0], box[1], box[2],
-                box[3], found.area(i));
+    show(stdout, format("%3zu score %.3f  box %.1f, %.1f, %.1f, %.1f  mask %zu pixels", i + 1, found.scores[i], box[0],
+                        box[1], box[2], box[3], found.area(i)));
   }
 }
 
@@ -132,48 +172,32 @@ void print_json(const Verdict& verdict) {
   }
   for (const AnswerCheck& answer : verdict.answers) {
     answers.push_back({{"prompt", answer.prompt},
-                       {"route", answer.route},
+                       {"route", to_string(answer.route)},
                        {"mask_iou", answer.mask_iou},
                        {"score_change", answer.score_change},
                        {"passed", answer.passed}});
   }
-  const nlohmann::ordered_json content = {
-      {"device", verdict.device},    {"precision", verdict.precision}, {"checks", checks},
-      {"answers", answers},          {"remedy", verdict.remedy},       {"passed", verdict.passed()},
-      {"problem", verdict.problem()}};
-  std::cout << content.dump() << "\n";
+  const nlohmann::ordered_json content = {{"device", verdict.device},   {"precision", verdict.precision},
+                                          {"checks", checks},           {"answers", answers},
+                                          {"remedy", verdict.remedy},   {"fingerprint", verdict.fingerprint},
+                                          {"passed", verdict.passed()}, {"problem", verdict.problem()}};
+  show_json(content);
 }
 
 void print_text(const Verdict& verdict) {
   const auto word = [](bool passed) { return passed ? "ok" : "FAILED"; };
   for (const Check& check : verdict.checks) {
-    std::printf("%-25s max |diff| %9.2e  SQNR %6.1f dB  %s\n", check.name.c_str(), check.max_abs, check.sqnr_db,
-                word(check.passed));
+    show(stdout, format("%-25s max |diff| %9.2e  SQNR %6.1f dB  %s", check.name.c_str(), check.max_abs, check.sqnr_db,
+                        word(check.passed)));
   }
   for (const AnswerCheck& answer : verdict.answers) {
-    std::printf("'%s' (%s)\n%-25s mask IoU >= %.4f  score change <= %.1e  %s\n", answer.prompt.c_str(),
-                answer.route.c_str(), "", answer.mask_iou, answer.score_change, word(answer.passed));
+    show(stdout, format("'%s' (%s)", answer.prompt.c_str(), to_string(answer.route)));
+    show(stdout, format("%-25s mask IoU >= %.4f  score change <= %.1e  %s", "", answer.mask_iou, answer.score_change,
+                        word(answer.passed)));
   }
-  std::printf("%s on %s, %s%s%s\n", verdict.passed() ? "passed" : "FAILED", verdict.device.c_str(),
-              verdict.precision.c_str(), verdict.passed() ? "" : ": ", verdict.problem().c_str());
-}
-
-/// Tints each instance in a colour of its own.
-tools::Picture draw(tools::Picture picture, const Instances& found) {
-  constexpr int kColours[][3] = {{230, 60, 60}, {60, 140, 230}, {70, 190, 90}, {240, 180, 40}, {170, 90, 210}};
-  for (std::size_t i = found.size(); i-- > 0;) {
-    const auto& colour = kColours[i % 5];
-    for (int y = 0; y < picture.height; ++y) {
-      for (int x = 0; x < picture.width; ++x) {
-        if (!found.contains(i, x, y)) continue;
-        std::uint8_t* pixel = &picture.rgb[(static_cast<std::size_t>(y) * static_cast<std::size_t>(picture.width) +
-                                            static_cast<std::size_t>(x)) *
-                                           3];
-        for (int k = 0; k < 3; ++k) pixel[k] = static_cast<std::uint8_t>((pixel[k] + colour[k]) / 2);
-      }
-    }
-  }
-  return picture;
+  show(stdout, (verdict.passed() ? "passed on " : "FAILED on ") + verdict.device + ", " + verdict.precision +
+                   (verdict.passed() ? "" : ": " + verdict.problem()));
+  show(stdout, "fingerprint " + verdict.fingerprint);
 }
 
 int run(const Arguments& arguments) {
@@ -182,30 +206,43 @@ int run(const Arguments& arguments) {
     arguments.json ? print_json(verdict) : print_text(verdict);
     return verdict.passed() ? 0 : 1;
   }
+  if (!arguments.output.empty()) tools::check_output(arguments.output, arguments.force);
   const tools::Picture picture = tools::read_picture(arguments.names[1]);
   const Segmenter segmenter = Segmenter::load(arguments.names[0], arguments.load);
   const Prompt prompt(arguments.names[2], arguments.route, arguments.boxes, arguments.negative_boxes);
   const Instances found = segmenter.segment(picture.view(), prompt);
-  arguments.json ? print_json(arguments, found) : print_text(arguments, found);
-  if (!arguments.output.empty()) tools::write_picture(arguments.output, draw(picture, found));
+  arguments.json ? print_json(arguments, picture, found) : print_text(arguments, found);
+  if (!arguments.output.empty()) {
+    tools::write_picture(arguments.output, tools::draw(picture, found));
+    show(arguments.json ? stderr : stdout, "written to " + arguments.output);
+  }
   return 0;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
+  tools::guard_streams();
   const std::vector<std::string> given(argv + 1, argv + argc);
-  if (given == std::vector<std::string>{"-h"} || given == std::vector<std::string>{"--help"}) {
-    std::cout << kUsage;
-    return 0;
+  const std::string only = given.size() == 1 ? given[0] : "";
+  if (only == "-h" || only == "--help") {
+    tools::print(stdout, kUsage);
+    return tools::flushed(0);
+  }
+  if (only == "--version") {
+    show(stdout, std::string("sam3i-segment ") + version());
+    return tools::flushed(0);
   }
   try {
-    return run(parse(given));
+    const Arguments arguments = parse(given);
+    return tools::flushed(run(arguments), !arguments.output.empty() && !arguments.verify);
   } catch (const UsageError& error) {
-    std::cerr << kUsage << "\nerror: " << error.what() << "\n";
+    tools::print(stderr, kUsage);
+    show(stderr, "");
+    show(stderr, std::string("error: ") + error.what());
     return 2;
   } catch (const std::exception& error) {
-    std::cerr << "error: " << error.what() << "\n";
+    show(stderr, std::string("error: ") + error.what());
     return 1;
   }
 }

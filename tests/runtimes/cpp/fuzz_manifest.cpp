@@ -23,12 +23,18 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 }
 
 std::vector<std::string> fuzz_seeds() {
-  std::vector<std::string> seeds = {R"({"format": "sam3i-edge-bundle", "format_version": 2})", "[[[[", "{}",
+  std::vector<std::string> seeds = {R"({"format": "sam3i-edge-bundle", "format_version": "2.7", "runtime":
+                                    {"graphs": {"sound": 1}, "engines": [{"graph": "sound"}]}})",
+                                    "[[[[", "{}",
                                     R"({"format": "sam3i-edge-route", "format_version": 1, "note": "",
                                     "weights": {"concept": "AQI=", "simple": "/wA=", "complex": "f4A="}})"};
   if (golden::folder().empty()) return seeds;
   for (const auto& [name, path] : golden::bundles()) {
-    seeds.push_back(sam3i_edge::detail::read_file(path / "manifest.json"));
+    auto manifest = golden::read_json(path / "manifest.json");
+    for (const char* version : {"2.0", "2.7"}) {
+      manifest["format_version"] = version;
+      seeds.push_back(manifest.dump());
+    }
   }
   return seeds;
 }

@@ -1,12 +1,12 @@
-// Whatever a text holds: it becomes 32 tokens, or is no UTF-8. Cleaning it leaves UTF-8.
+// Whatever a text holds: it becomes 32 tokens, or is no UTF-8. Normalizing it leaves UTF-8.
 #include <cstdint>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
-#include "clean.hpp"
 #include "golden.hpp"
+#include "normalize.hpp"
 #include "sam3i_edge/errors.hpp"
 #include "sam3i_edge/segmenter.hpp"
 #include "tokenizer.hpp"
@@ -21,7 +21,7 @@ namespace {
 Tokenizer make_tokenizer() {
   set_warning_handler({});
   if (golden::folder().empty()) return Tokenizer::from_merges("#version: 0.2\n", 32);
-  return Tokenizer::from_file(golden::bundles().front().second / "merges.txt.gz", 32);
+  return Tokenizer::from_file(golden::bundles().front().second / "merges.txt", 32);
 }
 
 }  // namespace
@@ -34,8 +34,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   } catch (const PromptError&) {
     return 0;
   }
-  const std::string cleaned = to_utf8(clean(*from_utf8(text)));
-  if (!from_utf8(cleaned)) std::abort();
+  const std::string normalized = to_utf8(normalize(*from_utf8(text)));
+  if (!from_utf8(normalized)) std::abort();
   return 0;
 }
 

@@ -9,29 +9,30 @@ from __future__ import annotations
 
 import gzip
 import json
-import random
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import ftfy
 import numpy as np
 from PIL import Image
+from safetensors.numpy import save_file
 
-from sam3i_edge import Box, Instances, Prompt, Segmenter, shipped
-from sam3i_edge.bundle import TOKENIZER_FILE, open_bundle, read_manifest, sha256_of
-from sam3i_edge.compare import ANSWER_TOLERANCES, LOSS_DB, TOLERANCES
+from sam3i_edge import Box, Instances, Prompt, Segmenter, demo_model
+from sam3i_edge.bundle import sha256_of
 from sam3i_edge.data.hmpl import load_samples
 from sam3i_edge.data.samples import read_sample
 from sam3i_edge.errors import Sam3iEdgeError, unknown_name
-from sam3i_edge.export.clip_tokenizer import make_tokenizer_file
+from sam3i_edge.manifest import TOKENIZER_FILE, read_manifest
 from sam3i_edge.prompt import ROUTES
 from sam3i_edge.route import RouteClassifier
 from sam3i_edge.schema import plain
 from sam3i_edge.tokenizer import Tokenizer
-from tests.conftest import BAD_MERGES, CASES, DATA
+from tests.conftest import CASES, DATA, instances_of
+from tests.damages import DAMAGES
+from tests.odd_texts import lines, long_texts
 
 SIZES = [(1, 1), (1, 7), (5, 1), (2, 3), (16, 16), (17, 31), (224, 224), (224, 100), (300, 224), (333, 517), (640, 480)]
 LARGE = [(1920, 1080), (1080, 1920), (20000, 40), (7, 3001), (448, 673), (448, 672)]
@@ -77,43 +78,24 @@ def words(folder: Path) -> dict[str, Any]:
         "numbers": [[number, repr(number)] for number in numbers],
         "names": [[name, unknown_name("route", name, (*ROUTES, "auto"))] for name in names],
         "hashes": hashes,
-        "tolerances": tolerances(),
-        "archives": archives(folder),
-        "refused_archives": refused_archives(folder),
+        "tensors": tensors(folder),
     }
 
 
-def tolerances() -> dict[str, Any]:
-    """What ``verify`` allows, by precision."""
-    return {
-        precision: vars(TOLERANCES[precision]) | vars(answer) | {"loss_db": LOSS_DB.get(precision)}
-        for precision, answer in ANSWER_TOLERANCES.items()
-    }
-
-
-def archives(folder: Path) -> list[dict[str, Any]]:
-    """NumPy archives: stored, and compressed so that zlib takes its fixed code, its own codes, and stored blocks."""
+def tensors(folder: Path) -> dict[str, Any]:
+    """A file of safetensors, by its own library, and what it holds; but for one of a type that no bundle has."""
     rng = np.random.default_rng(2)
     arrays = {
         "few": np.arange(6, dtype=np.int32).reshape(2, 3) - 3,
-        "one": np.float32(1.5).reshape(()),
+        "one": np.array(1.5, np.float32),
         "none": np.zeros((0, 4), np.float32),
-        "steps": np.repeat(np.arange(200, dtype=np.uint8), 40).reshape(80, 100),
-        "words": (rng.integers(0, 9, 4000) ** 2).astype(np.int32),
-        "noise": rng.integers(0, 256, 70_000).astype(np.uint8),
+        "flags": rng.random((5, 7)) > 0.5,
+        "noise": rng.integers(0, 256, 7000).astype(np.uint8),
     }
-    about = {name: {"shape": list(a.shape), "values": a.reshape(-1).tolist()} for name, a in arrays.items()}
-    np.savez(folder / "stored.npz", **arrays)
-    np.savez_compressed(folder / "compressed.npz", **arrays)
-    return [{"file": f"{name}.npz", "arrays": about} for name in ("stored", "compressed")]
-
-
-def refused_archives(folder: Path) -> list[str]:
-    """Arrays of kinds that no bundle has."""
-    kinds = {"double": np.zeros(3), "columns": np.asfortranarray(np.eye(3, 4, dtype=np.float32)), "text": np.array("a")}
-    for name, array in kinds.items():
-        np.savez(folder / f"{name}.npz", a=array)
-    return [f"{name}.npz" for name in kinds]
+    save_file({**arrays, "double": np.zeros(3)}, folder / "tensors.safetensors")
+    return {
+        name: {"shape": list(a.shape), "values": a.reshape(-1).astype(float).tolist()} for name, a in arrays.items()
+    }
 
 
 def resized(folder: Path) -> list[dict[str, Any]]:
@@ -140,56 +122,26 @@ def rle_cases(folder: Path) -> list[dict[str, Any]]:
     masks = [np.zeros((5, 7), bool), np.ones((5, 7), bool), rng.random((33, 65)) > 0.5, np.eye(40, 90, dtype=bool)]
     disc = np.hypot(*np.ogrid[-200:200, -300:300]) < 150
     cases = []
-    for i, mask in enumerate([*masks, disc]):
+    sizes = rng.integers(1, 70, (60, 2))
+    random_ones = [rng.random(size) < share for size, share in zip(sizes, rng.random(60) ** 2, strict=True)]
+    for i, mask in enumerate([*masks, disc, *random_ones]):
         none = np.zeros((1, 4), np.float32)
-        found = Instances(mask[None], none, np.ones(1, np.float32), "concept").to_dict()["instances"][0]
-        values = {"counts": found["segmentation"]["counts"], "area": int(mask.sum())}
+        (found,) = instances_of(mask[None], none, np.ones(1), Prompt("mug")).rle()
+        values = {"counts": found["counts"], "area": int(mask.sum())}
         cases.append(values | {"mask": write_array(folder, f"mask{i}.raw", mask)})
     return cases
 
 
-WORDS_IN_ONE = (
-    "red~mug~the~left of~don't~it's~we'll~I'M~GRÜN~ΣΊΣΥΦΟΣ~ὈΔΥΣΣΕΎΣ~İSTANBUL~ﬁne~日本語の~コップ~ﾊﾝｶｸ~"
-    "ＦＵＬＬ\u3000ＷＩＤＴＨ~한국어~한글~हिन्दी~ไทย~العربية~עברית~Việt~кружка~Ελληνικά~ქართული~አማርኛ~தமிழ்~e\u0301~"
-    "a\u0323\u0302~\u1100\u1161\u11a8~👨\u200d👩\u200d👧~🇩🇪~👍🏽~&amp;~&lt;b&gt;~&amp;amp;lt;~&eacute;~"
-    "&EACUTE;~&notit~&#39;~&#x2019;~&#128;~&#xD800;~&#0;~&#99999999;~&hellip~&SZLIG;~<b>~<start_of_text>~"
-    "<END_OF_TEXT>~<|endoftext|>~“quoted”~it’s~1234~½~٣~Ⅷ~②~_~--~...~!~!!~'ſ~ſ~K~\x1b[31mred\x1b[0m~"
-    "\ufeff~\x00~\x85~\u2028~\xa0~\t~\n~\r\n~\u3000~\u200b~\u0345~ǆ~Ǆungla~𝐀~\U000e0041~\ufffd"
-)
-WORDS = WORDS_IN_ONE.split("~")
-RANGES = [
-    (0x20, 0x7F),
-    (0xA0, 0x250),
-    (0x250, 0x600),
-    (0x600, 0xE00),
-    (0xE00, 0x3000),
-    (0x3000, 0xA000),
-    (0xA000, 0xD7FF),
-]
-RANGES += [(0xE000, 0xFFFF), (0x10000, 0x1FFFF), (0x20000, 0x323AF), (0xE0000, 0xE01F0), (0x0, 0x20), (0x7F, 0xA0)]
-
-
-def lines(count: int) -> Iterable[str]:
-    """Texts of every script with entities, special tokens, emoji and control characters, some very long."""
-    rng = random.Random(0)
-    for number in range(count):
-        parts = [
-            rng.choice(WORDS) if rng.random() < 0.7 else chr(rng.randrange(*rng.choice(RANGES)))
-            for _ in range(rng.randrange(1, 12))
-        ]
-        yield rng.choice(["", " "]).join(parts) * (200 if number % 500 == 499 else 1)
-
-
 def texts(bundle: Path) -> dict[str, Any]:
     """Token ids and routes. What ftfy's repair of mojibake changes is left out: the C++ side has no such repair."""
-    tokenizer = Tokenizer.from_file(bundle / TOKENIZER_FILE, read_manifest(bundle).model.text.context_length)
+    tokenizer = Tokenizer.from_file(bundle / TOKENIZER_FILE, read_manifest(bundle).runtime.model.context_length)
     classifier = RouteClassifier.load(bundle / "route.json")
     recorded = [line["text"] for line in json.loads(gzip.decompress((DATA / "tokens.json.gz").read_bytes()))]
-    asked = [query.text for sample in load_samples(shipped.SCENES, "demo").samples for query in sample.queries]
+    asked = [query.text for sample in load_samples(demo_model.SCENES, "demo").samples for query in sample.queries]
     natural = json.loads((DATA / "route/natural.json").read_text(encoding="utf-8"))
     asked += [text for group in natural.values() for text in group] if isinstance(natural, dict) else []
     kept, repaired = [], 0
-    for text in [*recorded, *asked, *lines(8000)]:
+    for text in [*recorded, *asked, *lines(8000), *long_texts(1500).values()]:
         if ftfy.fix_text(text) != ftfy.fix_text(text, fix_encoding=False):
             repaired += 1
             continue
@@ -229,8 +181,8 @@ def answers(bundle: Path, folder: Path) -> list[dict[str, Any]]:
 
 
 def pictures(bundle: Path) -> Iterable[tuple[str, np.ndarray, list[list[Prompt]]]]:
-    if open_bundle(bundle).manifest.source.checkpoint.startswith("tabletop"):
-        for number, sample in enumerate(load_samples(shipped.SCENES, "demo").samples):
+    if read_manifest(bundle).provenance["source"]["checkpoint"].startswith("tabletop"):
+        for number, sample in enumerate(load_samples(demo_model.SCENES, "demo").samples):
             image = read_sample(sample)
             asked = [Prompt(query.text, query.route) for query in sample.queries]
             sets = prompt_sets(image.shape[1], image.shape[0], asked)
@@ -250,9 +202,10 @@ def answer(folder: Path, name: str, prompt: Prompt, found: Instances) -> dict[st
 def refusals(bundle: Path, folder: Path) -> list[dict[str, Any]]:
     """Damaged copies of the bundle, and Python's words for them."""
     cases = []
-    for number, damage in enumerate(damages()):
+    for number, damage in enumerate(damage for damages in DAMAGES.values() for damage in damages):
         copy = folder / f"bad{number}"
         shutil.rmtree(copy, ignore_errors=True)
+        copy.unlink(missing_ok=True)
         shutil.copytree(bundle, copy, copy_function=lambda source, target: Path(target).hardlink_to(source))
         damage(copy)
         try:
@@ -262,149 +215,6 @@ def refusals(bundle: Path, folder: Path) -> list[dict[str, Any]]:
         else:
             raise AssertionError(f"damage {number} was not noticed")
     return cases
-
-
-def replace(path: Path, content: bytes) -> None:
-    """Write a file anew: the old one is a link to the bundle's own."""
-    path.unlink(missing_ok=True)
-    path.write_bytes(content)
-
-
-def edit(**changes: Any) -> Callable[[Path], None]:
-    def change(copy: Path) -> None:
-        content = json.loads((copy / "manifest.json").read_text(encoding="utf-8")) | changes
-        replace(copy / "manifest.json", json.dumps(content).encode())
-
-    return change
-
-
-def edit_part(part: str, **changes: Any) -> Callable[[Path], None]:
-    def change(copy: Path) -> None:
-        content = json.loads((copy / "manifest.json").read_text(encoding="utf-8"))
-        edit(**{part: content[part] | changes})(copy)
-
-    return change
-
-
-def rehashed(name: str, content: bytes) -> Callable[[Path], None]:
-    """Make the manifest agree with the file, as one who tampers on purpose would."""
-
-    def change(copy: Path) -> None:
-        replace(copy / name, content)
-        files = json.loads((copy / "manifest.json").read_text(encoding="utf-8"))["files"]
-        edit(files=files | {name: {"sha256": sha256_of(copy / name), "bytes": len(content)}})(copy)
-
-    return change
-
-
-def spoiled(position: int) -> bytes:
-    """A compressed tokenizer with one byte changed."""
-    content = bytearray(make_tokenizer_file())
-    content[position] ^= 1
-    return bytes(content)
-
-
-def damages() -> list[Callable[[Path], None]]:
-    """Ways to spoil a bundle."""
-
-    def flip(copy: Path) -> None:
-        content = bytearray((copy / "graphs/text.onnx").read_bytes())
-        content[len(content) // 2] ^= 1
-        replace(copy / "graphs/text.onnx", bytes(content))
-
-    def link(copy: Path) -> None:
-        outside = copy.parent / "outside.json"
-        replace(outside, (copy / TOKENIZER_FILE).read_bytes())
-        (copy / TOKENIZER_FILE).unlink()
-        (copy / TOKENIZER_FILE).symlink_to(outside.resolve())
-
-    def forget(copy: Path) -> None:
-        files = json.loads((copy / "manifest.json").read_text(encoding="utf-8"))["files"]
-        edit(files={name: record for name, record in files.items() if name != "graphs/text.onnx"})(copy)
-
-    def side(size: int) -> Callable[[Path], None]:
-        """A size in place of the free side of the text graph's tokens."""
-
-        def change(copy: Path) -> None:
-            graphs = json.loads((copy / "manifest.json").read_text(encoding="utf-8"))["graphs"]
-            graphs["text"]["inputs"][0]["shape"][0] = size
-            edit(graphs=graphs)(copy)
-
-        return change
-
-    def engine(count: int = 1, **changes: Any) -> Callable[[Path], None]:
-        """An engine of the text graph, and something wrong with it."""
-        good = {"graph": "text", "file": "engines/text.engine", "compute_capabilities": ["8.9"], "built_by": "TensorRT"}
-        return edit(tensorrt={"checked_by": "", "engines": [good | changes] * count})
-
-    def outside(name: str) -> Callable[[Path], None]:
-        return edit_part("files", **{name: {"sha256": "0", "bytes": 1}})
-
-    return [
-        lambda copy: (copy / "graphs/text.onnx").unlink(),
-        lambda copy: replace(copy / "graphs/text.onnx", (copy / "graphs/text.onnx").read_bytes()[:-1]),
-        lambda copy: (copy / "graphs/evil.onnx").write_bytes(b"x"),
-        lambda copy: (copy / "link").symlink_to("golden"),
-        lambda copy: shutil.rmtree(copy),
-        lambda copy: (copy / "manifest.json").unlink(),
-        lambda copy: replace(copy / "manifest.json", b"{"),
-        lambda copy: replace(copy / "manifest.json", b"[" * 100_000),
-        lambda copy: replace(copy / "manifest.json", b"\xff\xfe"),
-        lambda copy: replace(copy / "manifest.json", b"[]"),
-        flip,
-        link,
-        forget,
-        *map(outside, ["../outside", "/etc/hostname", "graphs/../../outside", "a\\..\\b", "a//b", "a/b/c/d/e", ""]),
-        *(rehashed(TOKENIZER_FILE, gzip.compress(content)) for content in BAD_MERGES),
-        rehashed(TOKENIZER_FILE, gzip.compress(bytes((1 << 24) + 1))),
-        *(rehashed(TOKENIZER_FILE, content) for content in (b"{}", spoiled(0), spoiled(500), spoiled(-6), spoiled(-1))),
-        *(rehashed("route.json", content) for content in (b"{}", b'{"surprise": 1}')),
-        edit(format="zip"),
-        edit(format_version=7),
-        edit(format_version=1),
-        edit(format_version=None),
-        edit(surprise=1),
-        edit(precision=3),
-        edit(precision=True),
-        edit(precision="foo"),
-        edit_part("target", precisions=["fp16"]),
-        edit(routes="simple"),
-        edit(routes=[]),
-        edit(graphs={}),
-        edit(files=[]),
-        edit(preprocessing={"resize": "nearest"}),
-        edit(limits={"max_boxes": 1, "max_instances": 1}),
-        edit(limits={"max_prompts": 0, "max_boxes": 1, "max_instances": 1}),
-        edit(limits={"max_prompts": 1, "max_boxes": 9, "max_instances": 20}),
-        edit(model={"image_size": 15}),
-        edit(model={}),
-        edit(model={"vision": {"num_layerz": 3}}),
-        edit(model={"text": {"num_heads": 7}}),
-        edit(model={"hidden_size": 1.5}),
-        edit(model={"num_queries": 10**7}),
-        edit(target={}),
-        edit_part("target", threads=-1),
-        edit_part("target", int8="both"),
-        edit_part("target", precisions=[]),
-        edit_part("target", runtime="onnxruntme"),
-        edit_part("target", runtime="../outside"),
-        edit(limits="a" + 40 * "é"),
-        edit(limits="a" + 80 * "é"),
-        edit(model={"image_size": 210, "patch_size": 14, "vision": {"backbone": "efficientvit_b0"}}),
-        side(2**64 - 1),
-        side(-1),
-        edit_part("target", device="nonsense"),
-        edit_part("target", attention="half"),
-        edit(tensorrt={}),
-        edit(tensorrt={"checked_by": "", "attention": "fused", "engines": []}),
-        engine(graph="sound"),
-        engine(file="graphs/text.onnx", compute_capabilities=[]),
-        engine(file="graphs/text.onnx", compute_capabilities=["8.9", "89"]),
-        engine(file="engines/none.engine"),
-        engine(file="graphs/text.onnx"),
-        engine(count=2),
-        engine(surprise=1),
-    ]
 
 
 if __name__ == "__main__":

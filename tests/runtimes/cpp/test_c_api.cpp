@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstddef>
+#include <string>
 
 #include "bundle.hpp"
 #include "golden.hpp"
@@ -12,23 +12,28 @@
 
 namespace {
 
-using sam3i_edge::Segmenter;
+sam3i_prompt prompt_of(const char* text, sam3i_route route = SAM3I_AUTO, const sam3i_box* boxes = nullptr,
+                       std::size_t count = 0) {
+  return {sizeof(sam3i_prompt), text, route, boxes, count, boxes, count};
+}
 
-class CApi : public golden::Golden {
+template <typename Struct>
+Struct sized() {
+  Struct made{};
+  made.struct_size = sizeof made;
+  return made;
+}
+
+class CApi : public golden::Pictured {
  protected:
   void SetUp() override {
-    Golden::SetUp();
+    Pictured::SetUp();
     if (IsSkipped()) return;
-    sam3i_edge::set_warning_handler({});
-    path_ = golden::bundles().front().second;
-    const auto where = golden::folder() / golden::bundles().front().first;
-    picture_ = golden::read_array(where, golden::read_json(where / "answers.json").at(0).at("image"));
-    image_ = {picture_.bytes.data(), picture_.shape[1], picture_.shape[0], SAM3I_RGB, 0};
-    ASSERT_EQ(sam3i_default_load_options(&options_, sizeof options_), SAM3I_OK);
-    runtime_ = sam3i_edge::runtimes().front();
-    options_.runtime = runtime_.c_str();
-    options_.threshold = 0;
-    ASSERT_EQ(sam3i_segmenter_load(path_.c_str(), &options_, &segmenter_), SAM3I_OK) << sam3i_last_error();
+    image_ = {sizeof image_, picture_.bytes.data(), picture_.shape[1], picture_.shape[0], SAM3I_RGB, 0};
+    ASSERT_EQ(sam3i_default_load_options(&load_), SAM3I_OK);
+    load_.runtime = options_.runtime.c_str();
+    load_.threshold = 0;
+    ASSERT_EQ(sam3i_segmenter_load(path_.c_str(), &load_, &segmenter_), SAM3I_OK) << sam3i_last_error();
     ASSERT_EQ(sam3i_segmenter_encode(segmenter_, &image_, &frame_), SAM3I_OK) << sam3i_last_error();
   }
   void TearDown() override {
@@ -36,31 +41,24 @@ class CApi : public golden::Golden {
     sam3i_segmenter_free(segmenter_);
   }
 
-  std::filesystem::path path_;
-  std::string runtime_;
-  golden::Array picture_;
   sam3i_image image_{};
-  sam3i_load_options options_{};
+  sam3i_load_options load_ = sized<sam3i_load_options>();
   sam3i_segmenter* segmenter_ = nullptr;
   sam3i_frame* frame_ = nullptr;
 };
 
 TEST_F(CApi, SameInstances) {
   const sam3i_box box = {10, 20, 200, 200};
-  const sam3i_prompt prompts[] = {{"mug", nullptr, nullptr, 0, nullptr, 0}, {"mug", "simple", &box, 1, &box, 1}};
+  const sam3i_prompt prompts[] = {prompt_of("mug"), prompt_of("mug", SAM3I_SIMPLE, &box, 1)};
   sam3i_results* results = nullptr;
   ASSERT_EQ(sam3i_frame_segment(frame_, prompts, 2, nullptr, &results), SAM3I_OK) << sam3i_last_error();
-  sam3i_edge::LoadOptions load;
-  load.runtime = runtime_;
-  load.threshold = 0;
   const auto expected =
-      Segmenter::load(path_, load)
-          .segment(golden::view_of(picture_), {"mug", {"mug", "simple", {{10, 20, 200, 200}}, {{10, 20, 200, 200}}}});
+      load().segment(view(), {"mug", {"mug", sam3i_edge::Route::Simple, {{10, 20, 200, 200}}, {{10, 20, 200, 200}}}});
   ASSERT_EQ(sam3i_results_count(results), 2u);
   for (std::size_t k = 0; k < 2; ++k) {
-    sam3i_instances found;
+    auto found = sized<sam3i_instances>();
     ASSERT_EQ(sam3i_results_get(results, k, &found), SAM3I_OK);
-    EXPECT_EQ(found.route, expected[k].route);
+    EXPECT_EQ(static_cast<sam3i_edge::Route>(found.route), expected[k].route);
     ASSERT_EQ(found.count, expected[k].size());
     for (std::size_t i = 0; i < found.count; ++i) {
       EXPECT_NEAR(found.scores[i], expected[k].scores[i], 1e-5);
@@ -73,29 +71,27 @@ TEST_F(CApi, SameInstances) {
     EXPECT_EQ(found.mask_stride, static_cast<std::size_t>(image_.width));
     EXPECT_EQ(found.mask_height, image_.height);
   }
-  sam3i_instances none;
+  auto none = sized<sam3i_instances>();
   EXPECT_EQ(sam3i_results_get(results, 2, &none), SAM3I_ARGUMENT_ERROR);
   sam3i_results_free(results);
 }
 
 TEST_F(CApi, ErrorsAreTold) {
   sam3i_results* results = nullptr;
-  const sam3i_prompt wrong = {"mug", "simpel", nullptr, 0, nullptr, 0},
-                     empty = {nullptr, nullptr, nullptr, 0, nullptr, 0};
+  const sam3i_prompt wrong = prompt_of("mug", static_cast<sam3i_route>(7)), empty = prompt_of(nullptr);
   EXPECT_EQ(sam3i_frame_segment(frame_, &wrong, 1, nullptr, &results), SAM3I_PROMPT_ERROR);
-  EXPECT_NE(std::string(sam3i_last_error()).find("Did you mean 'simple'?"), std::string::npos);
+  EXPECT_STREQ(sam3i_last_error(), "The route is 7; use one of its enumerators.");
   EXPECT_EQ(sam3i_frame_segment(frame_, &empty, 1, nullptr, &results), SAM3I_PROMPT_ERROR);
   sam3i_image none = image_;
   none.width = 0;
   sam3i_frame* frame = nullptr;
   EXPECT_EQ(sam3i_segmenter_encode(segmenter_, &none, &frame), SAM3I_IMAGE_ERROR);
-  EXPECT_EQ(sam3i_segmenter_set_threshold(segmenter_, -1), SAM3I_PROMPT_ERROR);
-  sam3i_load_options options = options_;
+  sam3i_load_options options = load_;
   options.device = "nonsense";
   sam3i_segmenter* other = nullptr;
   EXPECT_EQ(sam3i_segmenter_load(path_.c_str(), &options, &other), SAM3I_UNAVAILABLE);
   EXPECT_EQ(sam3i_segmenter_close(segmenter_), SAM3I_OK);
-  const sam3i_prompt mug = {"mug", nullptr, nullptr, 0, nullptr, 0};
+  const sam3i_prompt mug = prompt_of("mug");
   EXPECT_EQ(sam3i_frame_segment(frame_, &mug, 1, nullptr, &results), SAM3I_UNAVAILABLE);
   EXPECT_EQ(results, nullptr);
   EXPECT_EQ(frame, nullptr);
@@ -104,43 +100,57 @@ TEST_F(CApi, ErrorsAreTold) {
 
 TEST_F(CApi, WhatCannotBeMeantIsRefused) {
   sam3i_results* results = nullptr;
-  const sam3i_prompt mug = {"mug", nullptr, nullptr, 0, nullptr, 0};
-  const sam3i_prompt no_boxes = {"mug", nullptr, nullptr, 3, nullptr, 0};
-  EXPECT_EQ(sam3i_frame_segment(frame_, &no_boxes, 1, nullptr, &results), SAM3I_ARGUMENT_ERROR);
-  EXPECT_STREQ(sam3i_last_error(), "A prompt's boxes are NULL, but their count is not 0.");
-  sam3i_segment_options masks{};
-  ASSERT_EQ(sam3i_default_segment_options(&masks, sizeof masks), SAM3I_OK);
+  const sam3i_prompt mug = prompt_of("mug");
+  const auto refused = [&](const sam3i_prompt* prompts, std::size_t count, const sam3i_segment_options* options,
+                           const std::string& why) {
+    EXPECT_EQ(sam3i_frame_segment(frame_, prompts, count, options, &results), SAM3I_ARGUMENT_ERROR);
+    EXPECT_EQ(sam3i_last_error(), why);
+  };
+  sam3i_prompt no_boxes = mug;
+  no_boxes.box_count = 3;
+  refused(&no_boxes, 1, nullptr, "A prompt's boxes are NULL, but their count is not 0.");
+  sam3i_prompt two[] = {mug, mug};
+  two[1].struct_size -= 8;
+  refused(two, 2, nullptr,
+          "Prompt 1 has the struct_size " + std::to_string(sizeof mug - 8) + ", the first has " +
+              std::to_string(sizeof mug) + "; set all to sizeof(sam3i_prompt).");
+  auto masks = sized<sam3i_segment_options>();
+  ASSERT_EQ(sam3i_default_segment_options(&masks), SAM3I_OK);
+  EXPECT_EQ(masks.threshold, -1);
   masks.format = static_cast<sam3i_mask_format>(3);
-  EXPECT_EQ(sam3i_frame_segment(frame_, &mug, 1, &masks, &results), SAM3I_ARGUMENT_ERROR);
-  EXPECT_STREQ(sam3i_last_error(),
-               "The masks' format is 3, their size 0; use the enumerators of sam3i_mask_format and sam3i_mask_size.");
-  masks = {};
-  EXPECT_EQ(sam3i_frame_segment(frame_, &mug, 1, &masks, &results), SAM3I_ARGUMENT_ERROR);
-  EXPECT_STREQ(sam3i_last_error(),
-               "The struct_size of the options is 0; begin with sam3i_default_load_options() or "
-               "sam3i_default_segment_options().");
+  refused(&mug, 1, &masks,
+          "The masks' format is 3, their size 0; use the enumerators of sam3i_mask_format and sam3i_mask_size.");
+  for (const std::size_t size : {std::size_t{0}, sizeof(size_t) - 1, std::size_t{4097}}) {
+    masks.struct_size = size;
+    refused(&mug, 1, &masks,
+            "The struct_size of a sam3i_segment_options is " + std::to_string(size) +
+                "; set it to sizeof(sam3i_segment_options).");
+    EXPECT_EQ(sam3i_default_segment_options(&masks), SAM3I_ARGUMENT_ERROR);
+  }
   EXPECT_EQ(results, nullptr);
   sam3i_image image = image_;
   image.format = static_cast<sam3i_format>(7);
   sam3i_frame* frame = nullptr;
   EXPECT_EQ(sam3i_segmenter_encode(segmenter_, &image, &frame), SAM3I_IMAGE_ERROR);
   sam3i_segmenter* other = nullptr;
-  sam3i_load_options options = options_;
+  sam3i_load_options options = load_;
   options.threads = -2;
   EXPECT_EQ(sam3i_segmenter_load(path_.c_str(), &options, &other), SAM3I_UNAVAILABLE);
-  options = {};
+  options = load_;
+  options.integrity = static_cast<sam3i_integrity>(2);
   EXPECT_EQ(sam3i_segmenter_load(path_.c_str(), &options, &other), SAM3I_ARGUMENT_ERROR);
+  EXPECT_STREQ(sam3i_last_error(), "The integrity is 2; use an enumerator of sam3i_integrity.");
   EXPECT_EQ(other, nullptr);
 }
 
 TEST_F(CApi, Verifies) {
   const auto target = sam3i_edge::detail::open_bundle(path_).manifest.target.runtime;
-  options_.runtime = target.c_str();
+  load_.runtime = target.c_str();
   const auto built = sam3i_edge::runtimes();
-  if (std::find(built.begin(), built.end(), target) == built.end()) options_.runtime = runtime_.c_str();
+  if (std::find(built.begin(), built.end(), target) == built.end()) load_.runtime = options_.runtime.c_str();
   int passed = 7;
   char* problem = nullptr;
-  ASSERT_EQ(sam3i_verify(path_.c_str(), &options_, &passed, &problem), SAM3I_OK) << sam3i_last_error();
+  ASSERT_EQ(sam3i_verify(path_.c_str(), &load_, &passed, &problem), SAM3I_OK) << sam3i_last_error();
   EXPECT_EQ(passed, 1);
   EXPECT_STREQ(problem, "");
   sam3i_string_free(problem);
@@ -148,24 +158,34 @@ TEST_F(CApi, Verifies) {
   EXPECT_EQ(sam3i_verify(nullptr, nullptr, &passed, nullptr), SAM3I_ARGUMENT_ERROR);
 }
 
-TEST(Defaults, AreWrittenIntoAStructOfAnyVersion) {
-  struct Longer {
-    sam3i_load_options options;
-    std::uint64_t later;
-  } longer = {{}, 7};
-  ASSERT_EQ(sam3i_default_load_options(&longer.options, sizeof longer), SAM3I_OK);
-  EXPECT_EQ(longer.options.struct_size, sizeof longer);
-  EXPECT_EQ(longer.options.threshold, 0.5);
-  EXPECT_EQ(longer.options.threads, -1);
-  EXPECT_EQ(longer.later, 0u);
-  sam3i_load_options shorter{};
-  shorter.threads = 7;
-  ASSERT_EQ(sam3i_default_load_options(&shorter, offsetof(sam3i_load_options, threads)), SAM3I_OK);
-  EXPECT_EQ(shorter.struct_size, offsetof(sam3i_load_options, threads));
-  EXPECT_EQ(shorter.threshold, 0.5);
-  EXPECT_EQ(shorter.threads, 7);
-  EXPECT_EQ(sam3i_default_load_options(&shorter, 0), SAM3I_ARGUMENT_ERROR);
-  EXPECT_EQ(sam3i_default_segment_options(nullptr, 8), SAM3I_ARGUMENT_ERROR);
+TEST(CApiAlone, SaysWhatIsNull) {
+  sam3i_segmenter* segmenter = nullptr;
+  sam3i_frame* frame = nullptr;
+  sam3i_results* results = nullptr;
+  const char* device = nullptr;
+  char* text = nullptr;
+  auto instances = sized<sam3i_instances>();
+  EXPECT_STREQ(sam3i_version(), "0.1.0");
+  for (const sam3i_status status :
+       {sam3i_default_load_options(nullptr), sam3i_segmenter_load(nullptr, nullptr, &segmenter),
+        sam3i_segmenter_close(nullptr), sam3i_segmenter_device(nullptr, &device),
+        sam3i_segmenter_encode(nullptr, nullptr, &frame), sam3i_frame_segment(nullptr, nullptr, 0, nullptr, &results),
+        sam3i_results_get(nullptr, 0, &instances), sam3i_results_rle(nullptr, 0, 0, &text)}) {
+    EXPECT_EQ(status, SAM3I_ARGUMENT_ERROR);
+  }
+  EXPECT_EQ(sam3i_results_count(nullptr), 0u);
+  sam3i_segmenter_free(nullptr);
+  sam3i_frame_free(nullptr);
+  sam3i_results_free(nullptr);
+  sam3i_string_free(nullptr);
+  auto options = sized<sam3i_load_options>();
+  sam3i_default_load_options(&options);
+  EXPECT_EQ(options.threshold, 0.5);
+  EXPECT_EQ(sam3i_segmenter_load("no such folder", &options, &segmenter), SAM3I_BUNDLE_ERROR);
+  EXPECT_NE(std::string(sam3i_last_error()).find("no such folder does not exist"), std::string::npos);
+  options.threshold = 2;
+  EXPECT_EQ(sam3i_segmenter_load("no such folder", &options, &segmenter), SAM3I_PROMPT_ERROR);
+  EXPECT_EQ(segmenter, nullptr);
 }
 
 TEST(Messages, AreCutBetweenCharacters) {
@@ -187,29 +207,12 @@ TEST_F(CApi, WarningsGoWhereTheyAreSent) {
   ASSERT_EQ(sam3i_set_warning_handler(keep, &told), SAM3I_OK);
   std::string text;
   for (int i = 0; i < 40; ++i) text += "mug ";
-  const sam3i_prompt prompt = {text.c_str(), nullptr, nullptr, 0, nullptr, 0};
+  const sam3i_prompt prompt = prompt_of(text.c_str());
   sam3i_results* results = nullptr;
-  const sam3i_segment_options none = {sizeof none, SAM3I_MASK_NONE, SAM3I_MASK_IMAGE};
-  ASSERT_EQ(sam3i_segmenter_set_threshold(segmenter_, 1), SAM3I_OK);
+  const sam3i_segment_options none = {sizeof none, SAM3I_MASK_NONE, SAM3I_MASK_IMAGE, 1};
   EXPECT_EQ(sam3i_frame_segment(frame_, &prompt, 1, &none, &results), SAM3I_OK);
   ASSERT_EQ(sam3i_set_warning_handler(nullptr, nullptr), SAM3I_OK);
   EXPECT_EQ(told, "The text has 42 tokens; the model reads the first 32.");
-  sam3i_results_free(results);
-}
-
-TEST_F(CApi, AnOlderCallersStructIsShorter) {
-  sam3i_segment_options options{};
-  ASSERT_EQ(sam3i_default_segment_options(&options, sizeof options), SAM3I_OK);
-  options.format = SAM3I_MASK_BITS;
-  options.size = SAM3I_MASK_GRAPH;
-  options.struct_size = offsetof(sam3i_segment_options, size);  // knows no `size`: its default stands
-  const sam3i_prompt mug = {"mug", nullptr, nullptr, 0, nullptr, 0};
-  sam3i_results* results = nullptr;
-  ASSERT_EQ(sam3i_frame_segment(frame_, &mug, 1, &options, &results), SAM3I_OK);
-  sam3i_instances found;
-  ASSERT_EQ(sam3i_results_get(results, 0, &found), SAM3I_OK);
-  EXPECT_EQ(found.mask_width, image_.width);
-  EXPECT_EQ(found.mask_stride, static_cast<std::size_t>(image_.width + 7) / 8);
   sam3i_results_free(results);
 }
 

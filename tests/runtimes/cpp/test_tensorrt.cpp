@@ -11,6 +11,7 @@
 #include "backends/tensorrt_build.hpp"
 #include "bundle.hpp"
 #include "files.hpp"
+#include "golden.hpp"
 #include "sam3i_edge/errors.hpp"
 #include "sam3i_edge/segmenter.hpp"
 
@@ -19,20 +20,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
+using golden::refusal;
 using tensorrt::build_engine;
 using tensorrt::library;
-
-/// What `run` throws.
-template <typename Thrown, typename Run>
-std::string refusal(Run run) {
-  try {
-    run();
-  } catch (const Thrown& error) {
-    return error.what();
-  }
-  ADD_FAILURE() << "nothing was thrown";
-  return "";
-}
 
 // --- ONNX files, written without a library ---------------------------------------------------------------------------
 
@@ -173,15 +163,6 @@ TEST_F(NvidiaBundle, EveryGraphIsBuilt) {
   for (const auto& [name, graph] : bundle_.manifest.graphs) {
     EXPECT_GT(build_engine(bundle_.graph_path(name), options, {"8.9"}).size(), 10000u) << name;
   }
-}
-
-TEST_F(NvidiaBundle, IsNotLoadedWithoutAGpu) {
-  int count = 0;
-  if (cudaGetDeviceCount(&count) == cudaSuccess && count > 0) GTEST_SKIP() << "there is a GPU";
-  LoadOptions options;
-  options.runtime = "tensorrt-rtx";
-  const std::string told = refusal<RuntimeUnavailableError>([&] { Segmenter::load(bundle_.path.string(), options); });
-  EXPECT_EQ(told.rfind("CUDA finds no NVIDIA GPU here: ", 0), 0u) << told;
 }
 
 }  // namespace

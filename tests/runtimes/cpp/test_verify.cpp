@@ -1,14 +1,12 @@
-// The gate says what Python's says; and what it reads, NumPy's archives, is read as NumPy reads it.
+// The gate says what Python's says, by the tolerances that the bundle brings.
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <functional>
 #include <limits>
 
 #include "bundle.hpp"
 #include "golden.hpp"
-#include "inflate.hpp"
-#include "npz.hpp"
-#include "recorded.hpp"
 #include "sam3i_edge/verify.hpp"
 #include "tolerances.hpp"
 
@@ -16,34 +14,20 @@ namespace sam3i_edge {
 namespace {
 
 using golden::bundles;
-using golden::folder;
 using golden::read_json;
 
 class Verify : public golden::Golden {};
 
-TEST_F(Verify, PassesOnTheBundlesOfThisTest) {
-  for (const auto& [name, path] : bundles()) {
-    const auto runtime = detail::open_bundle(path).manifest.target.runtime;
-    const auto built = runtimes();
-    if (std::find(built.begin(), built.end(), runtime) == built.end()) continue;
-    const Verdict verdict = verify(path);
-    EXPECT_TRUE(verdict.passed()) << name << ": " << verdict.problem();
-    EXPECT_EQ(verdict.problem(), "");
-    EXPECT_GE(verdict.checks.size(), 9u);
-    EXPECT_EQ(verdict.answers.size(), detail::read_recorded(path).prompts.size());
-  }
-}
-
 TEST(Verdicts, NameWhatIsOffFirstAndWhatIsWorst) {
   Verdict verdict{
-      "CPU", "fp32", {{"vision/fine", 0, 90, true}, {"text/text", 1, 20, false}}, {{"mug", "auto", 1, 0, true}}};
+      "CPU", "fp32", {{"vision/fine", 0, 90, true}, {"text/text", 1, 20, false}}, {{"mug", Route::Auto, 1, 0, true}}};
   verdict.checks.push_back({"grounding/masks", 1, 3.25, false});
   EXPECT_FALSE(verdict.passed());
   EXPECT_EQ(verdict.problem(),
             "first at text/text, worst grounding/masks (SQNR 3.2 dB); 2 of 3 outputs are beyond their tolerance");
   verdict.checks.resize(1);
   EXPECT_TRUE(verdict.passed());
-  verdict.answers.front() = {"mug", "auto", 0.5, 0.1, false};
+  verdict.answers.front() = {"mug", Route::Auto, 0.5, 0.1, false};
   EXPECT_EQ(verdict.problem(),
             "the outputs are within their tolerance, but not the instances of 'mug': mask IoU 0.500, score changed by "
             "0.1");
@@ -56,7 +40,7 @@ TEST(Verdicts, NameARemedyWhereItMayHelp) {
   EXPECT_NE(verdict.problem().find("beyond their tolerance. Try this"), std::string::npos);
   verdict.checks.clear();
   EXPECT_EQ(verdict.problem(), "");
-  verdict.answers.push_back({"mug", "auto", 0.1, 0, false});
+  verdict.answers.push_back({"mug", Route::Auto, 0.1, 0, false});
   EXPECT_NE(verdict.problem().find(". Try this"), std::string::npos);
 }
 
@@ -85,75 +69,56 @@ TEST(Tolerances, OfValuesThatAreNotFinite) {
     EXPECT_TRUE(std::isinf(measure(actual, {1, 2}).max_abs));
     EXPECT_EQ(measure(actual, {1, 2}).sqnr_db, -detail::kMostSqnr);
   }
-  EXPECT_THROW(detail::tolerances_of("fp64"), BundleError);
 }
 
-TEST_F(Verify, ItsTolerancesArePythons) {
-  const auto table = read_json(folder() / "words.json").at("tolerances");
-  EXPECT_EQ(table.size(), 6u);
-  for (const auto& [precision, row] : table.items()) {
-    const auto ours = detail::tolerances_of(precision);
-    EXPECT_EQ(ours.output.max_abs, row.at("max_abs").get<double>()) << precision;
-    EXPECT_EQ(ours.output.min_sqnr_db, row.at("min_sqnr_db").get<double>()) << precision;
-    EXPECT_EQ(ours.loss_db.has_value(), !row.at("loss_db").is_null()) << precision;
-    EXPECT_EQ(ours.loss_db.value_or(0), row.at("loss_db").is_null() ? 0 : row.at("loss_db").get<double>()) << precision;
-    EXPECT_EQ(ours.min_mask_iou, row.at("min_mask_iou").get<double>()) << precision;
-    EXPECT_EQ(ours.max_score_change, row.at("max_score_change").get<double>()) << precision;
-  }
-}
-
-TEST_F(Verify, ArraysAreReadAsNumPyWroteThem) {
-  const auto words = read_json(folder() / "words.json");
-  for (const auto& archive : words.at("archives")) {
-    const auto arrays = detail::read_npz(detail::read_file(folder() / archive.at("file").get<std::string>()));
-    EXPECT_EQ(arrays.size(), archive.at("arrays").size());
-    for (const auto& [name, about] : archive.at("arrays").items()) {
-      const auto& array = arrays.at(name);
-      EXPECT_EQ(array.shape, about.at("shape").get<std::vector<std::int64_t>>()) << name;
-      EXPECT_EQ(array.floats(), about.at("values").get<std::vector<float>>()) << name;
+/// A copy of the small bundle whose manifest was changed.
+class ChangedManifest : public Verify {
+ protected:
+  /// The refusal of `verify`, or its problem; empty if there is none.
+  std::string problem_after(const std::function<void(golden::Json& runtime)>& change) {
+    const golden::Copy copy(bundles().back().second);
+    auto manifest = read_json(copy.path / "manifest.json");
+    change(manifest["runtime"]);
+    detail::write_whole(copy.path / "manifest.json", manifest.dump());
+    try {
+      return verify(copy.path).problem();
+    } catch (const BundleError& error) {
+      return error.what();
     }
   }
+};
+
+TEST_F(ChangedManifest, TolerancesAreTheBundles) {
+  const std::string precision = detail::open_bundle(bundles().back().second).manifest.precision;
+  const auto outputs = [&](golden::Json& runtime) -> golden::Json& {
+    return runtime["tolerances"][precision]["outputs"];
+  };
+  const std::string problem = problem_after([&](auto& runtime) {
+    outputs(runtime)["vision/middle"]["min_sqnr_db"] = 200;
+    outputs(runtime)["text/text"]["max_abs"] = 0;
+  });
+  EXPECT_EQ(problem.find("first at vision/middle, worst "), 0u) << problem;
+  EXPECT_NE(problem.find("; 2 of "), std::string::npos) << problem;
+  EXPECT_EQ(problem_after([&](auto& runtime) {
+              runtime["tolerances"][precision]["instances"]["max_score_change"] = -1;
+            }).substr(0, 64),
+            "the outputs are within their tolerance, but not the instances of");
+  EXPECT_EQ(problem_after([&](auto& runtime) { outputs(runtime).erase("grounding/masks"); }),
+            "The manifest has no tolerance for grounding/masks. Export the bundle again.");
+  EXPECT_EQ(problem_after([&](auto& runtime) { runtime["tolerances"].erase(precision); }),
+            "The manifest has no tolerances for " + precision +
+                ", which the bundle is computed in here. Export the bundle again.");
 }
 
-TEST_F(Verify, DamagedArchivesAreRefused) {
-  const auto words = read_json(folder() / "words.json");
-  for (const auto& archive : words.at("archives")) {
-    const std::string content = detail::read_file(folder() / archive.at("file").get<std::string>());
-    for (std::size_t length = 0; length < content.size(); length += 1 + content.size() / 500) {
-      EXPECT_THROW(detail::read_npz(content.substr(0, length)), detail::NpzError) << length;
-    }
-  }
-  for (const auto& name : words.at("refused_archives")) {
-    EXPECT_THROW(detail::read_npz(detail::read_file(folder() / name.get<std::string>())).at("a").floats(),
-                 detail::NpzError)
-        << name;
-  }
-}
-
-TEST(Inflate, WhatIsDamagedIsRefused) {
-  using detail::inflate;
-  const std::string stored(
-      "\x01\x02\x00\xfd\xff"
-      "ab",
-      7);
-  EXPECT_EQ(inflate(stored, 2), (std::vector<std::uint8_t>{'a', 'b'}));
-  EXPECT_EQ(inflate(std::string("\x4b\x4c\x04\x00", 4), 2), (std::vector<std::uint8_t>{'a', 'a'}));
-  EXPECT_EQ(inflate(std::string("\x4b\x4c\x04\x02\x00", 5), 5).size(), 5u);  // a copy that overlaps itself
-  const std::vector<std::pair<std::string, std::size_t>> cases = {
-      {"", 0},
-      {stored, 1},
-      {stored, 3},
-      {stored.substr(0, 6), 2},
-      {std::string("\x01\x02\x00\xfd\xfe"
-                   "ab",
-                   7),
-       2},                                              // a length whose complement is wrong
-      {"\x07", 0},                                      // a block of no kind
-      {std::string("\x03\x02\x00", 3), 5},              // a copy from before the beginning
-      {std::string("\x4b\x4c\x04\x02\x00", 5), 4},      // more than its size says
-      {std::string("\x05\xff\xff\xff\xff\xff", 6), 9},  // codes of too many words
-      {stored, std::size_t{1} << 40}};                  // and what would take all memory
-  for (const auto& [bytes, size] : cases) EXPECT_THROW(inflate(bytes, size), detail::InflateError) << bytes;
+TEST_F(ChangedManifest, StepsOfTheGoldenCasesAreTheBundles) {
+  EXPECT_NE(problem_after([](auto& runtime) {
+              runtime["golden"]["steps"].erase("vision/fine");
+            }).find("cannot be read: golden.steps.vision/fine is missing. Export the bundle again."),
+            std::string::npos);
+  EXPECT_EQ(problem_after([](auto& runtime) {
+              runtime["golden"]["steps"]["preprocess/image"] = 100000;
+            }).find("The golden cases have "),
+            0u);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include <stdexcept>
 #include <string>
+#include <string_view>
 
 #include "sam3i_edge/export.hpp"
 
@@ -43,5 +44,9 @@ class SAM3I_EDGE_API RuntimeUnavailableError : public Error {
   using Error::Error;
   ~RuntimeUnavailableError() override;
 };
+
+/// `text` as one line for a terminal or a log: control and format characters and line breaks stand as escapes, as in
+/// Python's. Messages and warnings may hold what a file says; this keeps it from acting on what shows it.
+SAM3I_EDGE_API std::string printable(std::string_view text);
 
 }  // namespace sam3i_edge

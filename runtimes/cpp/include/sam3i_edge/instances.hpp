@@ -5,10 +5,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "sam3i_edge/export.hpp"
+#include "sam3i_edge/route.hpp"
 
 namespace sam3i_edge {
 
@@ -28,6 +30,7 @@ enum class MaskSize {
 struct SegmentOptions {
   MaskFormat format = MaskFormat::bytes;
   MaskSize size = MaskSize::image;
+  std::optional<double> threshold = std::nullopt;  ///< in 0..1, instead of `LoadOptions::threshold`
 };
 
 /// The masks of n instances. A copy shares the pixels; nobody writes to them once they are made.
@@ -46,7 +49,7 @@ struct Masks {
 
 /// The instances of one prompt, best first.
 struct SAM3I_EDGE_API Instances {
-  std::string route;                        ///< the route that ran: concept, simple or complex
+  Route route = Route::Auto;                ///< the one that ran, never `Auto`
   std::vector<float> scores;                ///< (n,) in 0..1, descending
   std::vector<std::array<float, 4>> boxes;  ///< (n,) x0 y0 x1 y1 in pixels; they may reach a little beyond the image
   Masks masks;                              ///< (n,)

@@ -17,22 +17,32 @@
 
 namespace sam3i_edge {
 
+/// How a bundle's files are held to its manifest before they are read.
+enum class Integrity {
+  full,  ///< names, sizes and SHA-256: a changed byte is found
+  size,  ///< names and sizes: faster to load, for storage that verifies what it gives. Promises nothing of their
+         ///< content
+};
+
 struct LoadOptions {
   std::string device = "auto";  ///< "auto": the device of the bundle's target; or a name of the runtime's, as "CPU"
   std::string runtime;          ///< empty: that of the bundle's target; or one of `runtimes()`, as "openvino"
   double threshold = 0.5;       ///< instances scoring above this, in 0..1, are returned
-  std::optional<int> threads;   ///< processor threads, 0..65536, 0: the runtime's own choice; none: the target's
+  std::optional<int> threads;   ///< processor threads, 0..1024, 0: the runtime's own choice; none: the target's
+  Integrity integrity = Integrity::full;  ///< how the bundle's files are checked
+  std::optional<std::string> expect;      ///< the fingerprint that the bundle must have; none: any
 };
 
 /// What the loaded bundle says of itself.
 struct BundleInfo {
-  std::string precision;  ///< what the graphs compute in here
-  std::string target;     ///< the name of the target that the bundle was made for
-  std::string note;       ///< what the weights lack, in words; may be empty
-  int image_size;         ///< side of the square that an image is resized to, in pixels
-  int max_prompts;        ///< most prompts in one call of the grounding graph; more run in several calls
-  int max_boxes;          ///< most boxes of a prompt
-  int max_instances;      ///< most instances of a prompt
+  std::string precision;    ///< what the graphs compute in here
+  std::string target;       ///< the name of the target that the bundle was made for
+  std::string note;         ///< what the weights lack, in words; may be empty
+  int image_size;           ///< side of the square that an image is resized to, in pixels
+  int max_prompts;          ///< most prompts in one call of the grounding graph; more run in several calls
+  int max_boxes;            ///< most boxes of a prompt
+  int max_instances;        ///< most instances of a prompt
+  std::string fingerprint;  ///< the SHA-256 of the bundle's manifest.json, which stands for all of its bytes
 };
 
 namespace detail {
@@ -46,17 +56,18 @@ struct Features;
 /// RuntimeUnavailableError.
 class SAM3I_EDGE_API Frame {
  public:
-  /// Find what `prompt` means. Throws as the call below.
+  /// Find what `prompt` means. Throws as the next call.
   Instances segment(const Prompt& prompt, const SegmentOptions& options = {}) const;
 
   /// Find what each of `prompts` means: prompts of any routes, with or without boxes, run as one batch; as several
   /// where there are more than the bundle's `max_prompts`. The answer has one entry for each, in their order.
   ///
-  /// Throws PromptError (a text is empty or no UTF-8, a route unknown, a box empty or outside the image, or there are
-  /// too many boxes), BundleError (a graph fails, or scores are no finite numbers), RuntimeUnavailableError (closed).
+  /// Throws PromptError (a text is empty or not UTF-8, or "visual" without boxes, a box is empty or outside the image,
+  /// there are too many boxes, or the threshold is out of range), BundleError (a graph fails, or computes values that
+  /// are not finite), RuntimeUnavailableError (closed).
   std::vector<Instances> segment(const std::vector<Prompt>& prompts, const SegmentOptions& options = {}) const;
   /// Braces always hold a list: {"hammer", "mug"} are two prompts, {"hammer"} is a list of one. A single prompt with a
-  /// route is Prompt{"hammer", "simple"}.
+  /// route is Prompt{"hammer", Route::Simple}.
   std::vector<Instances> segment(std::initializer_list<Prompt> prompts, const SegmentOptions& options = {}) const {
     return segment(std::vector<Prompt>(prompts), options);
   }
@@ -83,9 +94,9 @@ class SAM3I_EDGE_API Segmenter {
  public:
   /// Check a bundle, the folder that `sam3i-edge export` wrote, and open its graphs.
   ///
-  /// Throws BundleError (damaged, incomplete, or newer than this library), RuntimeUnavailableError (the runtime is
-  /// not in this build, the device is not here, or so many threads are none to ask for), PromptError (the threshold is
-  /// out of range).
+  /// Throws BundleError (damaged, incomplete, newer than this library, or not the one expected),
+  /// RuntimeUnavailableError (the runtime is not in this build, the device not in this machine, or the number of
+  /// threads out of range), PromptError (the threshold is out of range).
   static Segmenter load(const std::filesystem::path& bundle, const LoadOptions& options = {});
 
   Segmenter(Segmenter&&) noexcept;
@@ -94,10 +105,12 @@ class SAM3I_EDGE_API Segmenter {
   Segmenter& operator=(const Segmenter&) = delete;
   ~Segmenter();
 
-  /// Run the vision graph on an image of any size. Throws ImageError, BundleError, RuntimeUnavailableError (closed).
+  /// Run the vision graph on an image of any size. Throws ImageError (no pixels, too many, or a wrong stride),
+  /// BundleError (the graph fails, or computes values that are not finite), RuntimeUnavailableError (closed).
   Frame encode(const ImageView& image) const;
 
-  /// `encode(image).segment(prompts)` in one step; a bad prompt is refused before the image is encoded.
+  /// `encode(image).segment(prompts)` in one step; a bad prompt is refused before the image is encoded. Throws as
+  /// `encode` and `Frame::segment`.
   std::vector<Instances> segment(const ImageView& image, const std::vector<Prompt>& prompts,
                                  const SegmentOptions& options = {}) const;
   std::vector<Instances> segment(const ImageView& image, std::initializer_list<Prompt> prompts,
@@ -106,19 +119,15 @@ class SAM3I_EDGE_API Segmenter {
   }
   Instances segment(const ImageView& image, const Prompt& prompt, const SegmentOptions& options = {}) const;
 
-  /// The route that will run: the prompt's own, or what the bundle's classifier makes of its text for "auto". Throws
-  /// PromptError.
-  std::string route_of(const Prompt& prompt) const;
+  /// The route that will run: the prompt's own, or what the bundle's classifier makes of its text for `Auto`. Throws
+  /// PromptError (the text is empty or not UTF-8).
+  Route route_of(const Prompt& prompt) const;
 
-  double threshold() const;
-  /// Instances scoring above this are returned from now on. Throws PromptError unless it lies in 0..1.
-  void set_threshold(double threshold);
-
-  std::string device() const;  ///< what really runs the graphs, in the runtime's words; throws after `close`
+  /// What really runs the graphs, in the runtime's words. Throws RuntimeUnavailableError (closed).
+  std::string device() const;
   BundleInfo info() const;
 
-  /// Free the graphs, once the calls that run are over. Who encodes or segments afterwards gets a
-  /// RuntimeUnavailableError.
+  /// Free the graphs, once the calls that run are over. Encoding and segmenting then throw RuntimeUnavailableError.
   void close();
 
  private:

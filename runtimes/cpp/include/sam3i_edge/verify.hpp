@@ -20,7 +20,8 @@ struct Check {
 
 /// What a prompt's best instances came to.
 struct AnswerCheck {
-  std::string prompt, route;
+  std::string prompt;
+  Route route;
   double mask_iou;      ///< the least of the best instances
   double score_change;  ///< the largest of the best instances
   bool passed;
@@ -31,7 +32,8 @@ struct SAM3I_EDGE_API Verdict {
   std::string device, precision;
   std::vector<Check> checks;
   std::vector<AnswerCheck> answers;
-  std::string remedy;  ///< what to try if vision or grounding are beyond their tolerance; empty: nothing is known
+  std::string remedy;       ///< what to try if vision or grounding are beyond their tolerance; empty: nothing is known
+  std::string fingerprint;  ///< of the bundle, as `BundleInfo` has it
 
   bool passed() const;          ///< whether everything is within its tolerance
   std::string problem() const;  ///< what is off first, what is worst, and what to try; empty if nothing is

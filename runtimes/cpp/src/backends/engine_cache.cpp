@@ -25,7 +25,8 @@ std::string EngineKey::to_json() const {
 
 std::string EngineKey::stem() const { return sha256_of_bytes(to_json()).substr(0, 32); }
 
-std::string graph_sha256(const fs::path& graph) {
+std::string graph_sha256(const fs::path& graph, const std::string* content) {
+  if (content) return sha256_of_bytes(sha256_of_bytes(*content));
   std::string hashes = sha256_of(graph);
   const fs::path weights = graph.string() + ".data";  // beyond protobuf's limit
   if (fs::is_regular_file(weights)) hashes += sha256_of(weights);
@@ -38,6 +39,7 @@ std::string EngineCache::get(const EngineKey& key, const std::function<std::stri
     return build();
   }
   if (auto kept = read(engine_file(key))) return *kept;
+  remove_left_behind(*folder_);
   std::string engine = build();
   write(engine_file(key), engine, key);
   return engine;

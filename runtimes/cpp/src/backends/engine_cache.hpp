@@ -21,8 +21,8 @@ struct EngineKey {
   std::string stem() const;  ///< of the names of its files
 };
 
-/// Of a graph file and the weights beside it.
-std::string graph_sha256(const std::filesystem::path& graph);
+/// Of a graph file and the weights beside it; or of its content, which has none beside it.
+std::string graph_sha256(const std::filesystem::path& graph, const std::string* content = nullptr);
 
 /// A folder of engines and of runtime caches, each with a JSON file that says what it was made for. Those of the Python
 /// side are others: neither reads the other's. A damaged file is a warning, and is made again; so is one that cannot be

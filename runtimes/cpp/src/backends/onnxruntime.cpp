@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cstdlib>
 #include <utility>
 
 #include "../bundle.hpp"
@@ -88,10 +89,21 @@ using TypeInfo = Handle<OrtTypeInfo, &OrtApi::ReleaseTypeInfo>;
 using Value = Handle<OrtValue, &OrtApi::ReleaseValue>;
 using MemoryInfo = Handle<OrtMemoryInfo, &OrtApi::ReleaseMemoryInfo>;
 
+/// Nothing leaves the device: it reads this variable once, when its environment is made, and would look for a host and
+/// keep events in the user's cache. A value that the user has set stays; an empty one counts as not set.
+void switch_off_telemetry() {
+#ifndef _WIN32
+  constexpr const char* kVariable = "ORT_DISABLE_TELEMETRY";
+  const char* set = std::getenv(kVariable);
+  if (!set || !*set) ::setenv(kVariable, "1", 1);
+#endif
+}
+
 OrtEnv* environment() {
   static auto* kept = [] {
+    switch_off_telemetry();
     auto* made = new Env;  // never freed: sessions of other statics may outlive us
-    check(api().CreateEnv(ORT_LOGGING_LEVEL_ERROR, "sam3i_edge", made->out()));
+    check(api().CreateEnv(ORT_LOGGING_LEVEL_FATAL, "sam3i_edge", made->out()));
     return made;
   }();
   return kept->get();
@@ -267,8 +279,10 @@ std::unique_ptr<Session> open_onnxruntime(const fs::path& graph, const SessionOp
   Options own;
   try {
     check(api().CreateSessionOptions(own.out()));
-    check(api().SetSessionLogSeverityLevel(own.get(), ORT_LOGGING_LEVEL_ERROR));
+    check(api().SetSessionLogSeverityLevel(own.get(), ORT_LOGGING_LEVEL_FATAL));
     check(api().SetIntraOpNumThreads(own.get(), static_cast<int>(options.threads)));
+    // Or idle threads burn their cores.
+    check(api().AddSessionConfigEntry(own.get(), "session.intra_op.allow_spinning", "0"));
     // Or it rounds the inputs of 4-bit layers, too.
     check(api().AddSessionConfigEntry(own.get(), "session.qdq_matmulnbits_accuracy_level", "1"));
     if (options.as_written) check(api().AddSessionConfigEntry(own.get(), "session.disable_quant_qdq", "1"));
@@ -284,7 +298,9 @@ std::unique_ptr<Session> open_onnxruntime(const fs::path& graph, const SessionOp
   }
   try {
     OpenSession session;
-    check(api().CreateSession(environment(), graph.c_str(), own.get(), session.out()));
+    check(options.content ? api().CreateSessionFromArray(environment(), options.content->data(),
+                                                         options.content->size(), own.get(), session.out())
+                          : api().CreateSession(environment(), graph.c_str(), own.get(), session.out()));
     return std::make_unique<OnnxRuntimeSession>(std::move(session), graph, provider.full_name);
   } catch (const OrtFailure& error) {
     throw BundleError("ONNX Runtime " + version() + " cannot open " + graph.string() + ": " + error.what());

@@ -1,15 +1,18 @@
 // OpenVINO, on Intel's processors, graphics and NPUs, and on other x86-64 and Arm processors.
 #include <algorithm>
+#include <map>
 #include <mutex>
 #include <openvino/openvino.hpp>
+#include <optional>
+#include <string>
 #include <utility>
 
 #include "../bundle.hpp"
+#include "../calls.hpp"
 #include "../files.hpp"
 #include "../memory.hpp"
 #include "../messages.hpp"
 #include "../session.hpp"
-#include "../sha256.hpp"
 #include "../warning.hpp"
 #include "blobs.hpp"
 #include "sam3i_edge/errors.hpp"
@@ -122,16 +125,14 @@ void fix_to_one_row(ov::Model& model, const fs::path& graph) {
 /// A folder for each set of settings, as on the Python side: OpenVINO's own key leaves the precision out, and gives
 /// fp32's blob to bf16.
 std::string key(const ov::AnyMap& settings) {
-  Sha256 hash;
-  for (const auto& [name, value] : settings) {
-    const std::string line = name + "=" + value.as<std::string>() + "\n";
-    hash.update(line.data(), line.size());
-  }
-  return hash.hex().substr(0, 16);
+  std::string lines;
+  for (const auto& [name, value] : settings) lines += name + "=" + value.as<std::string>() + "\n";
+  return sha256_of_bytes(lines).substr(0, 16);
 }
 
 ov::CompiledModel compile_and_keep(const std::shared_ptr<ov::Model>& model, const std::string& device,
                                    ov::AnyMap settings, const fs::path& folder) {
+  const LargeFiles errors_not_signals;
   const FolderLock lock(folder);  // what another one has just compiled, and not vouched for yet, would be dropped
   if (!drop_damaged(folder)) return core().compile_model(model, device, settings);
   const Blobs before = blobs_in(folder);
@@ -200,6 +201,41 @@ ov::CompiledModel compile(const std::shared_ptr<ov::Model>& model, const fs::pat
   return compiled;
 }
 
+/// While it lives, OpenVINO's threads for a model are in use. It keeps them for the next such model.
+class Executors {
+ public:
+  explicit Executors(std::string model) : model_(std::move(model)) {
+    const std::lock_guard lock(guard());
+    auto& [used, all] = counts()[model_];
+    all = std::max(all, ++used);
+    tell();
+  }
+  ~Executors() {
+    const std::lock_guard lock(guard());
+    --counts()[model_].first;
+    tell();
+  }
+  Executors(const Executors&) = delete;
+  Executors& operator=(const Executors&) = delete;
+
+ private:
+  static std::mutex& guard() {
+    static auto* mutex = new std::mutex;  // for models that are freed at the end of the process
+    return *mutex;
+  }
+  static std::map<std::string, std::pair<int, int>>& counts() {
+    static auto* counts = new std::map<std::string, std::pair<int, int>>;
+    return *counts;
+  }
+  static void tell() {
+    const auto& all = counts();
+    set_idle_threads("openvino", std::any_of(all.begin(), all.end(),
+                                             [](const auto& one) { return one.second.first < one.second.second; }));
+  }
+
+  std::string model_;
+};
+
 /// A model, compiled when it is first needed, with as many infer requests as there are calls at the same time.
 class Compiled {
  public:
@@ -213,7 +249,9 @@ class Compiled {
   ov::CompiledModel& model() {
     const std::lock_guard lock(mutex_);
     if (source_) {
+      const Opening opening("openvino");
       compiled_ = compile(source_, graph_, options_);
+      executors_.emplace(graph_.string() + (source_->is_dynamic() ? " several" : " single"));
       source_.reset();
     }
     return compiled_;
@@ -247,6 +285,7 @@ class Compiled {
   SessionOptions options_;
   std::mutex mutex_;
   std::shared_ptr<ov::Model> source_;
+  std::optional<Executors> executors_;
   ov::CompiledModel compiled_;
   std::vector<ov::InferRequest> idle_;
 };
@@ -303,15 +342,17 @@ std::unique_ptr<Session> open_openvino(const fs::path& graph, const SessionOptio
     std::shared_ptr<ov::Model> free, fixed;
     bool takes_several = false;
     try {
-      free = core().read_model(graph.string());
+      free = options.content ? core().read_model(*options.content, ov::Tensor()) : core().read_model(graph.string());
       takes_several = free->is_dynamic() && options.max_prompts > 1;  // an NPU takes only fixed shapes
       fixed = takes_several ? free->clone() : free;
       fix_to_one_row(*fixed, graph);
     } catch (const ov::Exception& error) {
       throw BundleError("OpenVINO " + version() + " cannot read " + graph.string() + ": " + error.what());
     }
-    auto single = std::make_shared<Compiled>(fixed, graph, options);
-    auto several = takes_several ? std::make_shared<Compiled>(free, graph, options) : single;
+    SessionOptions kept = options;
+    kept.content.reset();  // the models have it
+    auto single = std::make_shared<Compiled>(fixed, graph, kept);
+    auto several = takes_several ? std::make_shared<Compiled>(free, graph, kept) : single;
     return std::make_unique<OpenVinoSession>(std::move(single), std::move(several), graph);
   } catch (const ov::Exception& error) {  // what none of these expects: a driver that does not answer, for example
     throw RuntimeUnavailableError("OpenVINO " + version() + " cannot open " + graph.string() + " on " + options.device +

@@ -163,6 +163,16 @@ class TensorRtSession : public Session {
     return outputs;
   }
 
+  Tensor to_host(const Tensor& tensor) const override {
+    if (tensor.data) return tensor;
+    cuda::check(cudaSetDevice(gpu_));
+    const Tensor copy = make_tensor(tensor.dtype, tensor.shape);
+    const cuda::Stream stream;
+    stream.download(copy.data.get(), tensor.resident.get(), tensor.bytes());
+    stream.wait();
+    return copy;
+  }
+
   std::string device() const override { return device_; }
   const Ports& inputs() const override { return inputs_; }
   const Ports& outputs() const override { return outputs_; }
@@ -252,8 +262,14 @@ std::pair<EnginePtr, std::string> carried_engine(const SessionOptions& options, 
   if (!fit.engine) return {nullptr, fit.why_not};
   const std::string name = fit.engine->file.filename().string();
   try {
-    EnginePtr engine = load(read_file(fit.engine->file));
+    const std::string content = read_file(fit.engine->file);
+    if (!fit.engine->sha256.empty() && sha256_of_bytes(content) != fit.engine->sha256) {
+      throw BundleError(fit.engine->file.string() + " was changed while it was loaded. Load the bundle again.");
+    }
+    EnginePtr engine = load(content);
     return {std::move(engine), engine ? "" : library() + " refuses " + name + ": " + logger().take()};
+  } catch (const BundleError&) {
+    throw;
   } catch (const std::runtime_error& error) {  // it was there when the bundle was checked
     return {nullptr, name + " cannot be read: " + error.what()};
   }
@@ -289,7 +305,8 @@ std::unique_ptr<Session> open_tensorrt(const fs::path& graph, const SessionOptio
   tensorrt::check_library();
   const cuda::Gpu gpu = find_gpu(options.device);
   cuda::check(cudaSetDevice(gpu.index));
-  const EngineKey key = {graph_sha256(graph), library(), gpu.shown(), options.max_prompts, one_line(options.settings)};
+  const EngineKey key = {graph_sha256(graph, options.content.get()), library(), gpu.shown(), options.max_prompts,
+                         one_line(options.settings)};
   const EngineCache kept(options.cache);
   auto [engine, why] = carried_engine(options, gpu);
   if (!engine) engine = kept_engine(graph, options, kept, key, why);

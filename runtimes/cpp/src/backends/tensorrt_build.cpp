@@ -49,9 +49,13 @@ std::string told(const nvonnxparser::IParserError& error) {
 }
 
 /// Reads a graph into a network, whose weights are then in the parser: it must live until the engine is built.
-std::unique_ptr<nvonnxparser::IParser> parse(nvinfer1::INetworkDefinition& network, const fs::path& graph) {
+std::unique_ptr<nvonnxparser::IParser> parse(nvinfer1::INetworkDefinition& network, const fs::path& graph,
+                                             const std::string* content) {
   auto parser = owned(nvonnxparser::createParser(network, logger()));
-  if (parser->parseFromFile(graph.c_str(), static_cast<int>(nvinfer1::ILogger::Severity::kERROR))) return parser;
+  const bool is_read =
+      content ? parser->parse(content->data(), content->size())
+              : parser->parseFromFile(graph.c_str(), static_cast<int>(nvinfer1::ILogger::Severity::kERROR));
+  if (is_read) return parser;
   std::vector<std::string> problems;
   for (int i = 0; i < parser->getNbErrors(); ++i) problems.push_back(told(*parser->getError(i)));
   const std::string logged = logger().take();  // says the same, in more lines
@@ -154,7 +158,7 @@ std::string build_engine(const fs::path& graph, const SessionOptions& options,
   constexpr unsigned kFlags = 1u << static_cast<unsigned>(nvinfer1::NetworkDefinitionCreationFlag::kSTRONGLY_TYPED);
 #endif
   const auto network = owned(builder->createNetworkV2(kFlags));
-  const auto parser = parse(*network, graph);
+  const auto parser = parse(*network, graph, options.content.get());
   const auto config = owned(builder->createBuilderConfig());
   config->setMemoryPoolLimit(nvinfer1::MemoryPoolType::kWORKSPACE, workspace);
   config->setBuilderOptimizationLevel(level);
