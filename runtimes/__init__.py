@@ -2,7 +2,7 @@
 
 A runtime knows nothing of images or masks. It is a module, imported only when used, with
 
-- ``open_session(graph, options) -> Session``,
+- ``open_session(graph, options, content) -> Session``,
 - ``devices() -> dict[str, str]``: the devices that it finds here, and what they are,
 - ``version() -> str``.
 
@@ -12,16 +12,20 @@ A runtime knows nothing of images or masks. It is a module, imported only when u
 from __future__ import annotations
 
 import importlib
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
 
 import numpy as np
 
-from sam3i_edge.errors import BundleError, ConfigError, RuntimeUnavailableError, unknown_name
+from sam3i_edge.calls import keep_in_children, opening
+from sam3i_edge.errors import BundleError, RuntimeUnavailableError, Sam3iEdgeError, install, unknown_name
+from sam3i_edge.graphs import PrebuiltEngine
+from sam3i_edge.precision import float_type
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,8 @@ class Runtime:
     """Where a runtime's module is, and what it takes to have it."""
 
     module: str
+    package: str
+    """That others make, which it stands on."""
     default_device: str
     """Of a bundle that was made for another runtime."""
     install: str
@@ -38,22 +44,20 @@ class Runtime:
 
 
 RUNTIMES = {
-    "onnxruntime": Runtime("sam3i_edge.runtimes.onnxruntime", "cpu", "pip install 'sam3i-edge[onnxruntime]'"),
-    "openvino": Runtime("sam3i_edge.runtimes.openvino", "CPU", "pip install 'sam3i-edge[openvino]'"),
+    "onnxruntime": Runtime("sam3i_edge.runtimes.onnxruntime", "onnxruntime", "cpu", install("onnxruntime")),
+    "openvino": Runtime("sam3i_edge.runtimes.openvino", "openvino", "CPU", install("openvino")),
     "tensorrt": Runtime(
         "sam3i_edge.runtimes.tensorrt",
+        "tensorrt",
         "cuda:0",
-        "pip install 'sam3i-edge[tensorrt]' tensorrt --extra-index-url https://pypi.nvidia.com; "
-        "on a Jetson: apt install tensorrt, then pip install 'sam3i-edge[tensorrt]'",
+        f"{install('tensorrt')}, and pip install tensorrt --extra-index-url https://pypi.nvidia.com; on a Jetson the "
+        "latter is apt install tensorrt",
         is_nvidia=True,
     ),
     "tensorrt-rtx": Runtime(
-        "sam3i_edge.runtimes.tensorrt_rtx", "cuda:0", "pip install 'sam3i-edge[rtx]'", is_nvidia=True
+        "sam3i_edge.runtimes.tensorrt_rtx", "tensorrt_rtx_bindings", "cuda:0", install("rtx"), is_nvidia=True
     ),
 }
-
-NATIVE = "native"
-"""The C++ library. It takes a whole bundle and has runtimes of its own: for ``Segmenter.load``, not for a session."""
 
 
 class DeviceTensor(Protocol):
@@ -69,37 +73,6 @@ class DeviceTensor(Protocol):
 
 
 Tensor = np.ndarray | DeviceTensor
-
-
-GRAPHS = ("vision", "text", "grounding")
-
-
-@dataclass(frozen=True)
-class PrebuiltEngine:
-    """An engine of a graph that was built ahead of time, without the GPU that it is for."""
-
-    graph: str
-    """``vision``, ``text`` or ``grounding``."""
-    file: str
-    """In the bundle's folder; with that folder's path when a session gets it."""
-    compute_capabilities: tuple[str, ...]
-    """Of the GPUs that it is for, such as ``8.6``."""
-    built_by: str
-    """Product and version, such as ``TensorRT-RTX 1.7.1.116``; no other version takes it."""
-
-    def __post_init__(self) -> None:
-        if self.graph not in GRAPHS:
-            raise ConfigError(unknown_name("graph", self.graph, GRAPHS))
-        if not self.compute_capabilities:
-            raise ConfigError("compute_capabilities is empty; give some, such as 8.9.")
-        for capability in self.compute_capabilities:
-            check_capability(capability)
-
-
-def check_capability(capability: str) -> None:
-    """Raises ConfigError unless it has the form of a compute capability, such as ``8.9``."""
-    if not re.fullmatch(r"[0-9]{1,2}\.[0-9]", capability):
-        raise ConfigError(f"The compute capability {capability!r} is not of the form 8.9.")
 
 
 @dataclass(frozen=True)
@@ -125,6 +98,8 @@ class SessionOptions:
     bundle was made for another runtime's, or they overflow on this processor."""
     engine: PrebuiltEngine | None = None
     """The bundle's own, of this graph. A runtime that cannot use it says so and opens the graph."""
+    engine_sha256: str = ""
+    """What that engine's file must have; empty: it is not checked."""
 
 
 class Session(Protocol):
@@ -143,8 +118,12 @@ class Session(Protocol):
 
 
 def find_runtime(name: str) -> ModuleType:
-    """The module of the named runtime. Raises RuntimeUnavailableError if it is unknown or not installed."""
-    return importlib.import_module(_known(name).module)
+    """The module of the named runtime. Raises RuntimeUnavailableError if it is unknown, not installed, or broken."""
+    known = _known(name)
+    with whole(name):
+        module = importlib.import_module(known.module)
+        module.version()  # half of a package, or a file of its name, has none
+        return module
 
 
 def is_nvidia(name: str) -> bool:
@@ -152,9 +131,19 @@ def is_nvidia(name: str) -> bool:
     return _known(name).is_nvidia
 
 
+def is_typed_half(runtime: str, precision: str) -> bool:
+    """Whether half precision stands in the graphs' own types. Other runtimes are told to compute in it."""
+    return float_type(precision) == "fp16" and is_nvidia(runtime)
+
+
 def default_device(name: str) -> str:
     """The device of the named runtime that a bundle for another runtime gets. Raises RuntimeUnavailableError."""
     return _known(name).default_device
+
+
+def device_name(runtime: str, device: str) -> str:
+    """``device`` as the named runtime writes it, whatever its case: ``CPU`` and ``AUTO:GPU,CPU``, or ``cpu``."""
+    return device.upper() if runtime == "openvino" else device.lower()
 
 
 def absent_devices(runtime: str, device: str, found: Iterable[str]) -> list[str]:
@@ -178,14 +167,23 @@ def _known(name: str) -> Runtime:
     return RUNTIMES[name]
 
 
-def open_session(runtime: str, graph: Path, options: SessionOptions) -> Session:
+def open_session(runtime: str, graph: Path, options: SessionOptions, content: bytes | None = None) -> Session:
     """Open ``graph`` with the named runtime.
+
+    Args:
+        runtime: one of ``RUNTIMES``.
+        graph: an ONNX file.
+        options: how it is to be run.
+        content: what is opened in place of the file's bytes; None: the file, with the weights beside it.
 
     Raises:
         RuntimeUnavailableError: the runtime is unknown or not installed, or has no such device or precision.
         BundleError: the runtime cannot read the graph.
     """
-    session: Session = find_runtime(runtime).open_session(graph, options)
+    module = find_runtime(runtime)
+    with whole(runtime):
+        session: Session = module.open_session(graph, options, content)
+    keep_in_children(session)
     return session
 
 
@@ -229,8 +227,42 @@ def check_inputs(ports: Mapping[str, Port], inputs: Mapping[str, Tensor], graph:
     return rows or 1
 
 
-def missing(name: str, error: ImportError | OSError) -> RuntimeUnavailableError:
-    """The error of a runtime whose package cannot be imported."""
+@contextmanager
+def whole(name: str) -> Iterator[None]:
+    """What is done within needs the package of a runtime; if that is broken, the error says so.
+
+    Raises:
+        RuntimeUnavailableError: it cannot be imported, or lacks what it should have; or as ``opening``.
+    """
+    try:
+        with opening(name):
+            yield
+    except (Sam3iEdgeError, MemoryError):
+        raise
+    except Exception as error:  # what a broken package raises may be anything
+        raise missing(name, error) from error
+
+
+def missing(name: str, error: Exception) -> RuntimeUnavailableError:
+    """The error of a runtime whose package cannot be imported, or is not what it should be."""
+    known = _known(name)
+    others = [f"--runtime {other}" for other in RUNTIMES if other != name and _is_found(other)]
+    instead = f" Or choose one that is here: {' or '.join(others)}." if others else ""
+    if isinstance(error, ModuleNotFoundError):
+        return RuntimeUnavailableError(
+            f"The runtime {name} cannot be imported ({error}). Install it: {known.install}.{instead}"
+        )
     return RuntimeUnavailableError(
-        f"The runtime {name} cannot be imported ({error}). Install it: {_known(name).install}"
+        f"The runtime {name} cannot be used ({type(error).__name__}: {error}), though there is {_place(known)}. "
+        f"Remove that, and install it again: {known.install}.{instead}"
     )
+
+
+def _is_found(name: str) -> bool:
+    """Whether a runtime is installed that needs no particular hardware."""
+    return not is_nvidia(name) and bool(find_spec(RUNTIMES[name].package))
+
+
+def _place(known: Runtime) -> str:
+    spec = find_spec(known.package)
+    return str(spec.origin) if spec and spec.origin else f"a package {known.package}"

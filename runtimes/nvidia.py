@@ -6,6 +6,7 @@ of the bundle, if one was built ahead of time for this GPU, or is built on the f
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import queue
 import threading
@@ -18,7 +19,7 @@ import numpy as np
 
 from sam3i_edge.errors import BundleError, RuntimeUnavailableError, unknown_name
 from sam3i_edge.runtimes import Port, SessionOptions, Tensor, check_inputs, cuda
-from sam3i_edge.runtimes.engines import EngineCache, EngineKey, graph_sha256
+from sam3i_edge.runtimes.engine_cache import EngineCache, EngineKey, graph_sha256
 from sam3i_edge.runtimes.nvidia_build import BuildOptions, Product, build, logger_for
 
 logger = logging.getLogger("sam3i_edge")
@@ -56,7 +57,7 @@ class _Kernels:
         if hasattr(product.api, "IRuntimeCache"):
             self._config = engine.create_runtime_config()
             self._cache = self._config.create_runtime_cache()
-            self._saved = kept.read_kernels(key)
+            self._saved = kept.read_extra(key.kernels_file)
             if self._saved:
                 self._cache.deserialize(self._saved)  # one that it refuses is compiled again
             self._config.set_runtime_cache(self._cache)
@@ -74,7 +75,7 @@ class _Kernels:
         with self._lock:
             found = bytes(self._cache.serialize())
             if found != self._saved:
-                self._kept.write_kernels(self._key, found)
+                self._kept.write_extra(self._key.kernels_file, found)
                 self._saved = found
 
 
@@ -182,8 +183,11 @@ class Nvidia:
         """The GPUs, ``cuda:0`` and so on. Raises RuntimeUnavailableError if CUDA does not answer."""
         return cuda.gpus()
 
-    def open_session(self, graph: Path, options: SessionOptions) -> NvidiaSession:
-        """Open the engine of an ONNX file on ``cuda:N``: the bundle's, the kept one, or a new one (minutes)."""
+    def open_session(self, graph: Path, options: SessionOptions, content: bytes | None = None) -> NvidiaSession:
+        """Open the engine of an ONNX file, or its ``content``, on ``cuda:N``: the bundle's, the kept one, or a new one.
+
+        To build one takes minutes.
+        """
         product, found = self._product, self.devices()
         if options.device not in found:
             raise RuntimeUnavailableError(unknown_name(f"device of {product.name} here", options.device, found))
@@ -195,11 +199,11 @@ class Nvidia:
         cuda.use(gpu)
         settings = " ".join(f"{name}={value}" for name, value in sorted(options.settings.items()))
         gpu_name = found[options.device]
-        key = EngineKey(graph_sha256(graph), product.version, gpu_name, options.max_prompts, settings)
+        key = EngineKey(graph_sha256(graph, content), product.version, gpu_name, options.max_prompts, settings)
         kept = EngineCache(options.cache)
         engine = self._prebuilt(graph, gpu, options)
         if engine is None:
-            engine = self._kept(graph, key, kept, lambda: self._build(graph, options, key, kept))
+            engine = self._kept(graph, key, kept, lambda: self._build(graph, options, key, kept, content))
         kernels = _Kernels(product, engine, kept, key)
         return NvidiaSession(product, self._log, engine, kernels, graph, gpu, options)
 
@@ -214,7 +218,10 @@ class Nvidia:
         elif capability not in found.compute_capabilities:
             why = f"it is for compute capability {', '.join(found.compute_capabilities)}, this GPU has {capability}"
         else:
-            engine = self._deserialize(Path(found.file).read_bytes())
+            content = Path(found.file).read_bytes()
+            if options.engine_sha256 and hashlib.sha256(content).hexdigest() != options.engine_sha256:
+                raise BundleError(f"{found.file} was changed while it was loaded. Load the bundle again.")
+            engine = self._deserialize(content)
             why = "" if engine is not None else f"{self._product.name} refuses it: {self._log.take()}"
         if engine is None:
             logger.warning("The bundle's engine of %s is not used: %s. An engine is built here.", graph, why)
@@ -238,14 +245,16 @@ class Nvidia:
             self._runtime = self._product.api.Runtime(self._log)
         return self._runtime.deserialize_cuda_engine(engine)
 
-    def _build(self, graph: Path, options: SessionOptions, key: EngineKey, kept: EngineCache) -> bytes:
+    def _build(
+        self, graph: Path, options: SessionOptions, key: EngineKey, kept: EngineCache, content: bytes | None
+    ) -> bytes:
         logger.warning(
             "Building the %s engine of %s for %s; it is kept for the next time.", self._product.name, graph, key.gpu
         )
         wanted = BuildOptions(options.max_prompts, options.settings)
-        built = build(self._product, graph, wanted, self._log, kept.read_timing(key))
+        built = build(self._product, graph, wanted, self._log, kept.read_extra(key.timing_file), content=content)
         if built.timing:
-            kept.write_timing(key, built.timing)
+            kept.write_extra(key.timing_file, built.timing)
         return built.engine
 
 

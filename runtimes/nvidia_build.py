@@ -107,7 +107,14 @@ def logger_for(product: Product, lines: IO[str] | None = None) -> Any:
 
 
 def build(
-    product: Product, graph: Path, options: BuildOptions, log: Any, timing: bytes = b"", *, detailed: bool = False
+    product: Product,
+    graph: Path,
+    options: BuildOptions,
+    log: Any,
+    timing: bytes = b"",
+    *,
+    content: bytes | None = None,
+    detailed: bool = False,
 ) -> Built:
     """Parse an ONNX file and build its engine in this process.
 
@@ -117,6 +124,7 @@ def build(
         options: what else the engine depends on.
         log: of ``logger_for``.
         timing: measurements of an earlier build.
+        content: what is parsed in place of the file's bytes; None: the file.
         detailed: name every layer of the engine, with its types, in the log.
 
     Raises:
@@ -126,7 +134,7 @@ def build(
     api = product.api
     builder = api.Builder(log)
     network = builder.create_network(_strongly_typed(api))
-    _parse(product, graph, network, log)
+    _parse(product, graph, network, log, content)
     config = builder.create_builder_config()
     config.set_memory_pool_limit(api.MemoryPoolType.WORKSPACE, int(options.settings.get("workspace_mb", 1024)) << 20)
     config.builder_optimization_level = int(options.settings.get("builder_optimization_level", 3))
@@ -151,9 +159,9 @@ def _strongly_typed(api: ModuleType) -> int:
     return 0 if flag is None else 1 << int(flag)
 
 
-def _parse(product: Product, graph: Path, network: Any, log: Any) -> None:
+def _parse(product: Product, graph: Path, network: Any, log: Any, content: bytes | None) -> None:
     parser = product.api.OnnxParser(network, log)
-    if parser.parse_from_file(str(graph)):
+    if parser.parse_from_file(str(graph)) if content is None else parser.parse(content):
         return
     errors = [parser.get_error(i) for i in range(parser.num_errors)]
     problems = [f"{e.node_name()} ({e.node_operator()}): {e.desc()}" if e.node_name() else e.desc() for e in errors]

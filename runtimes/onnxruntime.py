@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,16 @@ from typing import Any
 import numpy as np
 
 from sam3i_edge.errors import BundleError, RuntimeUnavailableError, unknown_name
+from sam3i_edge.precision import is_int8
 from sam3i_edge.runtimes import Port, SessionOptions, Tensor, check_inputs, missing
-from sam3i_edge.targets import is_int8
 
 try:
     import onnxruntime
 except ImportError as error:
     raise missing("onnxruntime", error) from error
+
+if os.environ.get("ORT_DISABLE_TELEMETRY") != "0":
+    onnxruntime.disable_telemetry_events()  # of use where it was imported before this package set the variable
 
 PROVIDERS = {
     "cpu": "CPUExecutionProvider",
@@ -55,6 +59,7 @@ class OrtTensor:
         self.value = value
         self.dtype = port.dtype
         self.shape = tuple(value.shape())
+        self.is_on_host = value.device_name() == "cpu"
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.asarray(self.value.numpy(), dtype)
@@ -93,8 +98,8 @@ class OnnxRuntimeSession:
         }
 
 
-def open_session(graph: Path, options: SessionOptions) -> OnnxRuntimeSession:
-    """Open an ONNX file on one of ``PROVIDERS``."""
+def open_session(graph: Path, options: SessionOptions, content: bytes | None = None) -> OnnxRuntimeSession:
+    """Open an ONNX file, or its ``content``, on one of ``PROVIDERS``."""
     name, _, number = options.device.partition(":")
     if name not in PROVIDERS or (number and not number.isdecimal()):
         raise RuntimeUnavailableError(unknown_name("device of ONNX Runtime", options.device, PROVIDERS))
@@ -104,7 +109,7 @@ def open_session(graph: Path, options: SessionOptions) -> OnnxRuntimeSession:
             f"This build of ONNX Runtime {version()} has no {provider}, which the device {options.device!r} needs. "
             f"Devices here: {', '.join(devices())}. Other builds: onnxruntime-gpu, onnxruntime-openvino, …"
         )
-    session = inference_session(graph, options)
+    session = inference_session(graph, options, content=content)
     if session.get_providers()[0] != provider:
         raise RuntimeUnavailableError(
             f"ONNX Runtime {version()} has {provider}, but it does not start here, and {session.get_providers()[0]} "
@@ -125,19 +130,21 @@ def version() -> str:
     return str(onnxruntime.__version__)
 
 
-def inference_session(graph: Path, options: SessionOptions, profile: str = "") -> Any:
+def inference_session(graph: Path, options: SessionOptions, profile: str = "", content: bytes | None = None) -> Any:
     """ONNX Runtime's own session of an ONNX file, on one of ``PROVIDERS``.
 
     Args:
         graph: the file.
         options: as for ``open_session``.
         profile: how the name of the file begins into which it writes how long each operator takes; "": it does not.
+        content: as of ``open_session``.
     """
     name, _, number = options.device.partition(":")
     settings = dict(options.settings) | ({"device_id": number} if number else {})
     own = onnxruntime.SessionOptions()
-    own.log_severity_level = 3  # errors; what it warns about (unused initializers) is not the user's to act on
+    own.log_severity_level = 4  # errors come as exceptions; on stderr a name in a graph would act on a terminal
     own.intra_op_num_threads = options.threads
+    own.add_session_config_entry("session.intra_op.allow_spinning", "0")  # idle threads would burn their cores
     own.add_session_config_entry(
         "session.qdq_matmulnbits_accuracy_level", "1"
     )  # or it rounds 4-bit layers' inputs, too
@@ -147,9 +154,14 @@ def inference_session(graph: Path, options: SessionOptions, profile: str = "") -
         own.enable_profiling, own.profile_file_prefix = True, profile
     disabled = INTEGER_HINDRANCES if is_int8(options.precision) else []
     try:
-        return onnxruntime.InferenceSession(
-            str(graph), own, providers=[(PROVIDERS[name], settings)], disabled_optimizers=disabled
+        session = onnxruntime.InferenceSession(
+            str(graph) if content is None else content,
+            own,
+            providers=[(PROVIDERS[name], settings)],
+            disabled_optimizers=disabled,
         )
+        session._model_bytes = None  # or it keeps the whole file as long as it lives
+        return session
     except Exception as error:  # as above
         raise BundleError(f"ONNX Runtime {version()} cannot open {graph}: {error}") from error
 

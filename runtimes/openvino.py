@@ -10,6 +10,8 @@ import hashlib
 import logging
 import queue
 import threading
+import weakref
+from collections import defaultdict
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -18,10 +20,11 @@ from typing import Any
 import numpy as np
 
 from sam3i_edge.cache import drop_damaged, locked, vouch_for
+from sam3i_edge.calls import keep_in_children, opening, watch_idle_threads
 from sam3i_edge.errors import BundleError, RuntimeUnavailableError, unknown_name
+from sam3i_edge.precision import float_type, is_int8
 from sam3i_edge.runtimes import Port, SessionOptions, Tensor, absent_devices, check_inputs, missing
 from sam3i_edge.runtimes.memory import Memory
-from sam3i_edge.targets import float_type, is_int8
 
 try:
     import openvino
@@ -32,6 +35,26 @@ logger = logging.getLogger("sam3i_edge")
 
 TYPES = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 """Its names of the types that it may choose by itself; integers it takes from the graph."""
+
+
+class _Executors:
+    """OpenVINO's threads for one model: it keeps those of a model that is freed, and gives them to the next such."""
+
+    def __init__(self) -> None:
+        self._users: weakref.WeakSet[_Compiled] = weakref.WeakSet()
+        self._all = 0
+
+    def take(self, user: _Compiled) -> None:
+        self._users.add(user)
+        self._all = max(self._all, len(self._users))
+
+    @property
+    def has_idle(self) -> bool:
+        return len(self._users) < self._all
+
+
+_executors: defaultdict[str, _Executors] = defaultdict(_Executors)
+watch_idle_threads("openvino", lambda: any(one.has_idle for one in list(_executors.values())))
 
 
 class _Compiled:
@@ -48,7 +71,9 @@ class _Compiled:
     def model(self) -> Any:
         with self._lock:
             if self._compiled is None:
-                self._compiled = _compile(self._source, self._graph, self._options)
+                with opening("openvino"):
+                    self._compiled = _compile(self._source, self._graph, self._options)
+                _executors[f"{self._graph} {self.inputs} {self._options}"].take(self)
                 self._source = None
             return self._compiled
 
@@ -91,6 +116,11 @@ class OpenVinoSession:
         self._memory = Memory()
         self.device = f"OpenVINO {version()} on {', '.join(single.model.get_property('EXECUTION_DEVICES'))}"
 
+    @property
+    def compiled_model(self) -> Any:
+        """OpenVINO's own, of one row: for its properties and its profile."""
+        return self._single.model
+
     def run(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """As ``Session.run``. Inputs are read and outputs written in place, in memory of NumPy's."""
         rows = check_inputs(self._several.inputs, inputs, self._graph)
@@ -110,12 +140,12 @@ def _in_place(value: Tensor) -> np.ndarray:
     return array if array.flags.carray else np.array(array, order="C")
 
 
-def open_session(graph: Path, options: SessionOptions) -> OpenVinoSession:
-    """Compile an ONNX file for one of ``devices()``, or for ``AUTO``, which chooses among them."""
+def open_session(graph: Path, options: SessionOptions, content: bytes | None = None) -> OpenVinoSession:
+    """Compile an ONNX file, or its ``content``, for one of ``devices()``, or for ``AUTO``, which chooses among them."""
     _check_device(options.device)
     _warn_of_emulation(options)
     try:
-        free = _core().read_model(graph)
+        free = _core().read_model(graph if content is None else content)
         takes_several = free.is_dynamic() and options.max_prompts > 1  # an NPU takes nothing but fixed shapes
         fixed = free.clone() if takes_several else free
         fixed.reshape({name: port.sized(1) for name, port in _ports(free.inputs).items()})
@@ -137,7 +167,9 @@ def version() -> str:
 
 @cache
 def _core() -> Any:
-    return openvino.Core()
+    core = openvino.Core()
+    keep_in_children(core)
+    return core
 
 
 def _check_device(device: str) -> None:

@@ -7,7 +7,7 @@ try:
     from sam3i_edge.runtimes.nvidia_build import TENSORRT_RTX
 
     _runtime = Nvidia(TENSORRT_RTX)
-except (ImportError, OSError) as error:  # OSError: a library of it that does not load
+except Exception as error:  # what a broken package raises may be anything
     raise missing("tensorrt-rtx", error) from error
 
 open_session, devices, version = _runtime.open_session, _runtime.devices, _runtime.version
