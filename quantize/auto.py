@@ -16,18 +16,18 @@ from sam3i_edge.config import ModelConfig
 from sam3i_edge.data.samples import Sample, read_sample
 from sam3i_edge.errors import BundleError, RuntimeUnavailableError
 from sam3i_edge.evaluate.cgf1 import CgF1
-from sam3i_edge.evaluate.eager import segmenter_of_modules
-from sam3i_edge.evaluate.masks import encode, overlap
+from sam3i_edge.evaluate.masks import overlap
 from sam3i_edge.evaluate.run import own_route
-from sam3i_edge.graphs import GraphSpec
+from sam3i_edge.evaluate.torch_engine import engine_of_modules
+from sam3i_edge.graphs import GRAPHS, GraphSpec
 from sam3i_edge.prompt import ROUTES
-from sam3i_edge.quantize.aim import Aim
 from sam3i_edge.quantize.calibration import some_queries
 from sam3i_edge.quantize.inputs import GraphInputs
 from sam3i_edge.quantize.latency import saved_ms
 from sam3i_edge.quantize.layers import LayerCall
-from sam3i_edge.quantize.recipe import FLOATING, GRAPHS, Recipe
-from sam3i_edge.quantize.search import Drop, Found, Progress, load_progress, ordered, save_progress, search
+from sam3i_edge.quantize.quant_target import QuantTarget
+from sam3i_edge.quantize.recipe import FLOATING, QuantRecipe
+from sam3i_edge.quantize.search import Drop, SearchProgress, SearchResult, load_progress, ordered, save_progress, search
 from sam3i_edge.quantize.sensitivity import Key, Sensitivity, Simulation, sensitivities, simulate
 from sam3i_edge.quantize.simulate import SimulatedGraph
 from sam3i_edge.runtimes import find_runtime
@@ -72,12 +72,12 @@ def find_recipe(
     modules: Mapping[str, nn.Module],
     config: ModelConfig,
     specs: Mapping[str, GraphSpec],
-    recipe: Recipe,
-    aim: Aim,
+    recipe: QuantRecipe,
+    aim: QuantTarget,
     inputs: GraphInputs,
     budget: Budget,
     progress: Callable[[str], None],
-) -> tuple[Recipe, str, dict[Key, str]]:
+) -> tuple[QuantRecipe, str, dict[Key, str]]:
     """The recipe with the most int8 that keeps ``budget``, how it was found, and what was measured of each block.
 
     ``modules`` are the smoothed graphs. What a line of ``recipe`` has in floating point stays so.
@@ -103,7 +103,7 @@ def find_recipe(
     return recipe.with_blocks(tables), note, remarks
 
 
-def _without_int8(recipe: Recipe, simulation: Simulation, aim: Aim) -> dict[str, dict[str, str]]:
+def _without_int8(recipe: QuantRecipe, simulation: Simulation, aim: QuantTarget) -> dict[str, dict[str, str]]:
     """By graph and block, what it computes in if the search does not make it int8."""
     tables: dict[str, dict[str, str]] = {}
     for graph in GRAPHS:
@@ -113,7 +113,7 @@ def _without_int8(recipe: Recipe, simulation: Simulation, aim: Aim) -> dict[str,
 
 
 def _gains(
-    simulation: Simulation, aim: Aim, kept: Progress, budget: Budget, progress: Callable[[str], None]
+    simulation: Simulation, aim: QuantTarget, kept: SearchProgress, budget: Budget, progress: Callable[[str], None]
 ) -> tuple[dict[Key, float], str]:
     """What int8 saves in each block, per image or prompt, and the unit: time, or work where the target is not here."""
     calls = [call for of_block in simulation.calls.values() for call in of_block]
@@ -141,7 +141,7 @@ def _by_block(simulation: Simulation, worth: Mapping[LayerCall, float]) -> dict[
 
 
 def _noise(
-    simulation: Simulation, inputs: GraphInputs, kept: Progress, budget: Budget, progress: Callable[[str], None]
+    simulation: Simulation, inputs: GraphInputs, kept: SearchProgress, budget: Budget, progress: Callable[[str], None]
 ) -> list[Sensitivity]:
     progress(f"trying {len(simulation.calls)} blocks alone")
 
@@ -163,10 +163,10 @@ def _search(
     simulation: Simulation,
     config: ModelConfig,
     tokenizer: Tokenizer,
-    kept: Progress,
+    kept: SearchProgress,
     budget: Budget,
     progress: Callable[[str], None],
-) -> Found:
+) -> SearchResult:
     samples = [_thinned(sample) for sample in budget.samples]
     progress(f"scoring the float model on {len(samples)} images")
     reference = score(_segmenter(simulation, config, tokenizer, ()), samples)
@@ -193,8 +193,9 @@ def score(segmenter: Segmenter, samples: Sequence[Sample]) -> Scored:
     for sample in samples:
         concepts = CgF1()
         image = read_sample(sample)
-        for query, found in zip(sample.queries, own_route(image, segmenter.encode(image), sample.queries), strict=True):
-            masks = encode(found.masks) if len(found) else []
+        answers = own_route(image, segmenter.encode(image), sample.queries, segmenter.threshold)
+        for query, found in zip(sample.queries, answers, strict=True):
+            masks = found.rle()
             targets = [sample.instances[index].rle for index in query.targets]
             if query.route == "concept":
                 concepts.add(masks, targets)
@@ -233,7 +234,7 @@ def _segmenter(simulation: Simulation, config: ModelConfig, tokenizer: Tokenizer
     """A new one for every trial: it keeps the texts that it has encoded."""
     simulation.use(int8)
     modules = {name: SimulatedGraph(graph) for name, graph in simulation.graphs.items()}
-    return segmenter_of_modules(modules, config, tokenizer=tokenizer)
+    return Segmenter(engine_of_modules(modules, config, tokenizer=tokenizer))
 
 
 def _thinned(sample: Sample) -> Sample:

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from sam3i_edge import shipped
+from sam3i_edge import demo_model
 from sam3i_edge.data.hmpl import load_samples
 from sam3i_edge.data.samples import Query, Sample, spread
 from sam3i_edge.errors import DataError, PromptError
 from sam3i_edge.image import read_image
 from sam3i_edge.prompt import ROUTES, Box, Prompt
+from sam3i_edge.text_files import read_text
 
 logger = logging.getLogger("sam3i_edge")
 
@@ -33,7 +34,7 @@ SEED = 0
 
 
 @dataclass(frozen=True)
-class Asked:
+class CalibrationItem:
     """One picture and what is asked of it."""
 
     path: Path
@@ -45,7 +46,7 @@ class CalibrationData:
     """What quantization looks at: its ranges and its corrections come from here and nowhere else."""
 
     name: str
-    asked: tuple[Asked, ...]
+    asked: tuple[CalibrationItem, ...]
     samples: tuple[Sample, ...] = ()
     """The same pictures with what their texts mean, where that is known: then accuracy can be measured."""
 
@@ -78,14 +79,16 @@ def load_calibration(path: str | Path | None) -> CalibrationData:
     Args:
         path: a dataset of the HMPL-Instruct layout (its ``train`` split); or a folder of pictures with a
             ``prompts.txt``, a line ``route: text`` for each prompt, three of each route asked of each picture, in turn.
-            None: the six scenes that come with the package.
+            None: the six demo scenes.
 
     Raises:
         DataError: there is nothing to be read, or a route has no prompt.
         ImageError: a picture is unreadable.
+        RuntimeUnavailableError: the demo scenes are not installed.
     """
     if path is None:
-        data = _from_samples("the scenes of the package", load_samples(shipped.SCENES, "demo").samples)
+        scenes = demo_model.require(demo_model.SCENES, "give calibration data of your own")
+        data = _from_samples("the demo scenes", load_samples(scenes, "demo").samples)
     elif (Path(path) / PROMPTS_FILE).is_file():
         data = _from_folder(Path(path))
     elif _pictures(Path(path)) and not any(Path(path).glob("*.json")):
@@ -122,7 +125,7 @@ def _checked(data: CalibrationData) -> CalibrationData:
 def _from_samples(name: str, samples: tuple[Sample, ...]) -> CalibrationData:
     rng = np.random.default_rng(SEED)
     chosen = spread([sample for sample in samples if sample.queries], MOST_IMAGES)
-    asked = tuple(Asked(sample.path, _prompts_of(sample, rng)) for sample in chosen)
+    asked = tuple(CalibrationItem(sample.path, _prompts_of(sample, rng)) for sample in chosen)
     return CalibrationData(name, asked, tuple(chosen))
 
 
@@ -155,7 +158,7 @@ def _from_folder(folder: Path) -> CalibrationData:
     by_route = [[prompt for prompt in prompts if prompt.route == route] for route in ROUTES]
     asked = []
     for turn, picture in enumerate(spread(_pictures(folder), MOST_IMAGES)):
-        asked.append(Asked(picture, tuple(prompt for some in by_route for prompt in _in_turn(some, turn))))
+        asked.append(CalibrationItem(picture, tuple(prompt for some in by_route for prompt in _in_turn(some, turn))))
     return CalibrationData(str(folder), tuple(asked))
 
 
@@ -167,9 +170,9 @@ def _in_turn(prompts: list[Prompt], turn: int) -> list[Prompt]:
 
 def _read_prompts(file: Path) -> Iterator[Prompt]:
     try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()  # editors under Windows begin a file with a mark
-    except UnicodeDecodeError as error:
-        raise DataError(f"{file} is not UTF-8 text ({error}). Save it as UTF-8.") from error
+        lines = read_text(file).splitlines()
+    except (OSError, ValueError) as error:
+        raise DataError(f"Cannot read {file}: {getattr(error, 'strerror', None) or error}.") from error
     for number, line in enumerate(lines, 1):
         if not line.strip() or line.startswith("#"):
             continue

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 
 import numpy as np
@@ -12,17 +12,18 @@ from torch import Tensor, nn
 from sam3i_edge.graphs import Limits
 from sam3i_edge.image import preprocess
 from sam3i_edge.prompt import Prompt, gates, pack_boxes
-from sam3i_edge.quantize.calibration import CalibrationData
 from sam3i_edge.tokenizer import PADDING_ID, Tokenizer
 
 Inputs = tuple[Tensor, ...]
+Asked = Iterable[tuple[np.ndarray, tuple[Prompt, ...]]]
+"""Pictures, (H, W, 3) uint8 RGB, and what to ask of them: calibration data, for example."""
 
 
 class GraphInputs:
     """One picture at a time, and never more prompts than a call takes: nothing is held."""
 
     def __init__(
-        self, modules: Mapping[str, nn.Module], data: CalibrationData, tokenizer: Tokenizer, limits: Limits, size: int
+        self, modules: Mapping[str, nn.Module], data: Asked, tokenizer: Tokenizer, limits: Limits, size: int
     ) -> None:
         """Args: the float graphs, the data, what a call of the grounding graph takes, and the image size."""
         self.tokenizer = tokenizer

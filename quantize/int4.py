@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from sam3i_edge.graphs import GraphSpec
 from sam3i_edge.quantize.ptq import weights_by_choice
-from sam3i_edge.quantize.recipe import Recipe
+from sam3i_edge.quantize.recipe import QuantRecipe
 
 GROUP = 32
 HIGHEST = 7
@@ -75,7 +75,7 @@ def packed(weight: np.ndarray) -> Packed | None:
     return Packed(integers.astype(np.int8).reshape(weight.shape), scales[:, 0])
 
 
-def round_weights(modules: Mapping[str, nn.Module], specs: Mapping[str, GraphSpec], recipe: Recipe) -> None:
+def round_weights(modules: Mapping[str, nn.Module], specs: Mapping[str, GraphSpec], recipe: QuantRecipe) -> None:
     """Round, in place, the weights of the blocks that ``recipe`` has in int4.
 
     Raises:
@@ -87,7 +87,7 @@ def round_weights(modules: Mapping[str, nn.Module], specs: Mapping[str, GraphSpe
 
 
 def int4_weights(
-    modules: Mapping[str, nn.Module], specs: Mapping[str, GraphSpec], recipe: Recipe
+    modules: Mapping[str, nn.Module], specs: Mapping[str, GraphSpec], recipe: QuantRecipe
 ) -> list[nn.Parameter]:
     """Those that ``round_weights`` rounds."""
     some = {name: module for name, module in modules.items() if "int4" in recipe.of(name).values()}

@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 import onnx
 
-from sam3i_edge.benchmarks.rounds import play
+from sam3i_edge.benchmarks.interleave import interleave
 from sam3i_edge.errors import RuntimeUnavailableError
-from sam3i_edge.quantize.aim import Aim
+from sam3i_edge.precision import float_type
 from sam3i_edge.quantize.layer_graphs import layer_graph
 from sam3i_edge.quantize.layers import LayerCall
+from sam3i_edge.quantize.quant_target import QuantTarget
 from sam3i_edge.runtimes import Session, SessionOptions, open_session
-from sam3i_edge.targets import Target, float_type
+from sam3i_edge.targets import Target
 
 ROUNDS = 5
 TURN_S = 0.03
@@ -29,7 +30,7 @@ SETTLE_S = 0.02
 
 
 def saved_ms(
-    calls: Iterable[LayerCall], aim: Aim, progress: Callable[[str], None] = lambda _: None
+    calls: Iterable[LayerCall], aim: QuantTarget, progress: Callable[[str], None] = lambda _: None
 ) -> dict[LayerCall, float]:
     """Milliseconds by which each call is faster in int8 than in what the precision has beside it; negative: slower.
 
@@ -50,7 +51,7 @@ def saved_ms(
     return found
 
 
-def _saved_ms(call: LayerCall, aim: Aim, folder: Path) -> float:
+def _saved_ms(call: LayerCall, aim: QuantTarget, folder: Path) -> float:
     onnx.save(layer_graph(call, aim.target, None, aim.floating), folder / "float.onnx")
     onnx.save(layer_graph(call, aim.target, aim.scheme, aim.floating), folder / "int8.onnx")
     sessions = {
@@ -80,5 +81,5 @@ def _by_turns(sessions: Mapping[str, Session], inputs: Mapping[str, Any]) -> dic
             sessions[name].run(inputs)
             samples[name].append(time.perf_counter() - start)
 
-    play(list(sessions), turn, lambda played: played >= ROUNDS, settle=False)
+    interleave(list(sessions), turn, lambda played: played >= ROUNDS, settle=False)
     return {name: statistics.median(seconds) for name, seconds in samples.items()}

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sam3i_edge.export.convert import quiet
+from sam3i_edge.graph_modules.tracing import quiet
 
 with quiet():  # torchao names the CUDA kernels that it cannot load
     from torchao.quantization.pt2e import HistogramObserver, MinMaxObserver

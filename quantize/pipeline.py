@@ -9,17 +9,18 @@ from functools import partial
 import torch
 from torch import nn
 
-from sam3i_edge.export.modules import graph_modules
-from sam3i_edge.graphs import GraphSpec, Limits, default_limits, graph_specs
+from sam3i_edge.config import default_limits
+from sam3i_edge.graph_modules import graph_modules
+from sam3i_edge.graphs import GRAPHS, GraphSpec, Limits, graph_specs
 from sam3i_edge.model import Sam3i
-from sam3i_edge.quantize.aim import Aim
 from sam3i_edge.quantize.auto import Budget, find_recipe
 from sam3i_edge.quantize.calibration import CalibrationData
 from sam3i_edge.quantize.embedding import quantize_embedding
 from sam3i_edge.quantize.inputs import GraphInputs
 from sam3i_edge.quantize.int4 import int4_weights, round_weights
 from sam3i_edge.quantize.ptq import quantize_graph, weights_by_choice
-from sam3i_edge.quantize.recipe import GRAPHS, Recipe
+from sam3i_edge.quantize.quant_target import QuantTarget
+from sam3i_edge.quantize.recipe import QuantRecipe
 from sam3i_edge.quantize.sensitivity import Key
 from sam3i_edge.quantize.smoothing import smooth
 from sam3i_edge.tokenizer import Tokenizer
@@ -32,18 +33,18 @@ class QuantizedModel:
     """The three graphs, and the recipe with every block's line filled in."""
 
     modules: dict[str, nn.Module]
-    recipe: Recipe
+    recipe: QuantRecipe
     note: str
     """How the recipe came about."""
     remarks: dict[Key, str]
     """By graph and block, what a search found there."""
 
 
-def check_blocks(model: Sam3i, recipe: Recipe) -> None:
+def check_blocks(model: Sam3i, recipe: QuantRecipe) -> None:
     """Raises ConfigError if ``recipe`` names a block that the model does not have."""
     if any(recipe.of(graph) for graph in GRAPHS):
         limits = default_limits(model.config)
-        weights_by_choice(graph_modules(model, limits), graph_specs(model.config, limits), recipe)
+        weights_by_choice(graph_modules(model, limits), graph_specs(model.config.sizes, limits), recipe)
 
 
 @torch.no_grad()
@@ -52,8 +53,8 @@ def quantize_model(
     specs: Mapping[str, GraphSpec],
     limits: Limits,
     tokenizer: Tokenizer,
-    recipe: Recipe,
-    aim: Aim,
+    recipe: QuantRecipe,
+    aim: QuantTarget,
     data: CalibrationData,
     budget: Budget | None = None,
     progress: Progress = lambda message: None,

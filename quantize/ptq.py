@@ -11,8 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.fx import GraphModule, Node
 
-from sam3i_edge.export.convert import free_shapes, quiet
-from sam3i_edge.export.modules import example
+from sam3i_edge.graph_modules.tracing import example, free_shapes, quiet
 from sam3i_edge.graphs import GraphSpec
 from sam3i_edge.quantize.inputs import Inputs
 from sam3i_edge.quantize.layers import LayerCall
@@ -28,7 +27,7 @@ from sam3i_edge.quantize.quantizer import (
     weight_name,
     weighted_nodes,
 )
-from sam3i_edge.quantize.recipe import CHOICES, Recipe
+from sam3i_edge.quantize.recipe import CHOICES, QuantRecipe
 from sam3i_edge.quantize.simulate import FakeQuantizers, Simulated, fake_quantizers
 
 Data = Callable[[], Iterable[Inputs]]
@@ -36,7 +35,7 @@ Data = Callable[[], Iterable[Inputs]]
 
 
 @dataclass(frozen=True)
-class Layer:
+class QuantizedLayer:
     """What quantization does to one linear layer, convolution or product, with the float model's own input."""
 
     block: str
@@ -60,7 +59,7 @@ class Quantized:
 
     module: GraphModule
     table: dict[str, str]
-    layers: tuple[Layer, ...]
+    layers: tuple[QuantizedLayer, ...]
 
 
 def trace(module: nn.Module, spec: GraphSpec) -> GraphModule:
@@ -118,7 +117,7 @@ def blocks(graph: GraphModule) -> list[str]:
 
 
 def weights_by_choice(
-    modules: Mapping[str, nn.Module], specs: Mapping[str, GraphSpec], recipe: Recipe
+    modules: Mapping[str, nn.Module], specs: Mapping[str, GraphSpec], recipe: QuantRecipe
 ) -> dict[str, dict[str, nn.Parameter]]:
     """The weights of the layers that a recipe speaks of: for each of its ``CHOICES``, by name.
 
@@ -148,7 +147,7 @@ def calibrate(
     """Show a graph the calibration data.
 
     Args:
-        module: the float graph (see ``export.modules``); it is not changed.
+        module: the float graph (see ``graph_modules``); it is not changed.
         spec: its inputs and outputs.
         table: from the names of its blocks to what each computes in.
         observer: of ``recipe.OBSERVERS``.
@@ -170,7 +169,7 @@ def quantize_graph(
     module: nn.Module,
     spec: GraphSpec,
     name: str,
-    recipe: Recipe,
+    recipe: QuantRecipe,
     scheme: Scheme,
     data: Data,
     floating: str = "fp32",
@@ -227,10 +226,12 @@ class LayerErrors(Simulated):
         """The mean error of each layer's output channels, by the node's name."""
         return {name: total / self._counts[name] for name, total in self._sums.items()}
 
-    def layers(self) -> tuple[Layer, ...]:
+    def layers(self) -> tuple[QuantizedLayer, ...]:
         """What became of each layer."""
         calls = self._calls
-        return tuple(Layer(self.blocks[name], decibels(*power), calls.get(name)) for name, power in self._power.items())
+        return tuple(
+            QuantizedLayer(self.blocks[name], decibels(*power), calls.get(name)) for name, power in self._power.items()
+        )
 
 
 def decibels(signal: float, noise: float) -> float:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch.fx import GraphModule, Node
 
-from sam3i_edge.export.convert import quiet
+from sam3i_edge.graph_modules.tracing import quiet
 from sam3i_edge.quantize.observers import ACTIVATION_OBSERVERS, LEAST_SCALE
 from sam3i_edge.quantize.recipe import PRODUCTS
 

@@ -7,7 +7,6 @@ products of an attention are a block of their own, ``….products``.
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
@@ -16,14 +15,11 @@ from typing import Any
 
 from sam3i_edge import schema
 from sam3i_edge.errors import ConfigError, unknown_name
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from sam3i_edge.graphs import GRAPHS
+from sam3i_edge.terminal import printable
 
 RECIPE_FILE = "recipe.toml"
-GRAPHS = ("vision", "text", "grounding")
+
 OBSERVERS = ("min-max", "percentile", "mse")
 CHOICES = ("int8", "int4", "fp16", "fp32")
 FLOATING = ("fp16", "fp32")
@@ -46,7 +42,7 @@ DELICATE = (
 
 
 @dataclass(frozen=True)
-class Recipe:
+class QuantRecipe:
     """How to quantize. ``vision``, ``text`` and ``grounding`` give each block one of ``CHOICES``.
 
     ``int8`` computes with integers. ``int4`` stores the weights of linear layers in 4 bits and computes in floating
@@ -118,7 +114,7 @@ class Recipe:
         table = self.filled(graph, blocks)
         return {n for n, c in table.items() if c in FLOATING and any(_fits(n, p) for p in lines)}
 
-    def with_blocks(self, tables: Mapping[str, Mapping[str, str]]) -> Recipe:
+    def with_blocks(self, tables: Mapping[str, Mapping[str, str]]) -> QuantRecipe:
         """This recipe with the given tables, by graph."""
         values: dict[str, Any] = {graph: dict(table) for graph, table in tables.items()}
         return replace(self, **values)
@@ -130,7 +126,7 @@ class Recipe:
 
         ``remarks``, by graph and block, stand behind the blocks' lines.
         """
-        lines = [f"# {line}" for line in note.splitlines()]
+        lines = [f"# {printable(line)}" for line in note.split("\n")] if note else []
         lines += [f"# Use it with: sam3i-edge export --precision {precision} --recipe FILE"]
         values = schema.plain(self)
         lines += [f"{key} = {json.dumps(value)}" for key, value in values.items() if key not in GRAPHS]
@@ -142,16 +138,9 @@ class Recipe:
         return "\n".join(lines) + "\n"
 
 
-def read_recipe(path: str | Path) -> Recipe:
+def read_recipe(path: str | Path) -> QuantRecipe:
     """Read a ``recipe.toml``. Raises ConfigError naming the file."""
-    try:
-        content: Any = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-        _refuse_bare_names(content)
-        return schema.parse(Recipe, content)
-    except OSError as error:
-        raise ConfigError(f"Cannot read the recipe {path}: {error.strerror}.") from error
-    except (ValueError, RecursionError, ConfigError) as error:
-        raise ConfigError(f"{path}: {error}") from error
+    return schema.read_toml(QuantRecipe, Path(path), "recipe", _refuse_bare_names)
 
 
 def _fits(block: str, line: str) -> bool:

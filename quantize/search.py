@@ -7,7 +7,6 @@ every trial scored on pictures that calibration has not seen.
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from sam3i_edge import schema
 from sam3i_edge.errors import ExportError
 from sam3i_edge.files import write_json
 from sam3i_edge.quantize.sensitivity import Key, Sensitivity
+from sam3i_edge.text_files import read_json
 
 logger = logging.getLogger("sam3i_edge")
 
@@ -41,7 +41,7 @@ class Drop:
 
 
 @dataclass
-class Progress:
+class SearchProgress:
     """What was measured so far; kept, so that an interrupted search goes on."""
 
     noise: dict[str, float] = field(default_factory=dict)
@@ -55,7 +55,7 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class Found:
+class SearchResult:
     """What the search came to."""
 
     int8: frozenset[Key]
@@ -77,7 +77,7 @@ def search(
     keep: Callable[[int, Drop], None] = lambda count, drop: None,
     known: dict[int, Drop] | None = None,
     progress: Callable[[str], None] = lambda message: None,
-) -> Found:
+) -> SearchResult:
     """Find the fewest blocks that must stay in floating point.
 
     Args:
@@ -120,21 +120,21 @@ def search(
                 f"No assignment keeps the drop within {max_drop} points: the best was {drops[high]}. Give a larger "
                 f"--max-drop, or more pictures: the standard error counts. --force takes the best."
             )
-    return Found(frozenset(order[high:]), drops[high])
+    return SearchResult(frozenset(order[high:]), drops[high])
 
 
-def load_progress(file: Path | None) -> Progress:
+def load_progress(file: Path | None) -> SearchProgress:
     """What an earlier search measured; nothing, if there is none or it cannot be read."""
     if file is None or not file.is_file():
-        return Progress()
+        return SearchProgress()
     try:
-        return schema.parse(Progress, json.loads(file.read_text(encoding="utf-8")))
+        return schema.parse(SearchProgress, read_json(file))
     except (OSError, ValueError) as error:
         logger.warning("The kept search %s cannot be read (%s); it begins anew.", file, error)
-        return Progress()
+        return SearchProgress()
 
 
-def save_progress(file: Path | None, progress: Progress) -> None:
+def save_progress(file: Path | None, progress: SearchProgress) -> None:
     """Keep ``progress``, whole or not at all; without a place to keep it, nothing happens."""
     if file is None:
         return

@@ -9,15 +9,15 @@ from functools import partial
 import numpy as np
 import torch
 
-from sam3i_edge.graphs import GraphSpec
+from sam3i_edge.graphs import GRAPHS, GraphSpec
 from sam3i_edge.instances import sigmoid
 from sam3i_edge.quantize.inputs import Inputs
 from sam3i_edge.quantize.layers import LayerCall
 from sam3i_edge.quantize.ptq import LayerErrors, calibrate
 from sam3i_edge.quantize.quantizer import Scheme
-from sam3i_edge.quantize.recipe import GRAPHS, Recipe
+from sam3i_edge.quantize.recipe import QuantRecipe
 from sam3i_edge.quantize.simulate import Simulated, fake_quantizers
-from sam3i_edge.verify import align
+from sam3i_edge.verification import align
 
 Key = tuple[str, str]
 """A graph and a block of it."""
@@ -61,7 +61,7 @@ class Simulation:
 def simulate(
     modules: Mapping[str, torch.nn.Module],
     specs: Mapping[str, GraphSpec],
-    recipe: Recipe,
+    recipe: QuantRecipe,
     scheme: Scheme,
     inputs: Callable[[str], Iterable[Inputs]],
 ) -> Simulation:

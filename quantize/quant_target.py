@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 from sam3i_edge.quantize.observers import LEAST_HALF_SCALE
 from sam3i_edge.quantize.quantizer import SCHEMES, Scheme
-from sam3i_edge.targets import Target, is_typed_half
+from sam3i_edge.runtimes import is_typed_half
+from sam3i_edge.targets import Target
 
 
 @dataclass(frozen=True)
-class Aim:
+class QuantTarget:
     """A target and an int8 precision of it."""
 
     target: Target
@@ -20,7 +21,7 @@ class Aim:
     @property
     def floating(self) -> str:
         """What a recipe's blocks compute in that are not integer, unless it says otherwise: ``fp16`` or ``fp32``."""
-        return "fp16" if is_typed_half(self.target, self.precision) else "fp32"
+        return "fp16" if is_typed_half(self.target.runtime, self.precision) else "fp32"
 
     @property
     def scheme(self) -> Scheme:

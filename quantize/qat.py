@@ -16,14 +16,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from sam3i_edge.export.modules import graph_modules
-from sam3i_edge.graphs import default_limits, graph_specs
+from sam3i_edge.config import default_limits
+from sam3i_edge.graph_modules import graph_modules
+from sam3i_edge.graphs import GRAPHS, graph_specs
 from sam3i_edge.model import Sam3i
 from sam3i_edge.quantize.int4 import fits, rounded
 from sam3i_edge.quantize.observers import LEAST_SCALE
 from sam3i_edge.quantize.ptq import weights_by_choice
 from sam3i_edge.quantize.quantizer import Scheme
-from sam3i_edge.quantize.recipe import GRAPHS, PRODUCTS, Recipe
+from sam3i_edge.quantize.recipe import PRODUCTS, QuantRecipe
 
 logger = logging.getLogger("sam3i_edge")
 
@@ -42,12 +43,12 @@ class FakeIntegers(nn.Module):
     low: Tensor
     high: Tensor
 
-    def __init__(self, model: Sam3i, recipe: Recipe, scheme: Scheme) -> None:
+    def __init__(self, model: Sam3i, recipe: QuantRecipe, scheme: Scheme) -> None:
         """Raises ConfigError if the recipe names a block that the model does not have."""
         super().__init__()
         self._scheme = scheme
         limits = default_limits(model.config)
-        found = weights_by_choice(graph_modules(model, limits), graph_specs(model.config, limits), recipe)
+        found = weights_by_choice(graph_modules(model, limits), graph_specs(model.config.sizes, limits), recipe)
         # Lists of pairs: they are the model's parameters, not this module's.
         self._int8 = _learned(model, found["int8"])
         if any(choice == "int8" and PRODUCTS in line for graph in GRAPHS for line, choice in recipe.of(graph).items()):

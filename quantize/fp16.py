@@ -17,10 +17,11 @@ from torch import Tensor
 from torch.fx import GraphModule, Interpreter, Node
 from torch.fx.node import map_arg
 
-from sam3i_edge.compare import MAX_SQNR_DB
 from sam3i_edge.quantize.inputs import Inputs
 from sam3i_edge.quantize.ptq import decibels
 from sam3i_edge.quantize.quantizer import block_of, recipe_block
+from sam3i_edge.terminal import printable
+from sam3i_edge.tolerances import MAX_SQNR_DB
 
 _ATEN = torch.ops.aten
 
@@ -119,7 +120,7 @@ def islands(units: Iterable[Unit], least_sqnr_db: float = LEAST_SQNR_DB) -> dict
 
 def to_toml(tables: Mapping[str, Mapping[str, str]], note: str) -> str:
     """The islands of each graph as a file to read; ``note`` becomes a comment at its top."""
-    lines = [f"# {note}", "# All else computes in FP16. A line: block/operator, and why it does not."]
+    lines = [f"# {printable(note)}", "# All else computes in FP16. A line: block/operator, and why it does not."]
     for graph, kept in tables.items():
         lines += ["", f"[{graph}]", *(f"{json.dumps(name)} = {json.dumps(why)}" for name, why in kept.items())]
     return "\n".join(lines) + "\n"
