@@ -14,16 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sam3i_edge.benchmarks.full_width import write_checkpoint
-from sam3i_edge.benchmarks.measure import Plan as BenchmarkPlan
-from sam3i_edge.benchmarks.measure import benchmark
-from sam3i_edge.benchmarks.report import STAGES
-from sam3i_edge.benchmarks.subjects import subjects
+from sam3i_edge.benchmarks.candidates import find_candidates
+from sam3i_edge.benchmarks.measurement import BenchmarkPlan
+from sam3i_edge.benchmarks.runner import benchmark
 from sam3i_edge.config import ModelConfig, TextConfig
 from sam3i_edge.distill.students import PRESETS, layer_counts, plan
 from sam3i_edge.doctor import check_ready
+from sam3i_edge.engine import STAGES
 from sam3i_edge.errors import ConfigError
-from sam3i_edge.export import export
+from sam3i_edge.exporter import export
+from sam3i_edge.model.random_weights import write_checkpoint
 
 FULL = ModelConfig()
 TEACHER = "teacher"
@@ -121,15 +121,14 @@ def estimate(
     configs = {TEACHER: teacher} | {name: config for name, config in students.items() if config != teacher}
     abouts = {TEACHER: "as it is"} | {name: preset.about for name, preset in PRESETS.items()}
     known: dict[tuple[str, ModelConfig], WidthTimes] = {}
-    # Two that have most widths between them come first.
-    for name in sorted(configs, key=lambda name: name not in (TEACHER, WIDEST_CHANGE)):
+    planned = _planned(configs)
+    models = sum(map(len, planned.values()))
+    progress(f"{models} small models are exported and timed, in {len(planned)} groups, for {len(configs)} estimates")
+    for number, (name, probes) in enumerate(planned.items(), 1):
+        progress(f"group {number} of {len(planned)}, of the widths of {name}: {len(probes)} models")
+        measured = _measure(configs[name], probes, target, folder / name, rounds, progress)
         keys = [(stage, _width(stage, configs[name])) for stage in STAGES]
-        unknown = [key for key in keys if key not in known]
-        if unknown:
-            has_blocks = any(stage != "vision" for stage, _ in unknown) or not configs[name].vision.backbone
-            probes = PROBES if has_blocks else {"smallest": PROBES["smallest"]}
-            measured = _measure(configs[name], probes, target, folder / name, rounds, progress)
-            known |= dict.fromkeys(unknown, measured)
+        known |= dict.fromkeys([key for key in keys if key not in known], measured)
     return [
         Estimate(
             name,
@@ -138,6 +137,20 @@ def estimate(
         )
         for name, config in configs.items()
     ]
+
+
+def _planned(configs: Mapping[str, ModelConfig]) -> dict[str, dict[str, Probe]]:
+    """The probes to be timed of each model that has a width which those before it have not."""
+    known: set[tuple[str, ModelConfig]] = set()
+    planned = {}
+    # Two that have most widths between them come first.
+    for name in sorted(configs, key=lambda name: name not in (TEACHER, WIDEST_CHANGE)):
+        unknown = {key for stage in STAGES if (key := (stage, _width(stage, configs[name]))) not in known}
+        if unknown:
+            has_blocks = any(stage != "vision" for stage, _ in unknown) or not configs[name].vision.backbone
+            planned[name] = dict(PROBES) if has_blocks else {"smallest": PROBES["smallest"]}
+            known |= unknown
+    return planned
 
 
 def _fitting(teacher: ModelConfig, progress: Callable[[str], None]) -> Iterator[tuple[str, ModelConfig]]:
@@ -168,12 +181,8 @@ def _width(stage: str, config: ModelConfig) -> ModelConfig:
     return dataclasses.replace(smallest, vision=trunk, text=text)
 
 
-def table(estimates: Sequence[Estimate], latency_ms: float | None) -> str:
+def lines(estimates: Sequence[Estimate], latency_ms: float | None) -> Iterator[str]:
     """For people: fastest last; which ones fit, if a latency is wanted."""
-    return "\n".join(_lines(estimates, latency_ms))
-
-
-def _lines(estimates: Sequence[Estimate], latency_ms: float | None) -> Iterator[str]:
     whole = estimates[0].frame_ms
     width = max(len(one.name) for one in estimates) + 1
     yield f"{'':{width}}{'frame ms':>10}{'of it':>7}" + "".join(f"{stage:>13}" for stage in STAGES)
@@ -181,6 +190,7 @@ def _lines(estimates: Sequence[Estimate], latency_ms: float | None) -> Iterator[
         fits = "" if latency_ms is None else "  fits" if one.frame_ms <= latency_ms else "  too slow"
         stages = "".join(f"{one.stages_ms[stage]:13.1f}" for stage in STAGES)
         yield f"{one.name:{width}}{one.frame_ms:10.1f}{one.frame_ms / whole:7.2f}{stages}{fits}   {one.about}"
+    yield "of it: share of the teacher's frame, of one image and one new prompt; stages in ms, FP32, estimated"
     if latency_ms is not None:
         fitting = [one for one in estimates if one.frame_ms <= latency_ms]
         best = max(fitting, key=lambda one: one.frame_ms, default=None)
@@ -211,7 +221,7 @@ def _measure(
         checkpoint = write_checkpoint(_resized(config, probe), folder / "checkpoints" / name)
         export(checkpoint, output=folder / name, target=target, precision="fp32", check=False)
     bundles = [str(folder / name) for name in probes]
-    report = benchmark(subjects(bundles, [], None, "auto"), quick, progress)
+    report = benchmark(find_candidates(bundles, [], None, "auto"), quick, progress)
     shutil.rmtree(folder)
     stages = {run.bundle: {stage: run.stages_ms[stage].p50 for stage in STAGES} for run in report.runs}
     smallest = stages["smallest"]

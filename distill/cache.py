@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from torch import Tensor
 from sam3i_edge.bundle import sha256_of
 from sam3i_edge.data.samples import Sample
 from sam3i_edge.errors import TrainingError
-from sam3i_edge.files import write_json, write_whole
+from sam3i_edge.files import remove_left_behind, write_json, write_whole
 from sam3i_edge.model import Pyramid, Sam3i
 from sam3i_edge.model.vision import normalize
 from sam3i_edge.train.batches import model_image
@@ -30,9 +29,6 @@ BATCH = 8
 LEVELS = ("fine", "middle", "coarse")
 SHARD = re.compile(r"(\d{6})-([0-9a-f]{64})\.safetensors")
 """A shard's number and the SHA-256 of its content: one rename makes it part of the cache, or not."""
-
-LEFT_BEHIND = 3600
-"""Seconds since a half-written shard grew, after which no living run, which may share the cache, can be writing it."""
 
 Progress = Callable[[int, int], None]
 """Called with the number of images that are there and of all."""
@@ -80,9 +76,7 @@ def fill(
     else:
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / ABOUT_FILE, about)
-    for partial in folder.glob("*.partial-*"):
-        if time.time() - partial.stat().st_mtime > LEFT_BEHIND:
-            partial.unlink()
+    remove_left_behind(folder, "*.partial-*")
     found = _shards(folder)
     whole = {number for number, (file, digest) in found.items() if sha256_of(file) == digest}
     count = -(-len(samples) // SHARD_IMAGES)
@@ -141,7 +135,7 @@ def _check(folder: Path, about: Mapping[str, Any]) -> None:
         known = json.loads((folder / ABOUT_FILE).read_text(encoding="utf-8"))
         if not isinstance(known, dict):
             raise ValueError(f"{ABOUT_FILE} is damaged")
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise TrainingError(
             f"There is no feature cache in {folder}: {error}. Give a new folder to make one."
         ) from error

@@ -110,7 +110,7 @@ def answer_losses(found: Answers, wanted: Answers, masked: Tensor) -> Parts:
         "box_giou": (giou * share).sum() / total,
         "score": _score_loss(found.logits.float(), wanted.logits.float(), match, theirs),
         "presence": F.binary_cross_entropy_with_logits(found.presence.float(), wanted.presence.float().sigmoid()) / 2,
-        "margin": _margin_loss(found.scores, wanted.scores),
+        "margin": F.relu(margin(wanted.scores) - margin(found.scores)).mean(),  # what it lacks of the teacher's
     }
     return parts | _mask_losses(found.masks, wanted.masks, masked, match, theirs, share)
 
@@ -168,11 +168,6 @@ def _score_loss(found: Tensor, wanted: Tensor, match: Match, theirs: Tensor) -> 
     weight = matched + (1 - matched) * found.detach().sigmoid() ** SCORE_GAMMA
     some = matched.any(1, keepdim=True)  # where the teacher finds nothing, presence says so
     return (entropy * weight * some).sum() / _over_processes(matched.sum()) / ENTROPY_PER_FOCAL
-
-
-def _margin_loss(found: Tensor, wanted: Tensor) -> Tensor:
-    """What the student's best score lacks of the teacher's lead over the second best."""
-    return F.relu(margin(wanted) - margin(found)).mean()
 
 
 def _mask_losses(found: Tensor, wanted: Tensor, masked: Tensor, match: Match, theirs: Tensor, share: Tensor) -> Parts:

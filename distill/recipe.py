@@ -3,22 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
 
-from sam3i_edge.train.recipe import TABLETOP, Book, LearningRates, Recipe
+from sam3i_edge.train.recipe import TABLETOP, Book, LearningRates, TrainRecipe
 
-
-@dataclass(frozen=True)
-class DistillBook(Book):
-    """As a TOML file holds them: ``[vision]``, ``[text]``, ``[whole]``, ``[int8]``; those of stages that are to run."""
-
-    vision: Recipe | None = None
-    text: Recipe | None = None
-    whole: Recipe | None = None
-    int8: Recipe | None = None
-
-
-_FULL = Recipe(rate_scale=1.0, images=32, epochs=10.0, warmup_steps=500, cooldown_steps=5000, timescale=20000.0)
+_FULL = TrainRecipe(rate_scale=1.0, images=32, epochs=10.0, warmup_steps=500, cooldown_steps=5000, timescale=20000.0)
 _FULL_WHOLE = dataclasses.replace(_FULL, images=16, prompts=4, ema=0.999)
 _SMALL = dataclasses.replace(
     TABLETOP,
@@ -42,17 +30,17 @@ _SMALL_WHOLE = dataclasses.replace(
 )
 
 RECIPES: dict[str, Book] = {
-    "full": DistillBook(
-        vision=dataclasses.replace(_FULL, least_scale=1.0, dropout=0.0),
-        text=dataclasses.replace(_FULL, images=256, prompts=4, dropout=0.0),
-        whole=_FULL_WHOLE,
-        int8=dataclasses.replace(_FULL_WHOLE, epochs=1.0, rate_scale=0.1, dropout=0.0),
-    ),
-    "tabletop": DistillBook(
-        vision=dataclasses.replace(_SMALL, steps=800, images=12, cooldown_steps=750),
-        text=dataclasses.replace(_SMALL, steps=1200, images=48, prompts=8, cooldown_steps=1100),
-        whole=_SMALL_WHOLE,
-        int8=dataclasses.replace(_SMALL_WHOLE, steps=600, cooldown_steps=540, rate_scale=0.2),
-    ),
+    "full": {
+        "vision": dataclasses.replace(_FULL, least_scale=1.0, dropout=0.0),
+        "text": dataclasses.replace(_FULL, images=256, prompts=4, dropout=0.0),
+        "whole": _FULL_WHOLE,
+        "int8": dataclasses.replace(_FULL_WHOLE, epochs=1.0, rate_scale=0.1, dropout=0.0),
+    },
+    "tabletop": {
+        "vision": dataclasses.replace(_SMALL, steps=800, images=12, cooldown_steps=750),
+        "text": dataclasses.replace(_SMALL, steps=1200, images=48, prompts=8, cooldown_steps=1100),
+        "whole": _SMALL_WHOLE,
+        "int8": dataclasses.replace(_SMALL_WHOLE, steps=600, cooldown_steps=540, rate_scale=0.2),
+    },
 }
 """``full``: a suggestion for the full-size teacher, never run. ``tabletop``: the student that ships."""

@@ -7,20 +7,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sam3i_edge import schema
+from sam3i_edge.benchmarks.candidates import find_candidates
 from sam3i_edge.benchmarks.macs import count_graph
-from sam3i_edge.benchmarks.measure import Plan, benchmark
-from sam3i_edge.benchmarks.subjects import subjects
-from sam3i_edge.bundle import read_manifest
+from sam3i_edge.benchmarks.markup import markdown, markdown_row
+from sam3i_edge.benchmarks.measurement import BenchmarkPlan
+from sam3i_edge.benchmarks.runner import benchmark
 from sam3i_edge.config import ModelConfig
 from sam3i_edge.data.samples import Sample
 from sam3i_edge.doctor import check_ready
 from sam3i_edge.errors import BenchmarkError
 from sam3i_edge.evaluate import evaluate
 from sam3i_edge.evaluate.confidence import Confidence, measure_confidence
-from sam3i_edge.export import export
-from sam3i_edge.export.staging import staged
+from sam3i_edge.exporter import export
+from sam3i_edge.exporter.staging import staged
 from sam3i_edge.files import write_json
+from sam3i_edge.manifest import read_manifest
 from sam3i_edge.model import load
+from sam3i_edge.provenance import Provenance
 from sam3i_edge.segmenter import Segmenter
 from sam3i_edge.targets import get_target
 
@@ -33,9 +36,9 @@ class RouteResult:
     """One route of one model."""
 
     giou: float | None
-    behind: float | None
+    drop_giou: float | None
     """Points of gIoU below the teacher."""
-    no_target_fpr: float | None
+    false_positive_rate: float | None
     confidence: Confidence
 
 
@@ -107,7 +110,7 @@ def compare_students(
     for target in targets:
         check_ready(target)
     names = {get_target(target).name: target for target in targets}
-    plan = Plan(rounds=rounds, scenario_rounds=0, cold_starts=0, details=False)
+    plan = BenchmarkPlan(rounds=rounds, scenario_rounds=0, cold_starts=0, details=False)
     sizes = {name: _sizes(checkpoint) for name, checkpoint in models.items()}  # all can be read, before hours of work
     with staged(output) as stage:
         for name, checkpoint in models.items():
@@ -140,28 +143,29 @@ def _score(
     name: str, sizes: Mapping[str, int], bundle: Path, samples: Sequence[Sample], teacher: Student | None
 ) -> Student:
     manifest = read_manifest(bundle)
+    source = Provenance.of(manifest.provenance).source
     with Segmenter.load(bundle) as segmenter:
         scores = evaluate(segmenter, samples)
         confidence = measure_confidence(segmenter, samples)
     routes = {}
     for route, found in scores.routes.items():
         best = teacher.routes[route].giou if teacher else None
-        behind = None if best is None or found.giou is None else best - found.giou
-        routes[route] = RouteResult(found.giou, behind, found.no_target_fpr, confidence[route])
+        drop = None if best is None or found.giou is None else best - found.giou
+        routes[route] = RouteResult(found.giou, drop, found.false_positive_rate, confidence[route])
     return Student(
         name=name,
-        sha256=manifest.source.sha256,
+        sha256=source.sha256 if source else "",
         parameters=sum(sizes.values()),
         text_parameters=sum(count for n, count in sizes.items() if n.startswith(TEXT)),
-        macs={graph: count_graph(bundle / spec.file).macs for graph, spec in manifest.graphs.items()},
+        macs={graph: count_graph(bundle / spec.file).macs for graph, spec in manifest.runtime.graphs.items()},
         cgf1=scores.cgf1["cgF1"] if scores.cgf1 else None,
         routes=routes,
         times={},
     )
 
 
-def _times(folder: Path, names: Sequence[str], plan: Plan, progress: Callable[[str], None]) -> dict[str, Time]:
-    asked = subjects([str(folder / name) for name in names], [], None, "auto")
+def _times(folder: Path, names: Sequence[str], plan: BenchmarkPlan, progress: Callable[[str], None]) -> dict[str, Time]:
+    asked = find_candidates([str(folder / name) for name in names], [], None, "auto")
     measured = benchmark(asked, plan, lambda step: progress(f"{folder.name}: {step}"))
     ratios = {ratio.of: ratio for ratio in measured.ratios if ratio.what == "frame"}
     found = {}
@@ -179,32 +183,37 @@ def render(report: StudentReport) -> str:
 
 def _lines(report: StudentReport) -> Iterator[str]:
     teacher = report.students[0]
-    yield f"# {teacher.name} and its students\n"
-    yield (
-        f"{report.images} images of {report.data}, threshold {report.threshold}. gIoU and false alarms (texts that "
-        f"mean nothing, for which something was found) in percent; lead: median ratio of the best score to the second "
-        f"best where one instance is meant; presence ECE: calibration error of presence, in percent.\n"
+    yield markdown("# {name} and its students\n", name=teacher.name)
+    yield markdown(
+        "{images} images of {data}, threshold {threshold}. gIoU and the false-positive rate on negative prompts, "
+        "which mean nothing in their image, in percent; behind: points of gIoU below the teacher; score margin: median "
+        "ratio of the best score to the second best where one instance is meant; presence ECE: calibration error of "
+        "presence, in percent.\n",
+        images=report.images,
+        data=report.data,
+        threshold=report.threshold,
     )
-    yield "| | route | gIoU | behind | false alarms | lead | presence ECE |"
-    yield "|---|---|---|---|---|---|---|"
+    yield markdown_row(("", "route", "gIoU", "behind", "false-positive rate", "score margin", "presence ECE"))
+    yield "|---" * 7 + "|"
     for one in report.students:
         for route, found in one.routes.items():
-            values = (found.giou, found.behind, found.no_target_fpr, found.confidence.lead)
-            cells = [*(_number(value) for value in values), _number(found.confidence.presence_ece)]
-            yield f"| {one.name} | {route} | {' | '.join(cells)} |"
+            values = (found.giou, found.drop_giou, found.false_positive_rate, found.confidence.score_margin)
+            cells = [*map(_number, values), _number(found.confidence.presence_ece)]
+            yield markdown_row((one.name, route, *cells))
     targets = list(teacher.times)
     heads = [head for target in targets for head in (f"{target}: frame ms", "to the teacher (95 %)", "peak MB")]
-    yield f"\n| | values | of text | MACs: {', '.join(teacher.macs)} | {' | '.join(heads)} |"
+    yield ""
+    yield markdown_row(("", "values", "of text", f"MACs: {', '.join(teacher.macs)}", *heads))
     yield "|---" * (4 + len(heads)) + "|"
     for one in report.students:
         macs = ", ".join(
             f"{count / 1e6:,.0f} M ({count / teacher.macs[graph]:.2f})" for graph, count in one.macs.items()
         )
         cells = [cell for target in targets for cell in _time_cells(one.times[target])]
-        sizes = f"{one.parameters / 1e6:.2f} M | {one.text_parameters / 1e6:.2f} M"
-        yield f"| {one.name} | {sizes} | {macs} | {' | '.join(cells)} |"
+        sizes = (f"{one.parameters / 1e6:.2f} M", f"{one.text_parameters / 1e6:.2f} M")
+        yield markdown_row((one.name, *sizes, macs, *cells))
     yield "\nFrames: one image and one prompt, FP32, the models of a target by turns. Weights by SHA-256:\n"
-    yield from (f"- {one.name}: {one.sha256}" for one in report.students)
+    yield from (markdown("- {name}: {sha256}", name=one.name, sha256=one.sha256) for one in report.students)
 
 
 def _time_cells(time: Time) -> tuple[str, str, str]:

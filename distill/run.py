@@ -16,24 +16,24 @@ from accelerate.utils import parse_flag_from_env
 
 from sam3i_edge import schema
 from sam3i_edge.bundle import sha256_of
+from sam3i_edge.clip_tokenizer import clip_tokenizer
 from sam3i_edge.config import CONFIG_FILE, ModelConfig
 from sam3i_edge.data.samples import Sample
 from sam3i_edge.distill import cache as feature_cache
 from sam3i_edge.distill.importance import choose_layers, choose_queries
+from sam3i_edge.distill.stages import STAGES, Int8, asked_of, check_scale, stage_of
 from sam3i_edge.distill.students import Preset, build, depths, plan, query_count
-from sam3i_edge.distill.tasks import STAGES, Int8, asked_of, check_scale, task_of
 from sam3i_edge.distill.teacher import Teacher
 from sam3i_edge.errors import ConfigError, TrainingError
-from sam3i_edge.export.clip_tokenizer import clip_tokenizer
 from sam3i_edge.files import write_json
+from sam3i_edge.manifest import ROUTE_FILE
 from sam3i_edge.model import Sam3i, load
 from sam3i_edge.model.lite import LiteBackbone
 from sam3i_edge.quantize.pipeline import check_blocks
-from sam3i_edge.route import ROUTE_FILE
 from sam3i_edge.train.batches import Batch, Collate, TrainingSet, ask_each
 from sam3i_edge.train.distributed import any_process
 from sam3i_edge.train.loop import LAST, RUN_FILE, begin_in, finished, read_run, save_model, train
-from sam3i_edge.train.recipe import Recipe
+from sam3i_edge.train.recipe import TrainRecipe
 
 START, STUDENT = "start.safetensors", "student.safetensors"
 PLAN_FILE = "plan.json"
@@ -47,7 +47,7 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Job:
+class DistillJob:
     """What to distil, and how."""
 
     teacher: Path
@@ -57,7 +57,7 @@ class Job:
     student: Preset | Path
     """A preset; or the checkpoint of a student, to go on teaching it: of a teacher that has learned more, say."""
     samples: Sequence[Sample]
-    recipes: Mapping[str, Recipe]
+    recipes: Mapping[str, TrainRecipe]
     """The stages to run, by name."""
     data: str
     """Where the samples came from, for the record."""
@@ -80,7 +80,7 @@ class Job:
                 raise ConfigError("--pretrained is for presets with a backbone of timm, such as lite.")
 
 
-def distill(job: Job, output: Path, *, resume: bool = False, stop: Callable[[], bool], say: Say) -> Path | None:
+def distill(job: DistillJob, output: Path, *, resume: bool = False, stop: Callable[[], bool], say: Say) -> Path | None:
     """Make the student, teach it in the job's stages, and leave it in ``output`` with its sizes.
 
     Args:
@@ -123,7 +123,7 @@ def distill(job: Job, output: Path, *, resume: bool = False, stop: Callable[[], 
         recipe = job.recipes[stage]
         train(
             student,
-            task_of(student, helper, stage, job.samples, recipe, known, job.int8),
+            stage_of(student, helper, stage, job.samples, recipe, known, job.int8),
             recipe,
             folder,
             about={"data": job.data, "checkpoint": str(job.teacher), "with_teacher": job.with_teacher}
@@ -156,7 +156,7 @@ def _ending(say: Say, stop: Callable[[], bool]) -> Say:
     return step
 
 
-def _check_order(job: Job, output: Path) -> None:
+def _check_order(job: DistillJob, output: Path) -> None:
     """A stage builds on what those before it left. Raises TrainingError if one exists that would not."""
     for number, stage in enumerate(STAGES):
         if stage not in job.recipes or finished(output / stage):
@@ -178,7 +178,7 @@ def _made_before(folder: Path, start: Path) -> Path:
     return folder / LAST
 
 
-def _begin(job: Job, teacher: Sam3i, output: Path, resume: bool, say: Say) -> None:
+def _begin(job: DistillJob, teacher: Sam3i, output: Path, resume: bool, say: Say) -> None:
     """Choose the student's layers and write it as it begins; or check that this was done, for the same job."""
     student = sha256_of(job.student) if isinstance(job.student, Path) else schema.plain(job.student)
     asked = {"teacher": sha256_of(job.teacher), "student": student, "data": job.data, "pretrained": job.pretrained}
@@ -210,7 +210,7 @@ def _begin(job: Job, teacher: Sam3i, output: Path, resume: bool, say: Say) -> No
         raise
 
 
-def _new_student(job: Job, preset: Preset, teacher: Sam3i, say: Say) -> tuple[Sam3i, dict[str, Sequence[int]]]:
+def _new_student(job: DistillJob, preset: Preset, teacher: Sam3i, say: Say) -> tuple[Sam3i, dict[str, Sequence[int]]]:
     """It, and which of the teacher's layers it keeps."""
     say("choosing the layers that stay")
     batches = measured_batches(job.samples, teacher.config)
@@ -243,7 +243,7 @@ def measured_batches(samples: Sequence[Sample], config: ModelConfig) -> list[Bat
     Raises:
         TrainingError: none has.
     """
-    recipe = Recipe(prompts=6, least_scale=1.0, mask_size=8)
+    recipe = TrainRecipe(prompts=6, least_scale=1.0, mask_size=8)
     asked = asked_of(samples)
     data = TrainingSet(asked[:MEASURED_IMAGES], ask_each, recipe, config.image_size)
     collate = Collate(clip_tokenizer(config.text.context_length))
@@ -251,7 +251,7 @@ def measured_batches(samples: Sequence[Sample], config: ModelConfig) -> list[Bat
     return [collate([data[i, i] for i in range(start, min(start + MEASURED_BATCH, len(data)))]) for start in starts]
 
 
-def _known(job: Job, teacher: Sam3i, stop: Callable[[], bool], say: Say) -> feature_cache.FeatureCache | None:
+def _known(job: DistillJob, teacher: Sam3i, stop: Callable[[], bool], say: Say) -> feature_cache.FeatureCache | None:
     """The teacher's pyramids; None if the filling was stopped."""
     assert job.cache
     about = feature_cache.identity(job.teacher, job.samples, job.config.image_size)

@@ -54,9 +54,21 @@ class Preset:
     """A model of timm instead of the trunk; it begins with random weights, or with timm's."""
 
 
+_DEFAULT = Preset(
+    "all of it: pruned trunk, small text encoder, slim fusion and decoder",
+    vision=2 / 3,
+    text=0.5,
+    encoder=2 / 3,
+    decoder=2 / 3,
+    text_width=2 / 3,
+    embedding=0.25,
+    separable_convs=True,
+)
+
+
 def _lite(backbone: str) -> Preset:
     about = f"{backbone} of timm instead of the trunk, small text encoder, slim fusion and decoder"
-    return dataclasses.replace(PRESETS["default"], about=about, vision=1.0, backbone=backbone)
+    return dataclasses.replace(_DEFAULT, about=about, vision=1.0, backbone=backbone)
 
 
 PRESETS = {
@@ -67,25 +79,9 @@ PRESETS = {
         "half of the text layers, two thirds as wide, short token rows", text=0.5, text_width=2 / 3, embedding=0.25
     ),
     "slim": Preset("two thirds of the fusion's and the decoder's layers", encoder=2 / 3, decoder=2 / 3),
-    "default": Preset(
-        "all of it: pruned trunk, small text encoder, slim fusion and decoder",
-        vision=2 / 3,
-        text=0.5,
-        encoder=2 / 3,
-        decoder=2 / 3,
-        text_width=2 / 3,
-        embedding=0.25,
-        separable_convs=True,
-    ),
-    "small": Preset(
-        "half of the trunk's layers, a third of the fusion's",
-        vision=1 / 2,
-        text=0.5,
-        encoder=1 / 3,
-        decoder=2 / 3,
-        text_width=2 / 3,
-        embedding=0.25,
-        separable_convs=True,
+    "default": _DEFAULT,
+    "small": dataclasses.replace(
+        _DEFAULT, about="half of the trunk's layers, a third of the fusion's", vision=1 / 2, encoder=1 / 3
     ),
     "low-res": Preset("three quarters of the picture's side, so 0.56 of its cells", picture=3 / 4),
     "few-queries": Preset("half of the decoder's queries", queries=1 / 2),
@@ -94,8 +90,6 @@ PRESETS = {
         separable_convs=True,
         backbone="efficientvit_b0",
     ),
-}
-PRESETS |= {
     "lite-efficientvit": _lite("efficientvit_b2"),
     "lite-repvit": _lite("repvit_m1_1"),
     "lite-fastvit": _lite("fastvit_t12"),
@@ -137,7 +131,7 @@ def _both(first: Preset, second: Preset) -> Preset:
 
 
 @dataclass(frozen=True)
-class Plan:
+class StudentPlan:
     """What a student keeps of its teacher."""
 
     config: ModelConfig
@@ -182,7 +176,7 @@ def plan(
     teacher: ModelConfig,
     kept: Mapping[str, Sequence[int]] | None = None,
     queries: Sequence[int] | None = None,
-) -> Plan:
+) -> StudentPlan:
     """The student's sizes.
 
     Args:
@@ -229,10 +223,10 @@ def plan(
         decoder_layers=len(chosen["decoder"]),
         separable_convs=preset.separable_convs or teacher.separable_convs,
     )
-    return Plan(config, chosen, chosen_queries)
+    return StudentPlan(config, chosen, chosen_queries)
 
 
-def build(teacher: Sam3i, plan: Plan) -> Sam3i:
+def build(teacher: Sam3i, plan: StudentPlan) -> Sam3i:
     """The student with all that it can take over: kept layers as they are, convolutions split in two.
 
     Parts of another width begin with random weights, drawn from torch's generator.
@@ -248,7 +242,7 @@ def build(teacher: Sam3i, plan: Plan) -> Sam3i:
     return student
 
 
-def _teachers_value(name: str, value: Tensor, source: Mapping[str, Tensor], plan: Plan) -> Tensor | None:
+def _teachers_value(name: str, value: Tensor, source: Mapping[str, Tensor], plan: StudentPlan) -> Tensor | None:
     origin = _origin(name, plan)
     if origin in QUERIES:
         return source[origin][list(plan.queries)]
@@ -264,7 +258,7 @@ def _teachers_value(name: str, value: Tensor, source: Mapping[str, Tensor], plan
     return _separated(source[f"{part[1]}.weight"])[part[2] == "pointwise"]
 
 
-def _origin(name: str, plan: Plan) -> str:
+def _origin(name: str, plan: StudentPlan) -> str:
     """The teacher's name of a student's parameter: layers are numbered anew."""
     for stack, path in STACKS.items():
         if name.startswith(path + "."):

@@ -12,14 +12,14 @@ from sam3i_edge.distill.losses import Answers
 from sam3i_edge.distill.teacher import Teacher
 from sam3i_edge.model import Pyramid, Sam3i
 from sam3i_edge.model.vision import normalize
-from sam3i_edge.quantize.aware import FakeIntegers
+from sam3i_edge.quantize.qat import FakeIntegers
 from sam3i_edge.quantize.quantizer import SCHEMES
-from sam3i_edge.quantize.recipe import Recipe as QuantizationRecipe
+from sam3i_edge.quantize.recipe import QuantRecipe as QuantizationRecipe
 from sam3i_edge.tokenizer import PADDING_ID
 from sam3i_edge.train.batches import Batch, Prompts
 from sam3i_edge.train.detection_loss import Parts
 from sam3i_edge.train.distributed import num_processes
-from sam3i_edge.train.learner import Learner
+from sam3i_edge.train.loss_module import LossModule
 
 FEATURE_WEIGHT = 20.0
 """Of pyramid and text beside the answers, in the last stage."""
@@ -38,7 +38,7 @@ class Pictures(NamedTuple):
         return Pictures(self.images.to(device), known)  # type: ignore[arg-type]
 
 
-class VisionLearner(nn.Module):
+class VisionObjective(nn.Module):
     """The student's pyramid against the teacher's."""
 
     def __init__(self, model: Sam3i, teacher: Teacher) -> None:
@@ -55,7 +55,7 @@ class VisionLearner(nn.Module):
         return _total(losses.pyramid_losses(_see(self.model, batch.images), wanted))
 
 
-class TextLearner(nn.Module):
+class TextObjective(nn.Module):
     """The student's text memory against the teacher's, on all routes."""
 
     def __init__(self, model: Sam3i, teacher: Teacher) -> None:
@@ -70,7 +70,7 @@ class TextLearner(nn.Module):
         return _total(losses.text_losses(self.model.encode_text(*batch), wanted, batch.tokens != PADDING_ID))
 
 
-class CascadeLearner(Learner):
+class CascadeObjective(LossModule):
     """The whole student: the task's own losses, and the teacher's answers and features."""
 
     def __init__(self, model: Sam3i, teacher: Teacher) -> None:
@@ -99,7 +99,7 @@ class CascadeLearner(Learner):
         return task.loss + count * told, log
 
 
-class Int8Learner(CascadeLearner):
+class Int8Objective(CascadeObjective):
     """As the whole student, while the layers of a recipe compute as int8 would: the finish before quantization."""
 
     def __init__(self, model: Sam3i, teacher: Teacher, recipe: QuantizationRecipe, scheme: str) -> None:

@@ -12,20 +12,20 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from sam3i_edge.clip_tokenizer import clip_tokenizer
 from sam3i_edge.data.samples import Sample
 from sam3i_edge.distill.cache import FeatureCache
-from sam3i_edge.distill.learners import CascadeLearner, Int8Learner, Pictures, TextLearner, VisionLearner
+from sam3i_edge.distill.objectives import CascadeObjective, Int8Objective, Pictures, TextObjective, VisionObjective
 from sam3i_edge.distill.teacher import Teacher
 from sam3i_edge.errors import ConfigError, TrainingError, unknown_name
-from sam3i_edge.export.clip_tokenizer import clip_tokenizer
 from sam3i_edge.model import Pyramid, Sam3i, checkpoint
-from sam3i_edge.quantize.recipe import Recipe as QuantizationRecipe
+from sam3i_edge.quantize.recipe import QuantRecipe
 from sam3i_edge.tokenizer import Tokenizer
 from sam3i_edge.train.batches import Collate, Prompts, TrainingSet, ask_each, model_image, prompts_of
-from sam3i_edge.train.learner import Learner
-from sam3i_edge.train.recipe import Recipe
+from sam3i_edge.train.loss_module import LossModule
+from sam3i_edge.train.recipe import TrainRecipe
 from sam3i_edge.train.stages import UNREAD
-from sam3i_edge.train.task import Task
+from sam3i_edge.train.training_stage import TrainingStage
 
 _ALL = f"^(?!{checkpoint.LOSS_ONLY.pattern.removeprefix('^')})"
 LEARNS = {
@@ -43,19 +43,19 @@ of them may be left out."""
 class Int8:
     """What the stage ``int8`` pretends to be: a recipe, by the scheme of a target (``targets.INT8_SCHEMES``)."""
 
-    recipe: QuantizationRecipe = field(default_factory=QuantizationRecipe)
+    recipe: QuantRecipe = field(default_factory=QuantRecipe)
     scheme: str = "symmetric"
 
 
-def task_of(
+def stage_of(
     student: Sam3i,
     teacher: Teacher | None,
     stage: str,
     samples: Sequence[Sample],
-    recipe: Recipe,
+    recipe: TrainRecipe,
     cache: FeatureCache | None = None,
     int8: Int8 | None = None,
-) -> Task:
+) -> TrainingStage:
     """Prepare ``student`` for a stage.
 
     Args:
@@ -81,21 +81,21 @@ def task_of(
     if stage == "whole" or (stage == "int8" and teacher):
         data = TrainingSet(asked, ask_each, recipe, image_size)
         collate = Collate(tokenizer, recipe.mask_share)
-        return Task(stage, data, collate, partial(_end_to_end, stage, teacher, int8 or Int8()))
+        return TrainingStage(stage, data, collate, partial(_end_to_end, stage, teacher, int8 or Int8()))
     if teacher is None:
         raise ConfigError(f"Stage {stage} has no labels: without the teacher there is nothing to learn in it.")
     if stage == "text":
         texts = TextSet(asked, recipe.prompts)
-        return Task(
+        return TrainingStage(
             stage,
             texts,
             partial(collate_texts, tokenizer),
-            lambda model: TextLearner(model, teacher),
+            lambda model: TextObjective(model, teacher),
         )
     if cache:
         check_scale(recipe)
     pictures = PictureSet(samples, image_size, recipe.least_scale, cache)
-    return Task(stage, pictures, collate_pictures, lambda model: VisionLearner(model, teacher))
+    return TrainingStage(stage, pictures, collate_pictures, lambda model: VisionObjective(model, teacher))
 
 
 def asked_of(samples: Sequence[Sample]) -> list[Sample]:
@@ -106,18 +106,18 @@ def asked_of(samples: Sequence[Sample]) -> list[Sample]:
     return asked
 
 
-def check_scale(recipe: Recipe) -> None:
+def check_scale(recipe: TrainRecipe) -> None:
     """Raises ConfigError if a recipe of the stage ``vision`` shrinks images, which a feature cache does not hold."""
     if recipe.least_scale < 1:
         raise ConfigError(f"least_scale is {recipe.least_scale}: a feature cache has the images at their own scale, 1.")
 
 
-def _end_to_end(stage: str, teacher: Teacher | None, int8: Int8, student: Sam3i) -> Learner:
+def _end_to_end(stage: str, teacher: Teacher | None, int8: Int8, student: Sam3i) -> LossModule:
     if teacher is None:
-        return Learner(student)
+        return LossModule(student)
     if stage == "int8":
-        return Int8Learner(student, teacher, int8.recipe, int8.scheme)
-    return CascadeLearner(student, teacher)
+        return Int8Objective(student, teacher, int8.recipe, int8.scheme)
+    return CascadeObjective(student, teacher)
 
 
 class PictureSet(Dataset[Any]):
