@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from sam3i_edge.benchmarks.items import Data
 from sam3i_edge.benchmarks.report import Accuracy, RouteAccuracy, Run
+from sam3i_edge.benchmarks.workload import Data
 from sam3i_edge.errors import packages_for
 from sam3i_edge.prompt import ROUTES
 from sam3i_edge.segmenter import Segmenter

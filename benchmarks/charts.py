@@ -1,4 +1,4 @@
-"""Charts, as SVG text to be put into a page.
+"""Charts, as SVG text to be put into a page: each for a wide page, and for a narrow one such as a phone's.
 
 Axes carry no round numbers of their own: what is labelled is a value of the report. Every chart has a title and a
 description for whoever does not see it, and stands beside a table with the same values.
@@ -6,174 +6,190 @@ description for whoever does not see it, and stands beside a table with the same
 
 from __future__ import annotations
 
-import itertools
-import math
-from collections.abc import Iterator, Sequence
-from html import escape
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
-from sam3i_edge.benchmarks.report import STAGES, Report
-from sam3i_edge.benchmarks.tables import TIMES, named, number, placed
+from sam3i_edge.benchmarks.markup import Markup, markup
+from sam3i_edge.benchmarks.report import Report
+from sam3i_edge.benchmarks.svg import (
+    LEFT,
+    Scale,
+    dot,
+    fitting,
+    legend,
+    line,
+    path,
+    rect,
+    svg,
+    text,
+    x_axis,
+    y_axis,
+)
+from sam3i_edge.benchmarks.tables import NOT_MEASURED, TIMES, named, number, placed
+from sam3i_edge.engine import STAGES
 
-WIDTH = 960
-LEFT = 190
-"""Room for the runs' names."""
-RIGHT = 90
+WIDE, NARROW = 960, 380
+"""Widths in pixels, each shown about as large as it is: a narrow page does not shrink the text of a wide one."""
+RIGHT = 96
+"""Room for values beside bars."""
 ROW = 46
 COLORS = 8
 BINS = 48
 LEAST_SPAN = 5.0
 """Of the accuracy's axis, in percent: a small loss must not look like a large one."""
 
-_ids = itertools.count()
 
-
-def latency(report: Report) -> str:
+def latency(report: Report, width: int) -> Markup:
     """The distribution of each run's frame times, with its percentiles marked."""
     runs = report.runs
     low = min(min(run.frame_ms.samples) for run in runs)
     high = max(run.frame_ms.p99 for run in runs)
-    scale = _Scale(low, high, LEFT, WIDTH - RIGHT, is_log=True)
-    rows = []
+    scale = Scale(low, high, LEFT, width - LEFT, is_log=True)
+    rows, step = [], ROW + 44
     for i, run in enumerate(runs):
-        base = 62 + i * (ROW + 22)
-        rows += [_name(named(report, run), base - 8), _density(run.frame_ms.samples, scale, low, high, base, i)]
+        base = 66 + i * step
+        rows += [_name(named(report, run), base - ROW - 4, width)]
+        rows += [_density(run.frame_ms.samples, scale, low, high, base, i)]
         for value, size in ((run.frame_ms.p50, 30), (run.frame_ms.p90, 18), (run.frame_ms.p99, 10)):
-            rows.append(_line(scale(value), base - size, scale(value), base, "mark"))
+            rows.append(line(scale(value), base - size, scale(value), base, "mark"))
         labels = f"p50 {number(run.frame_ms.p50)}   p90 {number(run.frame_ms.p90)}   p99 {number(run.frame_ms.p99)} ms"
-        rows.append(_text(LEFT, base + 16, labels, "small"))
-        rows.append(_line(LEFT, base, WIDTH - RIGHT, base, "axis"))
-    described = "; ".join(f"{named(report, run)}: median {number(run.frame_ms.p50)} ms" for run in runs)
-    return _svg(20 + len(runs) * (ROW + 22), "Distribution of frame times", f"{described}.", rows)
+        rows += [text(LEFT, base + 17, labels, "small"), line(LEFT, base, width - LEFT, base, "axis")]
+    medians = sorted(run.frame_ms.p50 for run in runs)
+    bottom = 66 + len(runs) * step - 40
+    rows += x_axis(scale, [low, high, *medians], bottom, LEFT, width - LEFT, "ms")
+    described = _described((named(report, run), f"median {number(run.frame_ms.p50)} ms") for run in runs)
+    return svg(width, bottom + 28, "Distribution of frame times", described, rows)
 
 
-def stage_bars(report: Report) -> str:
+def stage_bars(report: Report, width: int) -> Markup:
     """Each run's stages, mean times end to end."""
     longest = max(sum(stage.mean for stage in run.stages_ms.values()) for run in report.runs)
-    rows = [_legend(STAGES)]
+    rows, start = legend(STAGES, width)
+    step = ROW + 14
     for i, run in enumerate(report.runs):
-        top, x = 44 + i * ROW, float(LEFT)
-        rows.append(_name(named(report, run), top + 20))
+        top, x = start + 26 + i * step, float(LEFT)
+        rows.append(_name(named(report, run), top - 7, width))
         for j, stage in enumerate(STAGES):
-            width = run.stages_ms[stage].mean / longest * (WIDTH - LEFT - RIGHT)
-            rows.append(_rect(x, top, width, 28, f"s{j}"))
-            if width > 44:
-                rows.append(_text(x + width / 2, top + 19, number(run.stages_ms[stage].mean), "in", "middle"))
-            x += width
-        rows.append(_text(x + 6, top + 19, f"{number(run.frame_ms.mean)} ms", "small"))
-    described = "; ".join(
-        f"{named(report, run)}: " + ", ".join(f"{stage} {number(run.stages_ms[stage].mean)} ms" for stage in STAGES)
+            wide = run.stages_ms[stage].mean / longest * (width - LEFT - RIGHT)
+            rows.append(rect(x, top, wide, 28, f"s{j}"))
+            if wide > 44:
+                rows.append(text(x + wide / 2, top + 19, number(run.stages_ms[stage].mean), "in", "middle"))
+            x += wide
+        rows.append(text(x + 6, top + 19, f"{number(run.frame_ms.mean)} ms", "small"))
+    described = _described(
+        (named(report, run), ", ".join(f"{stage} {number(run.stages_ms[stage].mean)} ms" for stage in STAGES))
         for run in report.runs
     )
-    return _svg(54 + len(report.runs) * ROW, "Mean time of each stage", f"{described}.", rows)
+    return svg(width, start + 10 + len(report.runs) * step, "Mean time of each stage", described, rows)
 
 
-def ratio_intervals(report: Report) -> str:
+def ratio_intervals(report: Report, width: int) -> Markup:
     """The frames' ratios to the reference, with their intervals; the line is the reference."""
     found = [ratio for ratio in report.ratios if ratio.what == "frame"]
     if not found:
-        return ""
+        return Markup()
     low = min(1.0, *(ratio.ci95[0] for ratio in found))
     high = max(1.0, *(ratio.ci95[1] for ratio in found))
-    scale = _Scale(low, high, LEFT, WIDTH - RIGHT, is_log=True)
-    bottom = 30 + len(found) * ROW
-    rows = [_line(scale(1.0), 14, scale(1.0), bottom - 8, "reference")]
+    scale = Scale(low, high, LEFT + 8, width - RIGHT, is_log=True)
+    bottom = 20 + len(found) * (ROW + 8)
+    rows = [line(scale(1.0), 8, scale(1.0), bottom, "reference")]
     for i, ratio in enumerate(found):
-        y = 40 + i * ROW
+        y = 42 + i * (ROW + 8)
         rows += [
-            _name(placed(report, ratio.of, ratio.machine), y + 5),
-            _line(scale(ratio.ci95[0]), y, scale(ratio.ci95[1]), y, f"whisker k{i % COLORS}"),
-            f'<circle cx="{scale(ratio.p50):.1f}" cy="{y}" r="6" class="c{i % COLORS}"/>',
-            _text(scale(ratio.ci95[1]) + 10, y + 5, f"{TIMES} {ratio.p50:.3f}", "strong"),
-            _text(LEFT, y + 22, f"of {ratio.to}", "small"),
+            _name(f"{placed(report, ratio.of, ratio.machine)}, of {ratio.to}", y - 16, width),
+            line(scale(ratio.ci95[0]), y, scale(ratio.ci95[1]), y, f"whisker k{i % COLORS}"),
+            dot(scale(ratio.p50), y, 6, f"c{i % COLORS}"),
+            text(scale(ratio.ci95[1]) + 10, y + 5, f"{TIMES} {ratio.p50:.3f}", "strong"),
         ]
-    described = "; ".join(
-        f"{placed(report, ratio.of, ratio.machine)}: {ratio.p50:.3f} times {ratio.to}" for ratio in found
-    )
-    return _svg(bottom, "Time against the reference", f"{described}.", rows)
+    ends = [value for ratio in found for value in ratio.ci95]
+    rows += x_axis(scale, [min(ends), max(ends)], bottom, LEFT, width - LEFT, TIMES)
+    rows.append(text(scale(1.0), bottom + 36, "the reference", "small", "start" if low == 1 else "middle"))
+    described = _described((placed(report, one.of, one.machine), f"{one.p50:.3f} times {one.to}") for one in found)
+    return svg(width, bottom + 44, "Time against the reference", described, rows)
 
 
-def tradeoff(report: Report) -> str:
+def tradeoff(report: Report, width: int) -> Markup:
     """Latency and accuracy of each run; the line joins those that no other beats in both."""
     points = [(run, run.frame_ms.p50, run.accuracy.giou) for run in report.runs if run.accuracy and run.accuracy.giou]
     if len(points) < 2:
-        return ""
+        return Markup()
+    left, room = 58, 190
     times, scores = [point[1] for point in points], [point[2] for point in points]
-    x = _Scale(min(times), max(times), LEFT, WIDTH - 210, is_log=True)
+    x = Scale(min(times), max(times), left + 16, width - room, is_log=True)
     middle, half = (min(scores) + max(scores)) / 2, max(max(scores) - min(scores), LEAST_SPAN) / 2
-    y = _Scale(middle - half, middle + half, 250, 50)
+    y = Scale(middle - half, middle + half, 250, 50)
     best = sorted(pareto([(time, score) for _, time, score in points]))
-    rows = [_path([(x(time), y(score)) for time, score in best], "front")] if len(best) > 1 else []
+    rows = [path([(x(time), y(score)) for time, score in best], "front")] if len(best) > 1 else []
     taken: list[tuple[float, float]] = []
     for i, (run, time, score) in enumerate(points):
         px, py = x(time), y(score)
-        while any(abs(px - ox) < 170 and abs(py - oy) < 34 for ox, oy in taken):
+        while any(abs(px - ox) < room and abs(py - oy) < 34 for ox, oy in taken):
             py += 34
         taken.append((px, py))
         rows += [
-            f'<circle cx="{x(time):.1f}" cy="{y(score):.1f}" r="7" class="c{i % COLORS}"/>',
-            _line(x(time), y(score), x(time) + 10, py, "axis"),
-            _text(x(time) + 12, py + 4, named(report, run), "strong"),
-            _text(x(time) + 12, py + 19, f"{number(time)} ms, gIoU {number(score)} %", "small"),
+            dot(x(time), y(score), 7, f"c{i % COLORS}"),
+            line(x(time), y(score), x(time) + 10, py, "axis"),
+            text(x(time) + 12, py + 4, fitting(named(report, run), width - x(time) - 16), "strong"),
+            text(x(time) + 12, py + 19, f"{number(time)} ms, gIoU {number(score)} %", "small"),
         ]
-    height = max(310.0, max(oy for _, oy in taken) + 60)
+    bottom = max(280.0, max(oy for _, oy in taken) + 30)
+    rows += y_axis(y, [min(scores), max(scores), *scores], left, 30, bottom)
+    rows += x_axis(x, [min(times), max(times), *times], bottom, left, width - LEFT, "ms")
     rows += [
-        _line(LEFT - 20, 30, LEFT - 20, height - 30, "axis"),
-        _line(LEFT - 20, height - 30, WIDTH - 40, height - 30, "axis"),
-        _text(WIDTH - 40, height - 12, "median frame time, ms: left is faster", "small", "end"),
-        _text(10, 44, "gIoU, %: up is better", "small"),
+        text(width - LEFT, bottom + 38, "median frame time: left is faster", "small", "end"),
+        text(LEFT, 18, "gIoU, %: up is better", "small"),
     ]
-    described = "; ".join(
-        f"{named(report, run)}: {number(time)} ms, gIoU {number(score)} %" for run, time, score in points
-    )
-    return _svg(height, "Latency and accuracy", f"{described}. The line joins those that none beats in both.", rows)
+    described = _described((named(report, run), f"{number(t)} ms, gIoU {number(s)} %") for run, t, s in points)
+    more = f"{described} The line joins those that none beats in both."
+    return svg(width, bottom + 46, "Latency and accuracy", more, rows)
 
 
-def bars(report: Report, values: Sequence[float | None], unit: str, title: str) -> str:
+def bars(report: Report, width: int, values: Sequence[float | None], unit: str, title: str) -> Markup:
     """One value per run."""
     known = [value for value in values if value is not None]
     if not known:
-        return ""
-    rows = []
-    for i, (run, value) in enumerate(zip(report.runs, values, strict=True)):
-        top = 10 + i * 38
-        width = (value or 0.0) / max(known) * (WIDTH - LEFT - RIGHT - 60)
-        label = "not measured" if value is None else f"{number(value)} {unit}"
+        return Markup()
+    rows, names = [], [named(report, run) for run in report.runs]
+    for i, (name, value) in enumerate(zip(names, values, strict=True)):
+        top = 26 + i * 56
+        wide = (value or 0.0) / max(known) * (width - LEFT - RIGHT)
+        label = NOT_MEASURED if value is None else f"{number(value)} {unit}"
         rows += [
-            _name(named(report, run), top + 18),
-            _rect(LEFT, top, width, 26, f"c{i % COLORS}"),
-            _text(LEFT + width + 8, top + 18, label, "small"),
+            _name(name, top - 7, width),
+            rect(LEFT, top, wide, 26, f"c{i % COLORS}"),
+            text(LEFT + wide + 8, top + 18, label, "small"),
         ]
-    described = "; ".join(
-        f"{named(report, run)}: {number(value, 'not measured')}" for run, value in zip(report.runs, values, strict=True)
-    )
-    return _svg(20 + len(values) * 38, title, f"{described}; in {unit}.", rows)
+    described = _described(zip(names, (number(value, NOT_MEASURED) for value in values), strict=True), f"; in {unit}.")
+    return svg(width, 14 + len(values) * 56, title, described, rows)
 
 
-def over_time(report: Report) -> str:
+def over_time(report: Report, width: int) -> Markup:
     """Latency in the windows of a sustained run."""
     lasting = [(i, run, run.sustained) for i, run in enumerate(report.runs) if run.sustained]
     if not lasting:
-        return ""
+        return Markup()
     windows = [window for _, _, sustained in lasting for window in sustained.windows]
     low, high = min(w.p50_ms for w in windows), max(w.p50_ms for w in windows)
-    x = _Scale(0, max(w.at_s for w in windows), LEFT, WIDTH - 210)
-    y = _Scale(low, max(high, 1.2 * low), 220, 30, is_log=True)
-    rows = [_line(LEFT, 236, WIDTH - 210, 236, "axis")]
-    labels = _apart([y(sustained.windows[-1].p50_ms) for _, _, sustained in lasting])
-    for (i, run, sustained), label in zip(lasting, labels, strict=True):
+    times = [window.at_s for window in windows]
+    x = Scale(min(times), max(times), 66, width - LEFT - 8)
+    top = 34 + 18 * len(lasting)
+    y = Scale(low, max(high, 1.2 * low), top + 190, top, is_log=True)
+    rows = [text(LEFT, top - 14, "median ms", "small")]
+    for place, (i, run, sustained) in enumerate(lasting):
         points = [(x(window.at_s), y(window.p50_ms)) for window in sustained.windows]
-        rows += [_path(points, f"line k{i % COLORS}")]
-        rows += [f'<circle cx="{px:.1f}" cy="{py:.1f}" r="3" class="c{i % COLORS}"/>' for px, py in points]
-        last = sustained.windows[-1]
-        rows.append(_text(WIDTH - 200, label + 4, f"{named(report, run)}: {number(last.p50_ms)} ms", "small"))
-    rows.append(_text(WIDTH - 210, 254, f"{number(max(w.at_s for w in windows))} s", "small", "end"))
-    described = "; ".join(
-        f"{named(report, run)}: {number(s.windows[0].p50_ms)} ms at first, {number(s.windows[-1].p50_ms)} ms at last"
+        rows += [path(points, f"line k{i % COLORS}")]
+        rows += [dot(px, py, 3, f"c{i % COLORS}") for px, py in points]
+        last = f"at last {number(sustained.windows[-1].p50_ms)} ms"
+        rows += [dot(LEFT + 6, 10 + 18 * place, 5, f"c{i % COLORS}")]
+        rows += [text(LEFT + 18, 15 + 18 * place, fitting(f"{last}: {named(report, run)}", width - 40), "small")]
+    rows += y_axis(y, [low, high], 58, top, top + 206)
+    rows += x_axis(x, [max(times), min(times)], top + 206, 58, width - LEFT, "s")
+    described = _described(
+        (named(report, run), f"{number(s.windows[0].p50_ms)} ms at first, {number(s.windows[-1].p50_ms)} ms at last")
         for _, run, s in lasting
     )
-    return _svg(260, "Median frame time over a sustained run", f"{described}.", rows)
+    return svg(width, top + 236, "Median frame time over a sustained run", described, rows)
 
 
 def pareto(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
@@ -185,32 +201,11 @@ def pareto(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
     ]
 
 
-class _Scale:
-    """Values to places; logarithmic where ratios matter."""
-
-    def __init__(self, low: float, high: float, start: float, end: float, *, is_log: bool = False) -> None:
-        self._is_log = is_log
-        self._start = start
-        self._low = self._place(low)
-        self._factor = (end - start) / ((self._place(high) - self._low) or 1.0)
-
-    def _place(self, value: float) -> float:
-        return math.log(max(value, 1e-9)) if self._is_log else value
-
-    def __call__(self, value: float) -> float:
-        return self._start + (self._place(value) - self._low) * self._factor
+def _described(lines: Iterable[tuple[str, str]], end: str = ".") -> str:
+    return "; ".join(f"{name}: {told}" for name, told in lines) + end
 
 
-def _apart(places: Sequence[float], gap: float = 18) -> list[float]:
-    """Labels' places, moved down as far as they would cover each other."""
-    moved = [0.0] * len(places)
-    last = -gap
-    for i in sorted(range(len(places)), key=lambda i: places[i]):
-        last = moved[i] = max(places[i], last + gap)
-    return moved
-
-
-def _density(samples: Sequence[float], scale: _Scale, low: float, high: float, base: float, color: int) -> str:
+def _density(samples: Sequence[float], scale: Scale, low: float, high: float, base: float, color: int) -> Markup:
     edges = np.geomspace(low, high if high > low else 2 * low, BINS + 1)
     counts, _ = np.histogram(samples, edges)
     kernel = np.array([1, 4, 6, 4, 1]) / 16
@@ -218,54 +213,26 @@ def _density(samples: Sequence[float], scale: _Scale, low: float, high: float, b
     heights = smooth / (smooth.max() or 1) * (ROW - 6)
     middles = (edges[:-1] + edges[1:]) / 2
     points = [(scale(x), base - height) for x, height in zip(middles, heights, strict=True)]
-    return _path([(points[0][0], base), *points, (points[-1][0], base)], f"area c{color % COLORS}")
+    return path([(points[0][0], base), *points, (points[-1][0], base)], f"area c{color % COLORS}")
 
 
-def _legend(names: Sequence[str]) -> str:
-    parts, x = [], float(LEFT)
-    for i, name in enumerate(names):
-        parts += [_rect(x, 10, 16, 16, f"s{i}"), _text(x + 22, 23, name, "small")]
-        x += 40 + 8 * len(name)
-    return "".join(parts)
+def _name(name: str, y: float, width: int) -> Markup:
+    return text(LEFT, y, fitting(name, width - 2 * LEFT), "name")
 
 
-def _svg(height: float, title: str, description: str, rows: Sequence[str]) -> str:
-    number_ = next(_ids)
-    head = (
-        f'<svg viewBox="0 0 {WIDTH} {height:.0f}" role="img" aria-labelledby="t{number_} d{number_}">'
-        f'<title id="t{number_}">{escape(title)}</title><desc id="d{number_}">{escape(description)}</desc>'
-    )
-    return head + "".join(rows) + "</svg>"
-
-
-def _name(text: str, y: float) -> str:
-    shown = text if len(text) <= 24 else text[:23] + "…"
-    return _text(LEFT - 14, y, shown, "name", "end")
-
-
-def _text(x: float, y: float, text: str, kind: str, anchor: str = "start") -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" class="{kind}" text-anchor="{anchor}">{escape(text)}</text>'
-
-
-def _line(x0: float, y0: float, x1: float, y1: float, kind: str) -> str:
-    return f'<line x1="{x0:.1f}" y1="{y0:.1f}" x2="{x1:.1f}" y2="{y1:.1f}" class="{kind}"/>'
-
-
-def _rect(x: float, y: float, width: float, height: float, kind: str) -> str:
-    return f'<rect x="{x:.1f}" y="{y:.1f}" width="{max(width, 0):.1f}" height="{height}" class="{kind}"/>'
-
-
-def _path(points: Sequence[tuple[float, float]], kind: str) -> str:
-    return f'<path d="M{" L".join(f"{x:.1f} {y:.1f}" for x, y in points)}" class="{kind}"/>'
-
-
-def all_charts(report: Report) -> Iterator[tuple[str, str]]:
+def all_charts(report: Report) -> Iterator[tuple[str, Markup]]:
     """Each chart that has something to show, under the key of the table that it stands with."""
-    yield "ratios", ratio_intervals(report)
-    yield "overview", latency(report)
-    yield "stages", stage_bars(report)
-    yield "memory", bars(report, [run.peak_rss_mb for run in report.runs], "MB", "Peak memory of the process")
+    memory = [run.peak_rss_mb for run in report.runs]
     cold = [run.cold_start.whole_ms.p50 if run.cold_start else None for run in report.runs]
-    yield "cold", bars(report, cold, "ms", "From a fresh process to the first masks")
-    yield "accuracy", tradeoff(report)
-    yield "sustained", over_time(report)
+    charts: dict[str, Callable[[int], Markup]] = {
+        "ratios": lambda width: ratio_intervals(report, width),
+        "overview": lambda width: latency(report, width),
+        "stages": lambda width: stage_bars(report, width),
+        "memory": lambda width: bars(report, width, memory, "MB", "Peak memory of the process"),
+        "cold": lambda width: bars(report, width, cold, "ms", "From a fresh process to the first masks"),
+        "accuracy": lambda width: tradeoff(report, width),
+        "sustained": lambda width: over_time(report, width),
+    }
+    for key, draw in charts.items():
+        if wide := draw(WIDE):
+            yield key, markup('<div class="wide">{w}</div><div class="narrow">{n}</div>', w=wide, n=draw(NARROW))

@@ -64,12 +64,14 @@ class Change:
 
     before: Run
     after: Run
+    name: str
+    """For people, in the second report."""
 
     def lines(self) -> list[str]:
         """What changed, for people."""
         interval = unpaired_ratio(self.after.frame_ms.samples, self.before.frame_ms.samples)
         lines = [
-            f"{self.after.bundle}: latency.p50 {self.before.frame_ms.p50:.2f} -> {self.after.frame_ms.p50:.2f} ms, "
+            f"{self.name}: latency.p50 {self.before.frame_ms.p50:.2f} -> {self.after.frame_ms.p50:.2f} ms, "
             f"{interval.p50:.3f}x (95 %: {interval.low:.3f} to {interval.high:.3f}; not taken by turns)"
         ]
         before, after = metrics(self.before), metrics(self.after)
@@ -80,7 +82,10 @@ class Change:
 
 
 def changes(before: Report, after: Report) -> list[Change]:
-    """The runs of the same name (and machine, where there are several) in both; if both have one run only, that one.
+    """The runs of the same bundle in both, on the same machine where a report has several; a single run needs no name.
+
+    A merged report is compared as those that it was made of: machines that merging renamed, name#2, keep their names
+    here.
 
     Raises:
         BenchmarkError: they have nothing in common, or two runs of one name.
@@ -90,13 +95,33 @@ def changes(before: Report, after: Report) -> list[Change]:
         if twice := [name for name in names if names.count(name) > 1]:
             raise BenchmarkError(f"A report has two runs named {twice[0]}: which of them is meant cannot be told.")
     if len(before.runs) == len(after.runs) == 1:
-        return [Change(before.runs[0], after.runs[0])]
-    by_name = {named(before, run): run for run in before.runs}
-    found = [Change(by_name[named(after, run)], run) for run in after.runs if named(after, run) in by_name]
+        return [Change(before.runs[0], after.runs[0], named(after, after.runs[0]))]
+    left, right = list(before.runs), list(after.runs)
+    found: dict[int, Run] = {}
+    for key in (_exactly, _but_for_numbers, _bundle):  # each on what those before it left
+        for run in [run for run in right if id(run) not in found]:
+            wanted = [one for one in left if key(one) == key(run)]
+            alike = [one for one in right if id(one) not in found and key(one) == key(run)]
+            if len(wanted) == len(alike) == 1:
+                found[id(run)] = wanted[0]
+                left.remove(wanted[0])
     if not found:
         names = [", ".join(named(report, run) for run in report.runs) for report in (before, after)]
         raise BenchmarkError(f"The reports have no run in common: {names[0]} and {names[1]}. Name the bundles alike.")
-    return found
+    return [Change(found[id(run)], run, named(after, run)) for run in right if id(run) in found]
+
+
+def _exactly(run: Run) -> tuple[str, str]:
+    return run.bundle, run.machine
+
+
+def _but_for_numbers(run: Run) -> tuple[str, str]:
+    """Without the number that merging gives to the second machine of a name."""
+    return run.bundle, re.sub(r"#\d+$", "", run.machine)
+
+
+def _bundle(run: Run) -> str:
+    return run.bundle
 
 
 def gone(before: Report, after: Report, found: Sequence[Change]) -> list[str]:
@@ -112,7 +137,7 @@ def failures(found: Sequence[Change], conditions: Sequence[Condition]) -> list[s
         for change in found:
             if condition.holds(change.before, change.after):
                 old, new = (value_of(run, condition.metric) for run in (change.before, change.after))
-                failed.append(f"{change.after.bundle}: {condition.text}: {old:.4g} -> {new:.4g}")
+                failed.append(f"{change.name}: {condition.text}: {old:.4g} -> {new:.4g}")
     return failed
 
 

@@ -10,11 +10,11 @@ import argparse
 import collections
 import json
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
 from sam3i_edge.runtimes.engine_layers import EngineLayer, engine_layers
+from sam3i_edge.terminal import show
 
 VIEWS = ("Reshape", "Transpose", "Slice", "Split", "Squeeze", "Unsqueeze", "Expand", "Concat", "Gather", "Identity")
 QUANTIZING = ("QuantizeLinear", "DequantizeLinear")
@@ -101,7 +101,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("graphs", nargs="+", type=Path)
     for file in parser.parse_args().graphs:
-        sys.stdout.write(f"{file}: {json.dumps(placement(file))} {json.dumps(kernels(file))}\n")
+        show(f"{file}: {json.dumps(placement(file))} {json.dumps(kernels(file))}")
 
 
 if __name__ == "__main__":

@@ -5,19 +5,17 @@ from __future__ import annotations
 import json
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from sam3i_edge.benchmarks.report import Layer
+from sam3i_edge.benchmarks.report import LayerTime
 from sam3i_edge.benchmarks.statistics import rounded
 from sam3i_edge.errors import BenchmarkError
-from sam3i_edge.runtimes import Session, SessionOptions, Tensor
-from sam3i_edge.segmenter import Segmenter
+from sam3i_edge.runtimes import SessionOptions, Tensor
 
 TOP = 15
 RUNS = 5
@@ -28,8 +26,8 @@ Times = dict[tuple[str, str], float]
 
 
 def profile_graphs(
-    runtime: str, graphs: Mapping[str, Path], options: SessionOptions, inputs: Mapping[str, Inputs]
-) -> list[Layer]:
+    runtime: str, graphs: Mapping[str, Path], options: SessionOptions, inputs: Mapping[str, Mapping[str, Tensor]]
+) -> list[LayerTime]:
     """The operators that take longest, over all graphs, one run of each.
 
     Raises:
@@ -39,34 +37,13 @@ def profile_graphs(
         raise BenchmarkError(f"The operators' times are read from {' and '.join(PROFILERS)} only, not from {runtime}.")
     layers = []
     for graph, file in graphs.items():
-        times = PROFILERS[runtime](file, options, inputs[graph])
+        arrays = {name: np.array(value) for name, value in inputs[graph].items()}
+        times = PROFILERS[runtime](file, options, arrays)
         total = sum(times.values()) or 1.0
         layers += [
-            Layer(graph, name, kind, rounded(ms), rounded(100 * ms / total)) for (name, kind), ms in times.items()
+            LayerTime(graph, name, kind, rounded(ms), rounded(100 * ms / total)) for (name, kind), ms in times.items()
         ]
     return sorted(layers, key=lambda layer: -layer.ms)[:TOP]
-
-
-@contextmanager
-def inputs_kept(segmenter: Segmenter) -> Iterator[dict[str, Inputs]]:
-    """Note what goes into each graph of a segmenter, to run them alone afterwards."""
-    kept: dict[str, Inputs] = {}
-    sessions = segmenter._sessions
-    segmenter._sessions = {name: _KeepingSession(name, session, kept) for name, session in sessions.items()}
-    try:
-        yield kept
-    finally:
-        segmenter._sessions = sessions
-
-
-class _KeepingSession:
-    def __init__(self, name: str, session: Session, kept: dict[str, Inputs]) -> None:
-        self.device = session.device
-        self._name, self._session, self._kept = name, session, kept
-
-    def run(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        self._kept[self._name] = {name: np.array(value) for name, value in inputs.items()}
-        return self._session.run(inputs)
 
 
 def _profile_onnxruntime(file: Path, options: SessionOptions, inputs: Inputs) -> Times:
@@ -93,7 +70,7 @@ def _profile_openvino(file: Path, options: SessionOptions, inputs: Inputs) -> Ti
     from sam3i_edge.runtimes import openvino
 
     session = openvino.open_session(file, replace(options, settings={**options.settings, "PERF_COUNT": "YES"}))
-    request = session._single.model.create_infer_request()  # of one image and one prompt
+    request = session.compiled_model.create_infer_request()  # of one image and one prompt
     spent: dict[tuple[str, str], float] = defaultdict(float)
     for number in range(RUNS + 1):
         request.infer(inputs)

@@ -67,7 +67,8 @@ def _count(graph: Any, file: Path) -> GraphCount:
     macs = activations = 0
     for node in graph.node:
         if node.op_type == "Constant":
-            _add_constant(node, weights, tensors)
+            for value in (attribute.t for attribute in node.attribute if attribute.name == "value"):
+                tensors[node.output[0]] = weights[node.output[0]] = (tuple(value.dims), value.data_type)
         macs += _macs(node, tensors, file)
         if node.op_type not in VIEWS:
             moved = [name for name in (*node.input, *node.output) if name in tensors and name not in weights]
@@ -76,12 +77,6 @@ def _count(graph: Any, file: Path) -> GraphCount:
     return GraphCount(
         macs, sum(_bytes(*known) for known in weights.values()), activations, sum(_bytes(*tensors[p]) for p in ports)
     )
-
-
-def _add_constant(node: Any, weights: dict[str, Any], tensors: dict[str, Any]) -> None:
-    for attribute in node.attribute:
-        if attribute.name == "value":
-            tensors[node.output[0]] = weights[node.output[0]] = (tuple(attribute.t.dims), attribute.t.data_type)
 
 
 def _macs(node: Any, tensors: Mapping[str, tuple[Shape, int]], file: Path) -> int:
@@ -98,25 +93,9 @@ def _macs(node: Any, tensors: Mapping[str, tuple[Shape, int]], file: Path) -> in
     return rule([tensors[name][0] for name in node.input if name], tensors[node.output[0]][0], attributes)
 
 
-def _matrix_product(inputs: Sequence[Shape], output: Shape, attributes: Mapping[str, Any]) -> int:
-    return math.prod(output) * inputs[0][-1]
-
-
 def _gemm(inputs: Sequence[Shape], output: Shape, attributes: Mapping[str, Any]) -> int:
     is_transposed = "transA" in attributes and attributes["transA"].i
     return math.prod(output) * inputs[0][0 if is_transposed else 1]
-
-
-def _convolution(inputs: Sequence[Shape], output: Shape, attributes: Mapping[str, Any]) -> int:
-    return math.prod(output) * math.prod(inputs[1][1:])
-
-
-def _quantized_convolution(inputs: Sequence[Shape], output: Shape, attributes: Mapping[str, Any]) -> int:
-    return math.prod(output) * math.prod(inputs[3][1:])
-
-
-def _transposed_convolution(inputs: Sequence[Shape], output: Shape, attributes: Mapping[str, Any]) -> int:
-    return math.prod(inputs[0]) * math.prod(inputs[1][1:])
 
 
 def _einsum(inputs: Sequence[Shape], output: Shape, attributes: Mapping[str, Any]) -> int:
@@ -131,15 +110,17 @@ def _einsum(inputs: Sequence[Shape], output: Shape, attributes: Mapping[str, Any
     return math.prod(sides.values())
 
 
-RULES: Mapping[str, Callable[[Sequence[Shape], Shape, Mapping[str, Any]], int]] = {
-    "MatMul": _matrix_product,
-    "MatMulInteger": _matrix_product,
-    "QLinearMatMul": _matrix_product,
+Rule = Callable[[Sequence[Shape], Shape, Mapping[str, Any]], int]
+"""The products of an operator, from the shapes of its inputs, that of its output, and its attributes."""
+
+RULES: Mapping[str, Rule] = {
+    **dict.fromkeys(
+        ("MatMul", "MatMulInteger", "QLinearMatMul"), lambda inputs, output, _: math.prod(output) * inputs[0][-1]
+    ),
     "Gemm": _gemm,
-    "Conv": _convolution,
-    "ConvInteger": _convolution,
-    "QLinearConv": _quantized_convolution,
-    "ConvTranspose": _transposed_convolution,
+    **dict.fromkeys(("Conv", "ConvInteger"), lambda inputs, output, _: math.prod(output) * math.prod(inputs[1][1:])),
+    "QLinearConv": lambda inputs, output, _: math.prod(output) * math.prod(inputs[3][1:]),
+    "ConvTranspose": lambda inputs, _output, _: math.prod(inputs[0]) * math.prod(inputs[1][1:]),
     "Einsum": _einsum,
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from sam3i_edge.benchmarks.markup import markdown, markdown_row
 from sam3i_edge.benchmarks.report import Report
 from sam3i_edge.benchmarks.tables import Table, described, headline, tables
 
@@ -20,28 +21,25 @@ def _lines(report: Report) -> Iterator[str]:
     yield "# SAM3-I benchmark"
     if report.partial:
         yield "\n**Partial: the measurement was interrupted. What is here was measured; the rest is missing.**"
-    yield from (f"\n**{' '.join(parts)}**" for parts in headline(report))
-    yield from (f"\n> {note}" for note in report.notes)
-    yield from (f"\n> Left out: {one.bundle}: {one.why}" for one in report.skipped)
+    yield from (markdown("\n**{line}**", line=" ".join(parts)) for parts in headline(report))
+    yield from (markdown("\n> {note}", note=note) for note in report.notes)
+    yield from (markdown("\n> Left out: {name}: {why}", name=one.bundle, why=one.why) for one in report.skipped)
     for table in tables(report):
         if table.key not in HIDDEN:
             yield from _table(table)
     yield "\n## Method"
-    yield f"\nA frame: {described([one.frame for one in report.settings])}"
+    yield markdown("\nA frame: {frames}", frames=described([one.frame for one in report.settings]))
     for settings in report.settings:
         images = "; ".join(settings.images)
-        yield f"\n{settings.method} {settings.rounds} rounds after {settings.warm_up} of warm-up; images: {images}."
-    yield f"\nMeasured {report.created}."
+        told = f"{settings.method} {settings.rounds} rounds after {settings.warm_up} of warm-up; images: {images}."
+        yield markdown("\n{told}", told=told)
+    yield markdown("\nMeasured {when}.", when=report.created)
 
 
 def _table(table: Table) -> Iterator[str]:
-    yield f"\n## {table.title}\n"
-    yield _row(table.head)
-    yield _row(["---"] * len(table.head))
-    yield from (_row(row) for row in table.rows)
+    yield markdown("\n## {title}\n", title=table.title)
+    yield markdown_row(table.head)
+    yield "|" + " --- |" * len(table.head)
+    yield from map(markdown_row, table.rows)
     if table.note:
-        yield f"\n{table.note}"
-
-
-def _row(cells: tuple[str, ...] | list[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+        yield markdown("\n{note}", note=table.note)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
+from sam3i_edge.benchmarks.candidates import unique
 from sam3i_edge.benchmarks.report import Report
 from sam3i_edge.errors import BenchmarkError
 
@@ -17,33 +19,12 @@ def merge(reports: Sequence[Report]) -> Report:
     """
     if len(reports) < 2:
         raise BenchmarkError(f"Merging takes two reports or more; given: {len(reports)}.")
-    taken: set[str] = set()
-    renamed = []
-    for report in reports:
-        names = {}
-        for machine in report.machines:
-            names[machine.name] = _free(machine.name, taken)
-            taken.add(names[machine.name])
-        renamed.append(_with_machines(report, names))
-    return replace(
-        renamed[0],
-        created=max(report.created for report in renamed),
-        partial=any(report.partial for report in renamed),
-        settings=tuple(one for report in renamed for one in report.settings),
-        machines=tuple(one for report in renamed for one in report.machines),
-        runs=tuple(one for report in renamed for one in report.runs),
-        ratios=tuple(one for report in renamed for one in report.ratios),
-        skipped=tuple(one for report in renamed for one in report.skipped),
-        notes=tuple(one for report in renamed for one in report.notes),
-    )
-
-
-def _free(name: str, taken: set[str]) -> str:
-    number, free = 1, name
-    while free in taken:
-        number += 1
-        free = f"{name}#{number}"
-    return free
+    free = iter(unique([machine.name for report in reports for machine in report.machines]))
+    renamed = [_with_machines(report, {machine.name: next(free) for machine in report.machines}) for report in reports]
+    lists = ("settings", "machines", "runs", "ratios", "skipped", "notes")
+    joined: dict[str, Any] = {name: tuple(one for report in renamed for one in getattr(report, name)) for name in lists}
+    created, partial = max(report.created for report in renamed), any(report.partial for report in renamed)
+    return replace(renamed[0], created=created, partial=partial, **joined)
 
 
 def _with_machines(report: Report, names: dict[str, str]) -> Report:

@@ -12,26 +12,11 @@ import subprocess
 import threading
 import time
 from pathlib import Path
-from typing import Protocol
 
 RAPL = Path("/sys/class/powercap")
 TEGRA_MS = 100
 NOT_MEASURED = "not measured"
 TEGRA_INPUT = re.compile(r"(?:VDD_IN|POM_5V_IN|VIN_SYS_5V0|VIN) (\d+)(?:mW)?/")
-
-
-class Meter(Protocol):
-    """Counts energy."""
-
-    name: str
-
-    def joules(self) -> float:
-        """Used since some moment in the past; only differences mean something."""
-        ...
-
-    def close(self) -> None:
-        """Stop what reads it."""
-        ...
 
 
 class Rapl:
@@ -128,6 +113,10 @@ def tegra_watts(line: str) -> float | None:
     """The input power in a line of ``tegrastats``; None if it does not tell."""
     found = TEGRA_INPUT.search(line)
     return int(found[1]) / 1e3 if found else None
+
+
+Meter = Rapl | Nvml | Tegra
+"""Counts energy: of the ``joules`` since some moment in the past only differences mean something."""
 
 
 def find_meter(device: str) -> Meter | None:

@@ -12,8 +12,8 @@ from types import TracebackType
 from typing import Any
 
 from sam3i_edge import errors, schema
-from sam3i_edge.benchmarks.subjects import Subject
-from sam3i_edge.benchmarks.worker import ItemFile, Open
+from sam3i_edge.benchmarks.candidates import Candidate
+from sam3i_edge.benchmarks.worker import ItemFile
 from sam3i_edge.errors import BenchmarkError
 
 GRACE_S = 10
@@ -27,15 +27,15 @@ sys.exit(main())
 
 
 class Process:
-    """A worker with its subject loaded.
+    """A worker with its candidate loaded.
 
-    >>> with Process(subject, items) as process:
+    >>> with Process(candidate, items) as process:
     ...     process.ask("frame", turn=0)
     """
 
-    def __init__(self, subject: Subject, items: Sequence[ItemFile]) -> None:
-        """Start it and wait until the subject is loaded. Raises what loading raises."""
-        self.subject = subject
+    def __init__(self, candidate: Candidate, items: Sequence[ItemFile]) -> None:
+        """Start it and wait until the candidate is loaded. Raises what loading raises."""
+        self.candidate = candidate
         self.started = time.monotonic()
         # A session of its own: Ctrl-C is for the one who asks, who still wants what was measured.
         self._child = subprocess.Popen(
@@ -47,7 +47,7 @@ class Process:
             start_new_session=True,
         )
         try:
-            self._send("open", schema.plain(Open(subject, tuple(items))))
+            self._send("open", {"candidate": schema.plain(candidate), "items": schema.plain(list(items))})
         except BaseException:
             self.close()
             raise
@@ -96,18 +96,18 @@ class Process:
             line = ""
         if not line:
             raise BenchmarkError(
-                f"The process of {self.subject.label} ended with status {self._child.wait()} (-9: out of memory, "
+                f"The process of {self.candidate.label} ended with status {self._child.wait()} (-9: out of memory, "
                 f"perhaps) when asked for {do}. Leave it out, or measure it alone."
             )
         try:
             content = json.loads(line)
         except ValueError as error:
             raise BenchmarkError(
-                f"The process of {self.subject.label} printed {line[:80]!r} instead of JSON."
+                f"The process of {self.candidate.label} printed {line[:80]!r} instead of JSON."
             ) from error
         if "error" not in content:
             return content["answer"]
         kind = getattr(errors, content["error"], None) if content["error"] else None
         if kind is None:
-            raise BenchmarkError(f"The process of {self.subject.label} failed in {do}:\n{content['message']}")
-        raise kind(content["message"])
+            raise BenchmarkError(f"The process of {self.candidate.label} failed in {do}:", *content["message"])
+        raise kind(*content["message"])

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sam3i_edge.benchmarks.html import render_html
 from sam3i_edge.benchmarks.markdown import render_markdown
-from sam3i_edge.benchmarks.page import render_page
-from sam3i_edge.benchmarks.report import Report, write_report
+from sam3i_edge.benchmarks.report import REPORT_FILE, Report, write_report
 from sam3i_edge.files import write_whole
 
 MARKDOWN_FILE, PAGE_FILE = "report.md", "report.html"
 
 
 def write_all(path: Path, report: Report) -> list[Path]:
-    """Write the three files into the folder ``path``. Returns them."""
-    pages = {MARKDOWN_FILE: render_markdown(report), PAGE_FILE: render_page(report)}  # before anything is overwritten
-    written = [write_report(path, report)]
-    for name, content in pages.items():
-        write_whole(path / name, content.encode())
-        written.append(path / name)
-    return written
+    """Write the three files into the folder ``path``: all, or where one fails none that was not there. Returns them."""
+    pages = {MARKDOWN_FILE: render_markdown(report), PAGE_FILE: render_html(report)}  # before anything is overwritten
+    files = [path / name for name in (REPORT_FILE, *pages)]
+    new = [file for file in files if not file.exists()]
+    try:
+        write_report(path, report)
+        for name, content in pages.items():
+            write_whole(path / name, content.encode("utf-8", "backslashreplace"))
+    except BaseException:
+        for file in new:
+            file.unlink(missing_ok=True)
+        raise
+    return files

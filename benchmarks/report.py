@@ -5,19 +5,20 @@ Times are in milliseconds, shares in percent. What could not be measured is None
 
 from __future__ import annotations
 
-import json
+import base64
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from sam3i_edge import schema
+from sam3i_edge.engine import STAGES
 from sam3i_edge.errors import BenchmarkError
 from sam3i_edge.files import write_json
+from sam3i_edge.text_files import read_json
 
 SCHEMA = "sam3i-edge-report"
 SCHEMA_VERSION = 1
 REPORT_FILE = "report.json"
-STAGES = ("preprocess", "vision", "text", "grounding", "postprocess")
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ class Roofline:
 
 
 @dataclass(frozen=True)
-class Layer:
+class LayerTime:
     """One operator in the runtime's own profile."""
 
     graph: str
@@ -221,7 +222,7 @@ class Run:
     energy: Energy | None = None
     accuracy: Accuracy | None = None
     roofline: Roofline | None = None
-    layers: tuple[Layer, ...] = ()
+    layers: tuple[LayerTime, ...] = ()
     sustained: Sustained | None = None
     pictures: tuple[Picture, ...] = ()
 
@@ -292,12 +293,12 @@ def read_report(path: str | Path) -> Report:
     """Read a ``report.json``, or the one in a folder. Raises BenchmarkError."""
     file = Path(path) / REPORT_FILE if Path(path).is_dir() else Path(path)
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = read_json(file)
     except OSError as error:
         raise BenchmarkError(
             f"Cannot read the report {file}: {error.strerror}. Make one with: sam3i-edge benchmark BUNDLE -o DIR"
         ) from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise BenchmarkError(f"{file} is no report: {error}.") from error
     if not isinstance(content, dict) or content.get("schema") != SCHEMA:
         raise BenchmarkError(f"{file} is no {SCHEMA}. Give a folder that sam3i-edge benchmark wrote.")
@@ -328,9 +329,18 @@ def _problem(report: Report) -> str:
         for summary in (run.frame_ms, *run.stages_ms.values(), *run.scenarios_ms.values()):
             if not summary.samples or not all(0 < sample < math.inf for sample in summary.samples):
                 return f"{run.bundle} has times that are none"
+        if not all(map(_is_base64, (picture.jpeg for picture in run.pictures))):
+            return f"{run.bundle} has a picture that is not base64"
         if run.sustained and not run.sustained.windows:
             return f"{run.bundle} has a sustained run of no time"
     for ratio in report.ratios:
         if ratio.machine not in machines or len(ratio.ci95) != 2:
             return f"the ratio of {ratio.of} to {ratio.to} has no interval, or was taken on no machine"
     return ""
+
+
+def _is_base64(text: str) -> bool:
+    try:
+        return bool(base64.b64decode(text, validate=True))
+    except ValueError:
+        return False

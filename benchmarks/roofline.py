@@ -16,8 +16,9 @@ import numpy as np
 from sam3i_edge.benchmarks.macs import GraphCount
 from sam3i_edge.benchmarks.report import GraphCost, Roofline, Summary
 from sam3i_edge.benchmarks.statistics import rounded
+from sam3i_edge.precision import is_int8
 from sam3i_edge.runtimes import SessionOptions, open_session
-from sam3i_edge.targets import Target, is_int8
+from sam3i_edge.targets import Target
 
 SIDE = 1536
 """Of the square matrices: large enough that the product does not wait for memory."""

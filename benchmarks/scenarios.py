@@ -12,7 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sam3i_edge.benchmarks.stages import cost_ns, stages_timed
+from sam3i_edge.benchmarks.stages import StageClock, cost_ns
+from sam3i_edge.engine import timed
+from sam3i_edge.instances import Instances
 from sam3i_edge.prompt import Prompt
 from sam3i_edge.segmenter import Frame, Segmenter
 
@@ -54,7 +56,7 @@ TEXTS = (
 
 
 @dataclass(frozen=True, eq=False)
-class Item:
+class WorkloadItem:
     """An image, (H, W, 3) uint8 RGB, and what to ask of it."""
 
     name: str
@@ -80,10 +82,11 @@ class Turn:
 
 
 class Player:
-    """Plays scenarios on one segmenter. Encoded frames are kept between turns."""
+    """Plays scenarios on one segmenter, whose observer is ``clock``. Encoded frames are kept between turns."""
 
-    def __init__(self, segmenter: Segmenter, items: Sequence[Item]) -> None:
+    def __init__(self, segmenter: Segmenter, items: Sequence[WorkloadItem], clock: StageClock) -> None:
         self._segmenter = segmenter
+        self._clock = clock
         self._items = items
         self._frames: dict[int, Frame] = {}
         self._cost_ns = cost_ns()
@@ -92,49 +95,49 @@ class Player:
         """Time a frame with its stages. ``turn`` picks image and prompt, alike for every segmenter."""
         item, number = self._item(turn)
         prompt = item.ask(1, number)[0]
-        forget_texts(self._segmenter)
-        with stages_timed(self._segmenter) as clock:
-            start = time.perf_counter_ns()
-            found = self._segmenter.encode(item.image).segment(prompt)
-            ms = (time.perf_counter_ns() - start) / 1e6
-        stages, calls = clock.take()
+        self._segmenter.engine.clear_caches()
+        self._clock.take()
+        start = time.perf_counter_ns()
+        found = self._segmenter.encode(item.image).segment(prompt)
+        with timed(self._clock, "postprocess"):
+            _masks([found])
+        ms = (time.perf_counter_ns() - start) / 1e6
+        stages, calls = self._clock.take()
         return Turn(ms, stages, 100 * calls * self._cost_ns / (ms * 1e6), len(found))
 
     def scenario(self, name: str, turn: int) -> float:
-        """Time one of ``SCENARIOS``, in milliseconds, without the stage clock."""
+        """Time one of ``SCENARIOS``, in milliseconds."""
         item, number = self._item(turn)
         act = self._action(name, item, number)
         start = time.perf_counter_ns()
         act()
         return (time.perf_counter_ns() - start) / 1e6
 
-    def _action(self, name: str, item: Item, number: int) -> Callable[[], object]:
+    def _action(self, name: str, item: WorkloadItem, number: int) -> Callable[[], object]:
         """What to time; whatever has to be there before is made here."""
         segmenter = self._segmenter
         batch = int(name.removeprefix("prompts_")) if name.startswith("prompts_") else 1
         prompts = item.ask(batch, number)
         if name == "mixed_routes":
             prompts = [Prompt(text, route) for text, route in TEXTS[:3]]
-        forget_texts(segmenter)
+        segmenter.engine.clear_caches()
         if name.endswith("known_text"):
-            segmenter.encode_texts([(prompt.text, segmenter.route_of(prompt)) for prompt in prompts])
+            segmenter.engine.encode_texts([(prompt.text, segmenter.route_of(prompt)) for prompt in prompts])
         if name == "known_text":
-            return lambda: segmenter.encode(item.image).segment(prompts)
+            return lambda: _masks(segmenter.encode(item.image).segment(prompts))
         frame = self._encoded(item)
-        return lambda: frame.segment(prompts)
+        return lambda: _masks(frame.segment(prompts))
 
-    def _encoded(self, item: Item) -> Frame:
+    def _encoded(self, item: WorkloadItem) -> Frame:
         if id(item) not in self._frames:
             self._frames = {id(item): self._segmenter.encode(item.image)}  # one: features of a large model are large
         return self._frames[id(item)]
 
-    def _item(self, turn: int) -> tuple[Item, int]:
+    def _item(self, turn: int) -> tuple[WorkloadItem, int]:
         """Images take turns; each time around, the next of an image's prompts is asked."""
         return self._items[turn % len(self._items)], turn // len(self._items)
 
 
-def forget_texts(segmenter: Segmenter) -> None:
-    """Make every text new again."""
-    segmenter._text_cache.clear()
-    segmenter._tokens.cache_clear()
-    segmenter._auto_route.cache_clear()
+def _masks(results: Sequence[Instances]) -> list[np.ndarray]:
+    """The masks at the image's size, which are made when they are asked for."""
+    return [found.masks for found in results]

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
-from sam3i_edge.benchmarks.report import STAGES, Ratio, Report, Run
+from sam3i_edge.benchmarks.report import Ratio, Report, Run, Sustained
+from sam3i_edge.engine import STAGES
+
+T = TypeVar("T")
 
 NONE = "–"
 NOT_MEASURED = "not measured"
 TIMES = "×"
+ROOFLINE_LEGEND = (
+    "GMAC: billions of multiplications with addition; % of peak, of bandwidth: what a graph gets of the rate that a "
+    "matrix product, and a copy, reach on the machine."
+)
 
 
 @dataclass(frozen=True)
@@ -60,35 +68,38 @@ def number(value: float | None, none: str = NONE) -> str:
     return text.lstrip("-") if float(text) == 0 else text
 
 
+def _by_run(
+    report: Report,
+    key: str,
+    title: str,
+    columns: Mapping[str, Callable[[T], str]],
+    found: Iterable[tuple[Run, T]],
+    note: str = "",
+) -> Table:
+    """A line per run, of what was ``found`` of it: under each head what its function makes of that."""
+    rows = [(named(report, run), *(cell(part) for cell in columns.values())) for run, part in found]
+    return Table(key, title, ("", *columns), tuple(rows), note)
+
+
 def overview(report: Report) -> Table:
     """One line per run."""
-    rows = [
-        (
-            named(report, run),
-            f"{run.runtime}, {run.precision}",
-            *(number(value) for value in (run.frame_ms.p50, run.frame_ms.p90, run.frame_ms.p99, run.frame_ms.mean)),
-            number(run.frame_ms.std),
-            number(run.frames_per_second),
-            number(run.peak_rss_mb, NOT_MEASURED),
-            number(run.energy.joules_per_frame if run.energy else None, NOT_MEASURED),
-            number(run.accuracy.giou if run.accuracy else None, NOT_MEASURED),
-        )
-        for run in report.runs
-    ]
-    head = (
-        "",
-        "runs on",
-        "p50 ms",
-        "p90 ms",
-        "p99 ms",
-        "mean ms",
-        "spread ms",
-        "frames/s",
-        "peak MB",
-        "J/frame",
-        "gIoU %",
+    columns: dict[str, Callable[[Run], str]] = {
+        "runs on": lambda run: f"{run.runtime}, {run.precision}",
+        "p50 ms": lambda run: number(run.frame_ms.p50),
+        "p90 ms": lambda run: number(run.frame_ms.p90),
+        "p99 ms": lambda run: number(run.frame_ms.p99),
+        "mean ms": lambda run: number(run.frame_ms.mean),
+        "spread ms": lambda run: number(run.frame_ms.std),
+        "frames/s": lambda run: number(run.frames_per_second),
+        "peak MB": lambda run: number(run.peak_rss_mb, NOT_MEASURED),
+        "J/frame": lambda run: number(run.energy.joules_per_frame if run.energy else None, NOT_MEASURED),
+        "gIoU %": lambda run: number(run.accuracy.giou if run.accuracy else None, NOT_MEASURED),
+    }
+    note = (
+        "Times of a frame: median (p50), percentiles, mean and standard deviation (spread). Peak MB: of the process. "
+        "J/frame: energy. gIoU: mean IoU of what was found with what was meant, on the data below."
     )
-    return Table("overview", "A frame", head, tuple(rows))
+    return _by_run(report, "overview", "A frame", columns, ((run, run) for run in report.runs), note)
 
 
 def ratios(report: Report) -> Iterator[Table]:
@@ -137,7 +148,7 @@ def scenarios(report: Report) -> Table:
             figures = [number(summary.p50 if summary else None) for summary in medians]
             rows.append((spaced(name), text, *figures))
     head = ("", "what", *(f"{named(report, run)}, ms" for run in report.runs))
-    return Table("scenarios", "Medians", head, tuple(rows))
+    return Table("scenarios", "Medians", head, tuple(rows), "Median times of ways to ask other than a frame.")
 
 
 def cold_starts(report: Report) -> Table:
@@ -171,7 +182,11 @@ def accuracy(report: Report) -> Table:
     ]
     first = next((run.accuracy for run in report.runs if run.accuracy), None)
     reference = next((run.accuracy.reference for run in report.runs if run.accuracy and run.accuracy.reference), "")
-    note = f"On {first.data}, split {first.split}, {first.images} images." if first else ""
+    scores = (
+        "gIoU: mean IoU of a text's instances together; cIoU: summed intersections over summed unions; P@½: texts with "
+        "an IoU of one half or more; AP: of single instances; drop: points of gIoU."
+    )
+    note = f"On {first.data}, split {first.split}, {first.images} images. {scores}" if first else ""
     against = f"drop against {reference}" if reference else "drop"
     head = ("", "texts of level", "gIoU %", "cIoU %", "P@½ %", "AP %", against, "texts")
     return Table("accuracy", "Accuracy", head, tuple(rows), note)
@@ -197,7 +212,7 @@ def roofline(report: Report) -> Table:
         for run in report.runs
         if run.roofline
     ]
-    return Table("roofline", "What the machine could do", head, tuple(rows), " ".join(peaks))
+    return Table("roofline", "What the machine could do", head, tuple(rows), " ".join([ROOFLINE_LEGEND, *peaks]))
 
 
 def layers(report: Report) -> Iterator[Table]:
@@ -205,36 +220,25 @@ def layers(report: Report) -> Iterator[Table]:
     for run in report.runs:
         rows = [(one.name, one.kind, one.graph, number(one.ms), number(one.share_pct)) for one in run.layers]
         title = f"Longest operators: {named(report, run)}"
-        yield Table("layers", title, ("", "kind", "graph", "ms", "% of its graph"), tuple(rows))
+        yield Table(
+            "layers", title, ("", "kind", "graph", "ms", "% of its graph"), tuple(rows), "As the runtime profiles them."
+        )
 
 
 def sustained(report: Report) -> Table:
     """First and last window of each sustained run."""
-    rows = [
-        (
-            named(report, run),
-            number(run.sustained.duration_s),
-            number(run.sustained.windows[0].p50_ms),
-            number(run.sustained.windows[-1].p50_ms),
-            number(run.sustained.slowdown),
-            number(run.sustained.windows[0].clock_mhz),
-            number(run.sustained.windows[-1].clock_mhz),
-            NOT_MEASURED if run.sustained.throttled is None else str(run.sustained.throttled),
-        )
-        for run in report.runs
-        if run.sustained
-    ]
-    head = (
-        "",
-        "seconds",
-        "first window p50 ms",
-        "last window p50 ms",
-        f"last {TIMES} first",
-        "MHz",
-        "MHz at last",
-        "throttled",
-    )
-    return Table("sustained", "Sustained run", head, tuple(rows))
+    columns: dict[str, Callable[[Sustained], str]] = {
+        "seconds": lambda one: number(one.duration_s),
+        "first window p50 ms": lambda one: number(one.windows[0].p50_ms),
+        "last window p50 ms": lambda one: number(one.windows[-1].p50_ms),
+        f"last {TIMES} first": lambda one: number(one.slowdown),
+        "MHz": lambda one: number(one.windows[0].clock_mhz),
+        "MHz at last": lambda one: number(one.windows[-1].clock_mhz),
+        "throttled": lambda one: NOT_MEASURED if one.throttled is None else str(one.throttled),
+    }
+    found = ((run, run.sustained) for run in report.runs if run.sustained)
+    note = "Median frame times in the windows of the run; MHz: of the processor; throttled: as often as it says."
+    return _by_run(report, "sustained", "Sustained run", columns, found, note)
 
 
 def recipes(report: Report) -> Iterator[Table]:
@@ -245,22 +249,17 @@ def recipes(report: Report) -> Iterator[Table]:
 
 def identity(report: Report) -> Table:
     """Exactly what ran."""
-    rows = [
-        (
-            named(report, run),
-            run.target,
-            run.device,
-            run.precision,
-            str(run.threads) if run.threads else "runtime's choice",
-            str(run.image_size),
-            number(run.bundle_mb),
-            run.bundle_sha256[:12] or NONE,
-            f"{run.checkpoint} {run.checkpoint_sha256[:12]}",
-        )
-        for run in report.runs
-    ]
-    head = ("", "target", "device", "precision", "threads", "image side", "MB", "manifest hash", "weights")
-    return Table("identity", "What ran", head, tuple(rows))
+    columns: dict[str, Callable[[Run], str]] = {
+        "target": lambda run: run.target,
+        "device": lambda run: run.device,
+        "precision": lambda run: run.precision,
+        "threads": lambda run: str(run.threads) if run.threads else "runtime's choice",
+        "image side": lambda run: str(run.image_size),
+        "MB": lambda run: number(run.bundle_mb),
+        "manifest hash": lambda run: run.bundle_sha256[:12] or NONE,
+        "weights": lambda run: f"{run.checkpoint} {run.checkpoint_sha256[:12]}",
+    }
+    return _by_run(report, "identity", "What ran", columns, ((run, run) for run in report.runs))
 
 
 def machines(report: Report) -> Table:

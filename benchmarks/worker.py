@@ -19,48 +19,43 @@ from typing import Any, TypeVar
 import numpy as np
 
 from sam3i_edge import schema
-from sam3i_edge.benchmarks import layers, macs, memory, opening, power, roofline
+from sam3i_edge.benchmarks import layers, load_time, macs, memory, power, roofline
 from sam3i_edge.benchmarks.accuracy import measure_accuracy
-from sam3i_edge.benchmarks.items import Data
-from sam3i_edge.benchmarks.pictures import draw_pictures
-from sam3i_edge.benchmarks.scenarios import Item, Player
-from sam3i_edge.benchmarks.subjects import Subject
-from sam3i_edge.bundle import read_manifest
+from sam3i_edge.benchmarks.candidates import Candidate
+from sam3i_edge.benchmarks.previews import draw_previews
+from sam3i_edge.benchmarks.scenarios import Player, WorkloadItem
+from sam3i_edge.benchmarks.stages import StageClock
+from sam3i_edge.benchmarks.workload import Data
 from sam3i_edge.errors import BenchmarkError, Sam3iEdgeError
+from sam3i_edge.graph_engine import GraphEngine, session_options
+from sam3i_edge.manifest import read_manifest
 from sam3i_edge.prompt import Prompt
+from sam3i_edge.provenance import Provenance
 from sam3i_edge.runtimes import SessionOptions
-from sam3i_edge.segmenter import Segmenter, session_options
+from sam3i_edge.segmenter import Segmenter
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class ItemFile:
-    """An ``Item``, its image as a file of NumPy's."""
+    """An ``WorkloadItem``, its image as a file of NumPy's."""
 
     name: str
     file: str
     prompts: tuple[Prompt, ...]
 
-    def read(self) -> Item:
+    def read(self) -> WorkloadItem:
         """With the image in memory."""
-        return Item(self.name, np.load(self.file, allow_pickle=False), self.prompts)
-
-
-@dataclass(frozen=True)
-class Open:
-    """The first request."""
-
-    subject: Subject
-    items: tuple[ItemFile, ...]
+        return WorkloadItem(self.name, np.load(self.file, allow_pickle=False), self.prompts)
 
 
 @dataclass
 class Worker:
     """Does what the requests say. Every public method is one, and returns plain values."""
 
-    subject: Subject
-    items: list[Item]
+    candidate: Candidate
+    items: list[WorkloadItem]
     segmenter: Segmenter
     player: Player
     load_ms: float
@@ -68,22 +63,23 @@ class Worker:
     meter: power.Meter | None = None
 
     @classmethod
-    def open(cls, request: Open) -> Worker:
-        """Load the subject, and time it."""
-        gpu = power.gpu_used_mb()
-        items = [item.read() for item in request.items]
+    def open(cls, candidate: dict[str, Any], items: list[dict[str, Any]]) -> Worker:
+        """Load a plain ``Candidate``, and time it; ``items`` are plain ``ItemFile``s."""
+        gpu, asked = power.gpu_used_mb(), schema.parse(Candidate, candidate)
+        read = [schema.parse(ItemFile, item).read() for item in items]
+        clock = StageClock()
         start = time.perf_counter()
-        segmenter = opening.open_subject(request.subject)
+        segmenter = load_time.open_candidate(asked, clock)
         load_ms = 1e3 * (time.perf_counter() - start)
-        return cls(request.subject, items, segmenter, Player(segmenter, items), load_ms, gpu)
+        return cls(asked, read, segmenter, Player(segmenter, read, clock), load_ms, gpu)
 
     def describe(self) -> dict[str, Any]:
         """What is open, and how long that took."""
         self.meter = power.find_meter(self.segmenter.device)
         return {
-            "run": opening.describe(self.segmenter, self.subject),
+            "run": load_time.describe(self.segmenter, self.candidate),
             "meter": self.meter.name if self.meter else power.NOT_MEASURED,
-            "max_prompts": self.segmenter.manifest.limits.max_prompts,
+            "max_prompts": self.segmenter.manifest.runtime.limits.max_prompts,
         }
 
     def first_frame(self) -> dict[str, Any]:
@@ -116,7 +112,7 @@ class Worker:
 
     def pictures(self) -> Any:
         """Plain ``report.Picture``s."""
-        return schema.plain(list(draw_pictures(self.segmenter, self.items)))
+        return schema.plain(list(draw_previews(self.segmenter, self.items)))
 
     def counts(self) -> dict[str, Any]:
         """A plain ``macs.GraphCount`` by graph: of a bundle's own, whoever runs them."""
@@ -124,33 +120,36 @@ class Worker:
 
     def peaks(self) -> dict[str, Any]:
         """The runtime's matrix product and the memory's rate."""
-        manifest = read_manifest(Path(self.subject.bundle))
+        manifest = read_manifest(Path(self.candidate.bundle))
+        target = Provenance.of(manifest.provenance).target
         runtime, options = self._runtime()
-        if self.subject.checkpoint:
+        if self.candidate.checkpoint:
             raise BenchmarkError("the roofline is drawn for bundles, not for PyTorch.")
-        precision = manifest.precision if self.subject.runtime is None else "fp32"
-        peak = roofline.matrix_product_peak(runtime, manifest.target, options, precision)
+        if target is None:
+            raise BenchmarkError("the bundle's provenance does not name its target, which the roofline needs.")
+        precision = manifest.runtime.precision if self.candidate.runtime is None else "fp32"
+        peak = roofline.matrix_product_peak(runtime, target, options, precision)
         on_host = power.gpu_used_mb() is None or "cpu" in self.segmenter.device.lower()
         return {"peak": peak, "bandwidth": roofline.memory_bandwidth() if on_host else None}
 
     def layers(self) -> Any:
         """Plain ``report.Layer``s of one frame."""
-        with layers.inputs_kept(self.segmenter) as inputs:
-            self.player.frame(0)
-        if self.subject.checkpoint:
-            raise BenchmarkError("the operators' times are read from runtimes, not from PyTorch.")
+        engine, item = self.segmenter.engine, self.items[0]
+        if self.candidate.checkpoint or not isinstance(engine, GraphEngine):
+            raise BenchmarkError("the operators' times are read from Python runtimes only.")
+        inputs = engine.graph_inputs(item.image, item.ask(1))
         runtime, options = self._runtime()
         return schema.plain(layers.profile_graphs(runtime, self._graphs(), options, inputs))
 
     def _graphs(self) -> dict[str, Path]:
-        bundle = Path(self.subject.bundle)
-        return {name: bundle / graph.file for name, graph in read_manifest(bundle).graphs.items()}
+        bundle = Path(self.candidate.bundle)
+        return {name: bundle / graph.file for name, graph in read_manifest(bundle).runtime.graphs.items()}
 
     def _runtime(self) -> tuple[str, SessionOptions]:
         """How the segmenter's sessions were opened, without the cache: what is opened here is not needed again."""
-        manifest = read_manifest(Path(self.subject.bundle))
-        runtime = self.subject.runtime or manifest.target.runtime
-        return runtime, replace(session_options(manifest, runtime, self.subject.device), cache=None)
+        manifest = read_manifest(Path(self.candidate.bundle))
+        runtime = self.candidate.runtime or manifest.runtime.target.runtime
+        return runtime, replace(session_options(manifest, runtime, self.candidate.device), cache=None)
 
 
 def _after(lead_in_s: float, act: Callable[[], T]) -> T:
@@ -171,15 +170,15 @@ def main() -> int:
         request = json.loads(line)
         try:
             if worker is None:
-                worker = Worker.open(schema.parse(Open, request["arguments"]))
+                worker = Worker.open(**request["arguments"])
                 answer: Any = {}
             else:
                 answer = getattr(worker, request["do"])(**request["arguments"])
             content = {"answer": answer}
         except Sam3iEdgeError as error:
-            content = {"error": type(error).__name__, "message": str(error)}
+            content = {"error": type(error).__name__, "message": list(map(str, error.args))}
         except Exception:  # the other side cannot see it, and must tell its user
-            content = {"error": "", "message": traceback.format_exc()}
+            content = {"error": "", "message": traceback.format_exc().splitlines()}
         channel.write(json.dumps(content) + "\n")
         channel.flush()
     if worker is not None and worker.meter is not None:
@@ -187,7 +186,7 @@ def main() -> int:
     return 0
 
 
-def save_item(item: Item, folder: Path, number: int) -> ItemFile:
+def save_item(item: WorkloadItem, folder: Path, number: int) -> ItemFile:
     """Write an item's image where a worker can read it."""
     file = folder / f"{number}.npy"
     np.save(file, item.image, allow_pickle=False)

@@ -7,16 +7,17 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from sam3i_edge.benchmarks import machine, power
 from sam3i_edge.benchmarks.accuracy import with_drops
+from sam3i_edge.benchmarks.interleave import LEAD_IN_S
+from sam3i_edge.benchmarks.measurement import WARM_UP, Measured, Measurement
 from sam3i_edge.benchmarks.report import (
     SCHEMA,
     SCHEMA_VERSION,
-    STAGES,
     ColdStart,
     Energy,
     Ratio,
@@ -25,14 +26,12 @@ from sam3i_edge.benchmarks.report import (
     Settings,
 )
 from sam3i_edge.benchmarks.roofline import roofline
-from sam3i_edge.benchmarks.rounds import LEAD_IN_S
-from sam3i_edge.benchmarks.scenarios import FRAME, SCENARIOS, Item
+from sam3i_edge.benchmarks.scenarios import FRAME, SCENARIOS
 from sam3i_edge.benchmarks.statistics import RESAMPLES, paired_ratio, rounded, summarize
 from sam3i_edge.benchmarks.sustained import slowdown_notes, windows
-from sam3i_edge.bundle import MANIFEST_FILE, sha256_of
-
-if TYPE_CHECKING:
-    from sam3i_edge.benchmarks.measure import Measured, Session
+from sam3i_edge.bundle import sha256_of
+from sam3i_edge.engine import STAGES
+from sam3i_edge.manifest import MANIFEST_FILE
 
 METHOD = (
     "Each bundle runs in a process of its own; in every round each takes one turn, in changing order, so that drift of "
@@ -43,7 +42,7 @@ METHOD = (
 )
 
 
-def report(session: Session) -> Report:
+def report(session: Measurement) -> Report:
     """Everything that was measured so far."""
     place = replace(session.machine, load_after=machine.load())
     runs = with_drops([_run(session, one) for one in session.measured])
@@ -62,9 +61,7 @@ def report(session: Session) -> Report:
     )
 
 
-def _settings(session: Session) -> Settings:
-    from sam3i_edge.benchmarks.measure import WARM_UP
-
+def _settings(session: Measurement) -> Settings:
     return Settings(
         frame=FRAME,
         scenarios=dict(SCENARIOS),
@@ -72,22 +69,18 @@ def _settings(session: Session) -> Settings:
         rounds=min(len(one.frame_ms) for one in session.measured),
         warm_up=WARM_UP,
         seed=0,
-        images=tuple(_shown(item) for item in session.items),
+        images=tuple(f"{item.name}, {item.image.shape[1]} x {item.image.shape[0]}" for item in session.items),
         command=session.plan.command,
     )
 
 
-def _shown(item: Item) -> str:
-    return f"{item.name}, {item.image.shape[1]} x {item.image.shape[0]}"
-
-
-def _run(session: Session, one: Measured) -> Run:
+def _run(session: Measurement, one: Measured) -> Run:
     frames = summarize(one.frame_ms)
     stages = {stage: summarize([frame["stages_ms"][stage] for frame in one.frames]) for stage in STAGES}
     return Run(
         **one.described["run"],
         machine=session.machine.name,
-        bundle_sha256="" if one.subject.checkpoint else sha256_of(Path(one.subject.bundle) / MANIFEST_FILE),
+        bundle_sha256="" if one.candidate.checkpoint else sha256_of(Path(one.candidate.bundle) / MANIFEST_FILE),
         frame_ms=frames,
         stages_ms=stages,
         frames_per_second=rounded(1e3 / frames.mean),
@@ -121,8 +114,8 @@ def _energy(one: Measured) -> Energy:
 
 
 def _ratios(measured: Sequence[Measured], place: str) -> list[Ratio]:
-    """Of every subject to the reference: the first baseline, or the first bundle."""
-    reference = next((one for one in measured if one.subject.baseline), measured[0])
+    """Of every candidate to the reference: the first baseline, or the first bundle."""
+    reference = next((one for one in measured if one.candidate.baseline), measured[0])
     ratios = []
     for one, what in itertools.product(measured, ("frame", *SCENARIOS)):
         of, to = (_samples(side, what) for side in (one, reference))
@@ -130,7 +123,7 @@ def _ratios(measured: Sequence[Measured], place: str) -> list[Ratio]:
         if one is reference or count < 2:
             continue
         found = paired_ratio(of[:count], to[:count])
-        names = one.subject.label, reference.subject.label
+        names = one.candidate.label, reference.candidate.label
         ratios.append(Ratio(*names, place, what, found.p50, (found.low, found.high), count))
     return ratios
 

@@ -1,6 +1,6 @@
 """A checkpoint as wide as the full-size model, with random weights and fewer layers: for times without weights.
 
-python -m sam3i_edge.benchmarks.full_width -o DIR [--vision-layers 4] [--other-layers 1] [--student PRESET]
+python -m sam3i_edge.benchmarks.studies.full_width -o DIR [--vision-layers 4] [--other-layers 1] [--student PRESET]
 sam3i-edge export --checkpoint DIR/checkpoint.safetensors --target intel-cpu -o DIR/openvino-fp32
 """
 
@@ -12,6 +12,8 @@ import sys
 from pathlib import Path
 
 from sam3i_edge.config import ModelConfig
+from sam3i_edge.distill.students import get_preset, plan
+from sam3i_edge.model.random_weights import write_checkpoint
 
 
 def full_width(vision_layers: int, other_layers: int = 1) -> ModelConfig:
@@ -28,35 +30,16 @@ def full_width(vision_layers: int, other_layers: int = 1) -> ModelConfig:
     )
 
 
-def write_checkpoint(config: ModelConfig, folder: Path) -> Path:
-    """Random weights, the same each time, and the config beside them; returns the checkpoint's path."""
-    import torch
-    from safetensors.torch import save_file
-
-    from sam3i_edge.model import Sam3i
-
-    torch.manual_seed(0)
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "checkpoint.safetensors"
-    save_file({name: value.clone() for name, value in Sam3i(config).state_dict().items()}, path)
-    config.write_beside(path)
-    return path
-
-
 def main() -> None:
     """Write a checkpoint."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--vision-layers", type=int, default=4)
     parser.add_argument("--other-layers", type=int, default=1)
-    parser.add_argument(
-        "--student", metavar="PRESET", help="of that size instead, as `distill --student list` names them"
-    )
+    parser.add_argument("--student", metavar="PRESET", help="of that size instead, as `distill list` names them")
     asked = parser.parse_args()
     config = full_width(asked.vision_layers, asked.other_layers)
     if asked.student:
-        from sam3i_edge.distill.students import get_preset, plan  # which is planned by this module
-
         config = plan(get_preset(asked.student), config).config
     sys.stdout.write(f"{write_checkpoint(config, asked.output)}\n")
 

@@ -36,7 +36,7 @@ details { margin: 10px 0; } summary { cursor: pointer; color: var(--accent); }
 svg { width: 100%; height: auto; display: block; }
 svg text { fill: var(--ink); font-size: 14px; } svg .small { fill: var(--soft); font-size: 13px; }
 svg .name, svg .strong { font-weight: 600; } svg .in { fill: #ffffff; font-size: 13px; font-weight: 600; }
-svg .axis { stroke: var(--rule); } svg .mark { stroke: var(--ink); stroke-width: 2; }
+svg .axis { stroke: var(--rule); } svg .tick { stroke: var(--soft); } svg .mark { stroke: var(--ink); stroke-width: 2; }
 svg .reference { stroke: var(--soft); stroke-dasharray: 5 4; } svg .whisker { stroke-width: 4; stroke-linecap: round; }
 svg .area { fill-opacity: 0.55; }
 svg .front { fill: none; stroke: var(--soft); stroke-dasharray: 2 5; stroke-width: 2; }
@@ -44,6 +44,9 @@ svg .line { fill: none; stroke-width: 2; }
 .pictures { display: grid; gap: 14px; grid-template-columns: repeat(auto-fit, minmax(220px, 1fr)); }
 .pictures figure { margin: 0; } .pictures img { width: 100%; height: auto; border-radius: 8px; display: block; }
 footer { padding-bottom: 60px; }
+.narrow { display: none; }
+@media screen and (max-width: 640px) { main, header, footer { padding: 0 12px; }
+  figure.card { padding: 8px 6px; } .wide { display: none; } .narrow { display: block; } }
 @media print { :root { color-scheme: light; --paper: #fff; --card: #fff; --ink: #000; --soft: #333; }
   @page { margin: 14mm; } body { font-size: 10.5pt; } main, header, footer { max-width: none; padding: 0; }
   figure, table, .pictures, li { break-inside: avoid; } h2, h3, caption { break-after: avoid; } h2 { margin-top: 24px; }

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sam3i_edge.benchmarks.scenarios import Item
+from sam3i_edge.benchmarks.scenarios import WorkloadItem
 from sam3i_edge.data.samples import spread
 from sam3i_edge.errors import DataError
 from sam3i_edge.golden import read_golden
@@ -31,28 +31,23 @@ class Data:
 
     def samples(self) -> Sequence[Sample]:
         """Its samples, ``limit`` of them. Raises DataError."""
-        from sam3i_edge.data.hmpl import load_samples
-        from sam3i_edge.data.saco import is_saco, load_saco
+        from sam3i_edge.data.saco import load_dataset
 
-        path = Path(self.path)
-        if path.is_file() and is_saco(path):
-            loaded = load_saco(path, images=self.images)
-        else:
-            loaded = load_samples(path, self.split, images=self.images)
+        loaded = load_dataset(self.path, self.split, images=self.images)
         if not loaded.samples:
             raise DataError(f"{self.path} has no sample in the split {self.split!r}. Give another --data or --split.")
         return spread(loaded.samples, self.limit)
 
 
-def items(bundle: str, data: Data | None) -> list[Item]:
+def workload(bundle: str, data: Data | None) -> list[WorkloadItem]:
     """What to ask: of some of the data's images their own texts, or of the bundle's golden image the golden prompts."""
     if data is None:
         golden = read_golden(Path(bundle))
-        return [Item("the bundle's own photograph", golden.image, golden.prompts)]
+        return [WorkloadItem("the bundle's own photograph", golden.image, golden.prompts)]
     asked = [sample for sample in data.samples() if sample.queries]
     if not asked:
         raise DataError(f"{data.path} asks nothing: none of its samples has a text. Give another --data.")
     return [
-        Item(sample.path.name, read_image(sample.path), tuple(Prompt(q.text, q.route) for q in sample.queries))
+        WorkloadItem(sample.path.name, read_image(sample.path), tuple(Prompt(q.text, q.route) for q in sample.queries))
         for sample in spread(asked, MAX_IMAGES)
     ]

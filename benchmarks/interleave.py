@@ -1,4 +1,4 @@
-"""Taking turns: in every round each subject plays once, so that drift and other programs hit all alike."""
+"""Taking turns: in every round each candidate plays once, so that drift and other programs hit all alike."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ CHECK_EVERY = 10
 TARGET = 0.01
 """Half width of the ratios' intervals at which there are rounds enough."""
 BUDGET_S = 60.0
-"""Per subject; at least ``FEW_ROUNDS`` are played all the same."""
+"""Per candidate; at least ``FEW_ROUNDS`` are played all the same."""
 FEW_ROUNDS = 5
 
 
-def order(subjects: Sequence[T], number: int) -> Sequence[T]:
+def order(candidates: Sequence[T], number: int) -> Sequence[T]:
     """Who follows whom in a round: the first turn moves on, and every second time around the order is reversed."""
-    start = number % len(subjects)
-    turned = [*subjects[start:], *subjects[:start]]
-    return turned[::-1] if number // len(subjects) % 2 else turned
+    start = number % len(candidates)
+    turned = [*candidates[start:], *candidates[:start]]
+    return turned[::-1] if number // len(candidates) % 2 else turned
 
 
-def play(
-    subjects: Sequence[T], turn: Callable[[T, int], None], enough: Callable[[int], bool], settle: bool = True
+def interleave(
+    candidates: Sequence[T], turn: Callable[[T, int], None], enough: Callable[[int], bool], settle: bool = True
 ) -> int:
     """Play rounds until there are enough. Returns how many were played; ``turn`` keeps what it measures itself.
 
-    With ``settle``, subjects that follow another one wait until that one's threads sleep.
+    With ``settle``, candidates that follow another one wait until that one's threads sleep.
     """
     number = 0
     while not enough(number):
-        for subject in order(subjects, number):
-            if settle and len(subjects) > 1:
+        for candidate in order(candidates, number):
+            if settle and len(candidates) > 1:
                 time.sleep(SETTLE_S)
-            turn(subject, number)
+            turn(candidate, number)
         number += 1
     return number
 
@@ -54,7 +54,7 @@ def until(rounds: int | None, samples: Sequence[Sequence[float]]) -> Callable[[i
 
     Args:
         rounds: exactly so many.
-        samples: of every subject, the lists that turns append to.
+        samples: of every candidate, the lists that turns append to.
     """
     start = time.monotonic()
 

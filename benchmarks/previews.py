@@ -9,9 +9,7 @@ import cv2
 import numpy as np
 
 from sam3i_edge.benchmarks.report import Picture
-from sam3i_edge.benchmarks.scenarios import Item
-from sam3i_edge.overlay import draw
-from sam3i_edge.prompt import Prompt
+from sam3i_edge.benchmarks.scenarios import WorkloadItem
 from sam3i_edge.segmenter import Segmenter
 
 MAX_PICTURES = 3
@@ -19,19 +17,17 @@ MAX_SIDE = 480
 QUALITY = 82
 
 
-def draw_pictures(segmenter: Segmenter, items: Sequence[Item]) -> Iterator[Picture]:
+def draw_previews(segmenter: Segmenter, items: Sequence[WorkloadItem]) -> Iterator[Picture]:
     """Of up to ``MAX_PICTURES`` questions, over as many images and texts as there are."""
-    questions = [(item, prompt) for turn in range(MAX_PICTURES) for item, prompt in _turn(items, turn)]
+    questions = [  # each time around another text of each image, so that neighbours show different levels
+        (item, item.prompts[(turn + number) % len(item.prompts)])
+        for turn in range(MAX_PICTURES)
+        for number, item in enumerate(items)
+        if turn < len(item.prompts)
+    ]
     for item, prompt in questions[:MAX_PICTURES]:
         found = segmenter.segment(item.image, prompt)
-        yield Picture(item.name, prompt.text, found.route, len(found), _jpeg(draw(item.image, found)))
-
-
-def _turn(items: Sequence[Item], turn: int) -> Iterator[tuple[Item, Prompt]]:
-    """Another text of each image, so that neighbours show different levels."""
-    for number, item in enumerate(items):
-        if turn < len(item.prompts):
-            yield item, item.prompts[(turn + number) % len(item.prompts)]
+        yield Picture(item.name, prompt.text, found.route, len(found), _jpeg(found.plot(item.image)))
 
 
 def _jpeg(image: np.ndarray) -> str:

@@ -1,8 +1,8 @@
 """Everything that needs an NVIDIA GPU, in one go. Run it in a checkout.
 
     pip install '.[all,dev]'
-    python -m sam3i_edge.benchmarks.gpu_session DIR --prepare    # without a GPU: exports the bundles
-    python -m sam3i_edge.benchmarks.gpu_session DIR              # the rest; also prepares what is missing
+    python -m sam3i_edge.benchmarks.studies.gpu_session DIR --prepare    # without a GPU: exports the bundles
+    python -m sam3i_edge.benchmarks.studies.gpu_session DIR              # the rest; also prepares what is missing
 
 Each step is a process of its own, with a log in ``DIR/logs`` and a time limit. A step that fails does not stop the
 others, unless there is no GPU. ``DIR/report.md`` lists the results. Steps that succeeded are not run again, unless
@@ -36,14 +36,14 @@ from sam3i_edge.targets import get_target
 PRECISIONS = ("fp32", "fp16", "int8", "int8-fp16")
 HALF = ("fp16", "int8-fp16")
 """In which attention can be fused."""
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 DONE, FAILED, TIMED_OUT = "done", "FAILED", "TIMED OUT"
 MACHINE = "machine"
 """The step without which those that need a GPU make no sense."""
 
 
 @dataclass(frozen=True)
-class Session:
+class GpuSession:
     """Where the results go, and what is measured."""
 
     folder: Path
@@ -60,7 +60,7 @@ class Step:
     """A piece of work that stands alone."""
 
     name: str
-    work: Callable[[Session], object]
+    work: Callable[[GpuSession], object]
     limit_s: int = 540
     needs_gpu: bool = True
 
@@ -85,16 +85,17 @@ def bundle_names() -> list[str]:
     return [*PRECISIONS, *(f"{precision}-fused" for precision in HALF)]
 
 
-def _export(name: str, session: Session) -> None:
+def _export(name: str, session: GpuSession) -> None:
     precision, output = name.removesuffix("-fused"), session.folder / name
     attention = ["--attention", "fused"] if name.endswith("-fused") else []
     shutil.rmtree(output, ignore_errors=True)
     _command("export", "--target", session.target, "--precision", precision, *attention, "-o", output)
 
 
-def _export_full_width(precision: str, session: Session) -> None:
-    from sam3i_edge.benchmarks.full_width import full_width, write_checkpoint
-    from sam3i_edge.export import Int8Options, export
+def _export_full_width(precision: str, session: GpuSession) -> None:
+    from sam3i_edge.benchmarks.studies.full_width import full_width
+    from sam3i_edge.exporter import Int8Options, export
+    from sam3i_edge.model.random_weights import write_checkpoint
 
     output = session.folder / f"full-{precision}"
     shutil.rmtree(output, ignore_errors=True)
@@ -104,7 +105,7 @@ def _export_full_width(precision: str, session: Session) -> None:
     export(checkpoint, None, output, target=session.target, precision=precision, int8=int8, check=False)
 
 
-def _machine(session: Session) -> None:
+def _machine(session: GpuSession) -> None:
     subprocess.run("nvidia-smi; nvidia-smi -q", shell=True, check=False)  # a Jetson has none
     _command("doctor")
     from sam3i_edge.runtimes import find_runtime
@@ -112,24 +113,24 @@ def _machine(session: Session) -> None:
     print(find_runtime(session.runtime).devices())  # noqa: T201  # raises if there is no GPU
 
 
-def _verify(name: str, session: Session) -> None:
+def _verify(name: str, session: GpuSession) -> None:
     verdict = session.folder / f"verify-{name}.json"
     verdict.unlink(missing_ok=True)
     _command("verify", session.folder / name, "--json", verdict)
 
 
-def _conformance(session: Session) -> None:
+def _conformance(session: GpuSession) -> None:
     """Threads, closing, memory, damaged inputs: what every runtime must do. Of TensorRT-RTX."""
     files = [ROOT / "tests/runtimes/test_tensorrt_rtx.py"]
     subprocess.run([sys.executable, "-m", "pytest", "-q", "-ra", *map(str, files)], check=True, cwd=ROOT)
 
 
-def _loads(session: Session) -> None:
+def _loads(session: GpuSession) -> None:
     """Seconds to the first masks: without anything cached on this device, and with what that left in the cache."""
-    from sam3i_edge import Segmenter, shipped
+    from sam3i_edge import Segmenter, demo_model
     from sam3i_edge.image import read_image
 
-    image = read_image(next((shipped.CHECKPOINT.parent / "scenes" / "images").glob("*.jpg")))
+    image = read_image(next((demo_model.CHECKPOINT.parent / "scenes" / "images").glob("*.jpg")))
     cache, found = session.folder / "cache", {}
     shutil.rmtree(cache, ignore_errors=True)
     os.environ["SAM3I_EDGE_CACHE"] = str(cache)
@@ -142,11 +143,11 @@ def _loads(session: Session) -> None:
     write_json(session.folder / "loads.json", found)
 
 
-def _gpu_times(name: str, session: Session) -> None:
+def _gpu_times(name: str, session: GpuSession) -> None:
     """Milliseconds of each graph on the GPU, by CUDA events, without copies."""
     from sam3i_edge.bundle import open_bundle
+    from sam3i_edge.graph_engine import open_sessions, session_options
     from sam3i_edge.runtimes.nvidia import NvidiaSession
-    from sam3i_edge.segmenter import open_sessions, session_options
 
     opened, times = open_bundle(session.folder / name), {}
     options = session_options(opened.manifest, session.runtime, "auto")
@@ -154,33 +155,33 @@ def _gpu_times(name: str, session: Session) -> None:
         assert isinstance(engine, NvidiaSession)
         inputs = {
             port.name: np.zeros([side if isinstance(side, int) else 1 for side in port.shape], port.dtype)
-            for port in opened.manifest.graphs[graph].inputs
+            for port in opened.manifest.runtime.graphs[graph].inputs
         }
         samples = engine.gpu_times(inputs, count=50)
         times[graph] = {"median_ms": float(np.median(samples)), "samples_ms": samples}
     write_json(session.folder / f"gpu-times-{name}.json", times)
 
 
-def _cuda_provider(session: Session) -> None:
+def _cuda_provider(session: GpuSession) -> None:
     """ONNX Runtime's CUDA provider, where its package is the one for GPUs: pip install onnxruntime-gpu."""
     _command("verify", session.folder / "fp32", "--runtime", "onnxruntime", "--device", "cuda")
 
 
-def _benchmark(prefix: str, session: Session) -> None:
+def _benchmark(prefix: str, session: GpuSession) -> None:
     folder = session.folder
     names = [name for name in (f"{prefix}{precision}" for precision in PRECISIONS) if (folder / name).is_dir()]
     bundles = [folder / name for name in names]
     _command("benchmark", *bundles, "--rounds", 20, "--cold-starts", 1, "-o", folder / f"{prefix}report")
 
 
-def _train(session: Session) -> None:
+def _train(session: GpuSession) -> None:
     """How fast the demo model trains here: rendering on all cores, then some hundred steps of its recipe."""
     data, start = session.folder / "data", time.perf_counter()
     _command("data", "tabletop", "--split", "train", "--count", 400, "--seed", 1, "-o", data)
     _command("data", "tabletop", "--split", "val", "--count", 40, "--seed", 2, "-o", data)
     rendered = time.perf_counter()
     steps = 300
-    base = ["--stage", "base", "--checkpoint", ROOT / "sam3i_edge/shipped/tabletop.safetensors", "--data", data]
+    base = ["--stage", "base", "--checkpoint", ROOT / "sam3i_edge/demo_model/tabletop.safetensors", "--data", data]
     _command("train", *base, "--recipe", "tabletop", "--set", f"steps={steps}", "-o", session.folder / "trained")
     times = {"scenes_per_s": 440 / (rendered - start), "steps_per_s": steps / (time.perf_counter() - rendered)}
     write_json(session.folder / "training.json", times)
@@ -189,7 +190,7 @@ def _train(session: Session) -> None:
 def all_steps() -> list[Step]:
     """In the order in which they are worth most if the time runs out."""
 
-    def each(label: str, work: Callable[[str, Session], None], names: list[str], **options: Any) -> Iterator[Step]:
+    def each(label: str, work: Callable[[str, GpuSession], None], names: list[str], **options: Any) -> Iterator[Step]:
         for name in names:
             yield Step(f"{label}-{name}", partial(work, name), **options)
 
@@ -209,11 +210,11 @@ def all_steps() -> list[Step]:
     ]
 
 
-def run_step(step: Step, session: Session) -> Outcome:
+def run_step(step: Step, session: GpuSession) -> Outcome:
     """Run a step in a process of its own. It never raises for what the step does."""
     log, start = session.folder / "logs" / f"{step.name}.log", time.monotonic()
     log.parent.mkdir(parents=True, exist_ok=True)
-    module = [sys.executable, "-m", "sam3i_edge.benchmarks.gpu_session"]
+    module = [sys.executable, "-m", "sam3i_edge.benchmarks.studies.gpu_session"]
     command = [*module, str(session.folder), "--target", session.target, "--step", step.name]
     with log.open("w", encoding="utf-8") as output:
         child = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
@@ -228,7 +229,7 @@ def run_step(step: Step, session: Session) -> Outcome:
     return Outcome(step.name, result, round(time.monotonic() - start, 1), f"logs/{step.name}.log")
 
 
-def _run_here(step: Step, session: Session) -> int:
+def _run_here(step: Step, session: GpuSession) -> int:
     """In the child: what goes wrong is the last line of the log."""
     try:
         step.work(session)
@@ -268,7 +269,7 @@ def report(outcomes: list[Outcome], folder: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _run_all(steps: list[Step], session: Session, again: bool) -> list[Outcome]:
+def _run_all(steps: list[Step], session: GpuSession, again: bool) -> list[Outcome]:
     """Run what has not succeeded yet, or all of it ``again``; each result is written when it is known."""
     record = session.folder / "outcomes.json"
     known = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else []
@@ -303,7 +304,7 @@ def main() -> int:
     unknown = [name for name in [*asked.only, *filter(None, [asked.step])] if name not in steps]
     if unknown:
         parser.error(f"no step {unknown[0]!r}; there are: {', '.join(steps)}")
-    session = Session(asked.folder.resolve(), asked.target)
+    session = GpuSession(asked.folder.resolve(), asked.target)
     if asked.step:
         return _run_here(steps[asked.step], session)
     chosen = [step for step in steps.values() if not asked.only or step.name in asked.only]

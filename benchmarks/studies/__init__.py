@@ -1,0 +1,1 @@
+"""Comparisons that export, quantize or distill what they measure. Each is run by itself: ``python -m``."""
