@@ -7,13 +7,15 @@ annotations of the image that carry no texts of their own; where there are none,
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sam3i_edge.data.reading import Folder, Loaded, Problem, Problems, check_on_problem, read_tables, settle, shown
-from sam3i_edge.data.records import ImageRecord, Text, place, read_image_record, read_instance, read_texts
+from sam3i_edge.data.folder import Folder
+from sam3i_edge.data.reading import Loaded, Problem, Problems, check_on_problem, read_tables, settle, shown
+from sam3i_edge.data.records import ImageRecord, Text, ids_of, image_of, read_images, read_instance, read_texts
 from sam3i_edge.data.samples import Instance, Query, Sample
 from sam3i_edge.errors import DataError, unknown_name
 
@@ -54,7 +56,7 @@ def load_samples(path: str | Path, split: str, *, images: Images = None, on_prob
     samples: list[Sample] = []
     problems: list[Problem] = []
     for file in annotation_files(path, split):
-        found, wrong = _read_file(file, Folder(image_folder(file, images)))
+        found, wrong = _read_file(file, Folder(image_folder(file, images), file.parent))
         samples += found
         problems += wrong
     return settle(path, samples, problems, on_problem)
@@ -65,8 +67,10 @@ def annotation_files(path: Path, split: str) -> list[Path]:
     if path.is_file():
         return [path]
     if not path.is_dir():
-        close = unknown_name("dataset", path.name, SETS) if path.name not in SETS and path.parent.is_dir() else ""
-        raise DataError(f"There is no folder or file {path}. {close}".rstrip())
+        known = {name.lower(): name for name in SETS if name != path.name and path.parent.is_dir()}
+        close = difflib.get_close_matches(path.name.lower(), known, n=1, cutoff=0.7)
+        hint = f"Did you mean {known[close[0]]!r}?" if close else "Give a dataset's folder or file."
+        raise DataError(f"There is no folder or file {path}. {hint}")
     name = f"sam3i_{split}.json"
     if (path / name).is_file():
         return [path / name]
@@ -120,10 +124,14 @@ class _Image:
 def _read_file(file: Path, folder: Folder) -> tuple[list[Sample], list[Problem]]:
     problems = Problems(file)
     image_values, annotation_values = read_tables(file, problems)
-    images, unusable = _read_images(image_values, folder, problems)
+    images = {
+        record.id: _Image(record, read_texts(values, f"image {record.id}", problems))
+        for record, values in read_images(enumerate(image_values), folder, problems)
+    }
+    ids = ids_of(image_values)
     seen: dict[int, Any] = {}
     for index, values in enumerate(annotation_values):
-        _read_annotation(values, index, images, unusable, seen, problems)
+        _read_annotation(values, index, images, ids, seen, problems)
     samples = []
     for image in images.values():
         queries = _queries(image)
@@ -136,35 +144,13 @@ def _read_file(file: Path, folder: Folder) -> tuple[list[Sample], list[Problem]]
     return samples, problems.found
 
 
-def _read_images(listed: list[Any], folder: Folder, problems: Problems) -> tuple[dict[int, _Image], set[int]]:
-    """The usable images by id, and the ids of those that are there but not usable."""
-    images: dict[int, _Image] = {}
-    unusable: set[int] = set()
-    for index, values in enumerate(listed):
-        record = read_image_record(values, index, folder, problems)
-        if record is None:
-            if isinstance(values, dict) and type(values.get("id")) is int:
-                unusable.add(values["id"])
-        elif record.id in images:
-            problems.add(f"image {record.id}", "id", "is that of an earlier image; ids must be unique.")
-        else:
-            images[record.id] = _Image(record, read_texts(values, f"image {record.id}", problems))
-    return images, unusable
-
-
 def _read_annotation(
-    values: Any, index: int, images: dict[int, _Image], unusable: set[int], seen: dict[int, Any], problems: Problems
+    values: Any, index: int, images: dict[int, _Image], ids: set[int], seen: dict[int, Any], problems: Problems
 ) -> None:
-    where = place("annotation", values, index, problems)
-    if where is None:
-        return
-    image_id = values.get("image_id") if type(values.get("image_id")) is int else None
-    image = images.get(image_id) if image_id is not None else None
+    image = image_of(values, index, images, ids, problems)
     if image is None:
-        if image_id not in unusable:  # else the image has been named already
-            said = f"is {shown(values['image_id'])}; there is no such image." if "image_id" in values else "is missing."
-            problems.add(where, "image_id", said)
         return
+    where = f"annotation {values['id']}"
     if values == seen.get(values["id"]):
         problems.add(where, "id", "is that of an earlier annotation, all the same: it is written twice.")
         return
@@ -176,7 +162,11 @@ def _read_annotation(
     if instance is None or (bad_texts and not texts):
         _spoil(image, texts)
     elif texts or image.own_texts:
-        _add(image, instance, texts)
+        for text in texts:
+            image.means.setdefault(text, []).append(len(image.instances))
+        if not texts:
+            image.textless.append(len(image.instances))
+        image.instances.append(instance)
     else:
         problems.add(where, "text_inst_input", "there is no text, neither here nor on the image.")
         _spoil(image, texts)
@@ -193,15 +183,6 @@ def _read_instance(
     elif not is_crowd:
         return read_instance(values, where, image.record, problems)
     return None
-
-
-def _add(image: _Image, instance: Instance, texts: list[Text]) -> None:
-    index = len(image.instances)
-    image.instances.append(instance)
-    for text in texts:
-        image.means.setdefault(text, []).append(index)
-    if not texts:
-        image.textless.append(index)
 
 
 def _spoil(image: _Image, texts: list[Text]) -> None:

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as coco
 
-from sam3i_edge.data.reading import json_type
+from sam3i_edge.data.reading import json_type, shown
 
 FIRST_CHARACTER = 48
 CHARACTERS = bytes(range(FIRST_CHARACTER, FIRST_CHARACTER + 64))
+MAX_EDGES = 1 << 20
+"""Pixels that the edges of one mask's polygons may pass. pycocotools takes some 100 bytes for each."""
 MAX_BYTES_PER_RUN = 6
 """30 bits: enough for any run of an image that this package reads."""
 
@@ -59,11 +61,11 @@ def read_segmentation(value: Any, width: int, height: int) -> tuple[dict[str, An
 def _from_rle(value: dict[str, Any], width: int, height: int) -> tuple[dict[str, Any], np.ndarray]:
     size, counts = value.get("size"), value.get("counts")
     if size != [height, width]:
-        raise MaskError(f"has size {size!r}; the image is {width} wide and {height} high, so [{height}, {width}].")
+        raise MaskError(f"has size {shown(size)}; the image is {width} wide and {height} high, so [{height}, {width}].")
     if isinstance(counts, list):
         bad = next((run for run in counts if type(run) is not int or run < 0), None)
         if bad is not None or sum(counts) != width * height:
-            what = f"the run {bad!r}" if bad is not None else f"runs of {sum(counts)} pixels in all"
+            what = f"the run {shown(bad)}" if bad is not None else f"runs of {sum(counts)} pixels in all"
             raise MaskError(f"has {what}; expected whole numbers, in all {width * height}.")
         compressed = coco.frPyObjects({"size": [height, width], "counts": counts}, height, width)
         return {"size": [height, width], "counts": compressed["counts"]}, np.array(counts, np.int64)
@@ -115,6 +117,17 @@ def _from_polygons(polygons: list[Any], width: int, height: int) -> dict[str, An
             side = height if i % 2 else width
             # Far outside, pycocotools would walk along edges of any length and exhaust the memory.
             if type(value) not in (int, float) or not math.isfinite(value) or not -side <= value <= 2 * side:
-                raise MaskError(f"holds a polygon with the coordinate {value!r}, not in an image of this size.")
+                raise MaskError(f"holds a polygon with the coordinate {shown(value)}, not in an image of this size.")
+    if sum(_edges(polygon) for polygon in polygons) > MAX_EDGES:
+        raise MaskError(
+            f"holds polygons with edges of more than {MAX_EDGES} pixels in all. Give run lengths, or polygons of fewer "
+            f"points."
+        )
     merged = coco.merge(coco.frPyObjects([[float(v) for v in polygon] for polygon in polygons], height, width))
     return {"size": [height, width], "counts": merged["counts"]}
+
+
+def _edges(polygon: list[Any]) -> float:
+    """How many pixels the edges pass, that from the last point to the first, too."""
+    points = np.array(polygon, np.float64).reshape(-1, 2)
+    return float(np.abs(points - np.roll(points, 1, axis=0)).max(axis=1).sum())

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sam3i_edge import text_files
 from sam3i_edge.data.samples import Sample
 from sam3i_edge.errors import DataError, unknown_name
 
@@ -62,12 +62,14 @@ def settle(source: Path, samples: list[Sample], problems: list[Problem], on_prob
         DataError: there are problems and ``on_problem`` is "refuse"; or nothing usable is left.
     """
     if problems and (on_problem == "refuse" or not samples):
-        shown = "".join(f"\n  {problem}" for problem in problems[:MAX_LISTED])
-        more = f"\n  ... and {len(problems) - MAX_LISTED} more" if len(problems) > MAX_LISTED else ""
+        shown = [f"  {problem}" for problem in problems[:MAX_LISTED]]
+        shown += [f"  ... and {len(problems) - MAX_LISTED} more"] if len(problems) > MAX_LISTED else []
         count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
-        advice = "Correct the data" if not samples else 'Correct the data, or leave what they touch out: "skip"'
+        advice = (
+            "Correct the data" if not samples else "Correct the data, or leave what they touch out: --on-problem skip"
+        )
         left = "" if samples else ", and nothing usable is left"
-        raise DataError(f"{source} has {count}{left}:{shown}{more}\n{advice}.")
+        raise DataError(f"{source} has {count}{left}:", *shown, f"{advice}.")
     if not samples:
         raise DataError(f"{source} holds no image with a text. Give annotations in the HMPL-Instruct or SA-Co layout.")
     return Loaded(tuple(samples), tuple(problems))
@@ -76,12 +78,12 @@ def settle(source: Path, samples: list[Sample], problems: list[Problem], on_prob
 def read_json(file: Path, problems: Problems) -> Any:
     """The content of a JSON file, or None and a problem."""
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
+        return text_files.read_json(file)
     except json.JSONDecodeError as error:
         problems.add(f"line {error.lineno}, column {error.colno}", "", f"broken JSON: {error.msg}.")
-    except UnicodeDecodeError as error:
+    except text_files.NotUtf8Error as error:
         problems.add(f"byte {error.start}", "", "the file is not UTF-8 text.")
-    except (OSError, RecursionError, ValueError) as error:
+    except (OSError, ValueError) as error:
         problems.add("", "", f"cannot be read: {getattr(error, 'strerror', None) or error}.")
     return None
 
@@ -116,21 +118,3 @@ def shown(value: Any) -> str:
     """``value``, shortened for a message."""
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
-
-
-class Folder:
-    """Which image files exist below a folder. Each directory is listed once: asking 100,000 times costs seconds."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._names: dict[str, frozenset[str]] = {}
-
-    def has(self, name: str) -> bool:
-        """Whether the file ``name``, a path relative to the folder, is there."""
-        parent, _, base = name.rpartition("/")
-        if parent not in self._names:
-            try:
-                self._names[parent] = frozenset(os.listdir(self.path / parent))  # noqa: PTH208  # names alone
-            except OSError:
-                self._names[parent] = frozenset()
-        return base in self._names[parent]

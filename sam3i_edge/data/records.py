@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
+from sam3i_edge.data.folder import Folder, NameRefusedError
 from sam3i_edge.data.masks import MaskError, read_segmentation
-from sam3i_edge.data.reading import Folder, Problems, json_type, shown
+from sam3i_edge.data.reading import Problems, json_type, shown
 from sam3i_edge.data.samples import Instance
 from sam3i_edge.errors import unknown_name
-from sam3i_edge.image import MAX_PIXELS
-from sam3i_edge.tokenizer import clean
+from sam3i_edge.image_files import MAX_PIXELS
+from sam3i_edge.prompt import BOXES_ALONE
+from sam3i_edge.text_cleaning import cleans_to, is_blank
 
 LEVELS = {"concept": "concept", "simple_query": "simple", "complex_query": "complex"}
 """The keys of ``text_inst_input`` and the routes of their texts."""
 
 PLAIN_TEXT = re.compile(r"[^&]*[A-Za-z0-9][^&]*")
+
+T = TypeVar("T")
 
 Text = tuple[str, str]
 """Route and text."""
@@ -33,7 +38,42 @@ class ImageRecord:
     height: int
 
 
-def read_image_record(values: Any, index: int, folder: Folder, problems: Problems) -> ImageRecord | None:
+def read_images(
+    listed: Iterable[tuple[int, Any]], folder: Folder, problems: Problems
+) -> Iterator[tuple[ImageRecord, dict[str, Any]]]:
+    """The usable entries of ``images``, given with their places in the list; a problem for every other one."""
+    seen: set[int] = set()
+    for index, values in listed:
+        record = _read_image(values, index, folder, problems)
+        if record is not None and record.id in seen:
+            problems.add(f"image {record.id}", "id", "is that of an earlier image; ids must be unique.")
+        elif record is not None:
+            seen.add(record.id)
+            yield record, values
+
+
+def ids_of(listed: Iterable[Any]) -> set[int]:
+    """The ids of all entries that have one, the usable and the others."""
+    return {values["id"] for values in listed if isinstance(values, dict) and type(values.get("id")) is int}
+
+
+def image_of(values: Any, index: int, images: Mapping[int, T], ids: Collection[int], problems: Problems) -> T | None:
+    """What ``images`` has for one entry of ``annotations``; None if there is nothing, or the entry has no id.
+
+    That is a problem, unless the image is among the ``ids`` of the file: it was named already, or is left out.
+    """
+    if place("annotation", values, index, problems) is None:
+        return None
+    image_id = values.get("image_id")
+    if type(image_id) is int and image_id in images:
+        return images[image_id]
+    if type(image_id) is not int or image_id not in ids:
+        said = f"is {shown(image_id)}; there is no such image." if "image_id" in values else "is missing."
+        problems.add(f"annotation {values['id']}", "image_id", said)
+    return None
+
+
+def _read_image(values: Any, index: int, folder: Folder, problems: Problems) -> ImageRecord | None:
     """Check one entry of ``images``; None, with a problem, if it cannot be used."""
     where = place("image", values, index, problems)
     if where is None:
@@ -53,10 +93,11 @@ def read_image_record(values: Any, index: int, folder: Folder, problems: Problem
     if width * height > MAX_PIXELS:
         problems.add(where, "width", f"makes {width} x {height} pixels; at most {MAX_PIXELS} are read.")
         return None
-    if not folder.has(name):
-        problems.add(where, "file_name", f"there is no image {folder.path / name}.")
+    try:
+        return ImageRecord(values["id"], folder.find(name), width, height)
+    except NameRefusedError as error:
+        problems.add(where, "file_name", str(error))
         return None
-    return ImageRecord(values["id"], name, width, height)
 
 
 def read_instance(
@@ -121,8 +162,12 @@ def is_text(text: Any, where: str, field: str, problems: Problems) -> bool:
     if not isinstance(text, str):
         problems.add(where, field, f"is {shown(text)}; expected a text.")
         return False
-    if not PLAIN_TEXT.fullmatch(text) and not clean(text):  # the thorough look is slow, and rarely needed
+    if not PLAIN_TEXT.fullmatch(text) and is_blank(text):  # the thorough look is slow, and rarely needed
         problems.add(where, field, "is an empty text.")
+        return False
+    is_plain = text.isascii() and "&" not in text
+    if text.strip().lower() == BOXES_ALONE if is_plain else cleans_to(text, BOXES_ALONE):
+        problems.add(where, field, f"is {BOXES_ALONE!r}, which asks for what boxes show; expected what to segment.")
         return False
     return True
 

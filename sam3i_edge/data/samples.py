@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,13 @@ import numpy as np
 
 from sam3i_edge.errors import DataError
 from sam3i_edge.image import read_image
+from sam3i_edge.image_files import UPRIGHT, as_stored, orientation_of_file
+
+logger = logging.getLogger("sam3i_edge")
+
+MAX_WARNED = 10
+_warned: set[Path] = set()
+"""Images whose orientation was warned of."""
 
 Item = TypeVar("Item")
 
@@ -59,11 +67,49 @@ def spread(items: Sequence[Item], limit: int | None) -> Sequence[Item]:
 
 
 def read_sample(sample: Sample) -> np.ndarray:
-    """The sample's image, (H, W, 3) uint8 RGB. Raises ImageError, or DataError if its size is not the annotated."""
+    """The sample's image, (H, W, 3) uint8 RGB, in the frame that its annotations are drawn in.
+
+    A photo with an orientation tag is shown turned, and read so, as all images are. Where the annotated size says that
+    the annotations are of the frame as it is stored, it is read as stored; where the size cannot tell, as it is shown.
+    Both are said in a warning.
+
+    Raises:
+        ImageError: it cannot be read.
+        DataError: its size is not the annotated one.
+    """
     image = read_image(sample.path)
-    if image.shape[:2] != (sample.height, sample.width):
+    orientation, stored = orientation_of_file(sample.path)
+    annotated = (sample.width, sample.height)
+    shown = (image.shape[1], image.shape[0])
+    if annotated != shown and annotated != stored:
         raise DataError(
-            f"{sample.path} is {image.shape[1]} wide and {image.shape[0]} high; its annotations (image "
-            f"{sample.image_id}) say {sample.width} and {sample.height}. Give the images that were annotated."
+            f"{sample.path} is {shown[0]} wide and {shown[1]} high; its annotations (image {sample.image_id}) say "
+            f"{sample.width} and {sample.height}. Give the images that were annotated."
         )
-    return image
+    if orientation == UPRIGHT or annotated == shown != stored:
+        return image
+    _warn_of_orientation(sample.path, orientation, annotated != shown)
+    return image if annotated == shown else as_stored(image, orientation)
+
+
+def _warn_of_orientation(path: Path, orientation: int, is_stored: bool) -> None:
+    """Once for each image, and for ``MAX_WARNED`` images."""
+    if path in _warned or len(_warned) > MAX_WARNED:
+        return
+    _warned.add(path)
+    if len(_warned) > MAX_WARNED:
+        logger.warning("More images have an orientation of EXIF's that their annotations leave open.")
+        return
+    how = (
+        "of the frame as it is stored, by their size: it is read so, not as viewers show it"
+        if is_stored
+        else "taken to be of the frame as viewers show it: their size does not tell"
+    )
+    logger.warning(
+        "%s has the EXIF orientation %d, and its annotations are %s. To settle it turn the pixels for good (exiftran "
+        "-ai FILE), or, where the annotations were drawn on the stored frame, drop the tag (exiftool -Orientation= "
+        "FILE).",
+        path,
+        orientation,
+        how,
+    )

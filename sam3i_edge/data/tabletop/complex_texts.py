@@ -6,9 +6,16 @@ import re
 from collections.abc import Callable
 from functools import cache
 
-from sam3i_edge.data.tabletop import frames, lexicon, wordings
-from sam3i_edge.data.tabletop.ask import (
-    Ask,
+from sam3i_edge.data.tabletop import frames, lexicon, templates
+from sam3i_edge.data.tabletop.catalogue import ANY
+from sam3i_edge.data.tabletop.draft import Draft
+from sam3i_edge.data.tabletop.functions import Function
+from sam3i_edge.data.tabletop.holdout import usable
+from sam3i_edge.data.tabletop.noun_phrases import LandmarkPhrase
+from sam3i_edge.data.tabletop.scene_query import FUNCTIONS
+from sam3i_edge.data.tabletop.templates import Position, Wordings
+from sam3i_edge.data.tabletop.text_request import (
+    TextRequest,
     bits,
     filled,
     located,
@@ -18,14 +25,7 @@ from sam3i_edge.data.tabletop.ask import (
     some_related,
     some_relation,
 )
-from sam3i_edge.data.tabletop.catalogue import ANY
-from sam3i_edge.data.tabletop.draft import Draft
-from sam3i_edge.data.tabletop.functions import Function
-from sam3i_edge.data.tabletop.holdout import usable
-from sam3i_edge.data.tabletop.noun_phrases import Landmark
-from sam3i_edge.data.tabletop.verdict import Verdict
-from sam3i_edge.data.tabletop.view import FUNCTIONS
-from sam3i_edge.data.tabletop.wordings import Position, Wordings
+from sam3i_edge.data.tabletop.truth_set import TruthSet
 
 FORMS = ("you", "it", "to", "do")
 CLAUSES = ("you", "it")
@@ -45,7 +45,7 @@ def _nouns(kind: str) -> re.Pattern[str]:
     return re.compile(rf"\b({'|'.join(map(re.escape, sorted(words, key=len, reverse=True)))})\b", re.IGNORECASE)
 
 
-def _some_function(ask: Ask) -> tuple[Function, Verdict] | None:
+def _some_function(ask: TextRequest) -> tuple[Function, TruthSet] | None:
     """A function the target serves, or one that nothing in view does; beyond doubt."""
     served = ask.view.served_by(ask.target)
     if not served:
@@ -59,12 +59,12 @@ def _usable(function: Function, forms: tuple[str, ...], split: str) -> tuple[tup
     return tuple((form, clause) for form in forms for clause in usable(getattr(function, form), split))
 
 
-def _asked(ask: Ask, text: str) -> str:
+def _asked(ask: TextRequest, text: str) -> str:
     """A noun phrase as it is or in a request; whole sentences stay as they are."""
     return text if text.endswith("?") else requested(ask, text, REQUESTED)
 
 
-def function(ask: Ask) -> Draft | None:
+def function(ask: TextRequest) -> Draft | None:
     """ "what you would drink from", "use this to drive in a nail", "it is getting dark in here"."""
     found = _some_function(ask)
     if found is None:
@@ -95,7 +95,7 @@ def _said(frame: str, form: str, clause: str) -> str:
     return frame
 
 
-def _framed(ask: Ask, chosen: Function, choices: Wordings) -> str | None:
+def _framed(ask: TextRequest, chosen: Function, choices: Wordings) -> str | None:
     """One of the function's clauses in one of the frames; None if it has none. Nobody says "the things that rings"."""
     clauses = _usable(chosen, CLAUSES, ask.split)
     if not clauses:
@@ -106,12 +106,12 @@ def _framed(ask: Ask, chosen: Function, choices: Wordings) -> str | None:
     return _said(ask.pick(choices), form, clause)
 
 
-def coloured(ask: Ask) -> Draft | None:
+def coloured(ask: TextRequest) -> Draft | None:
     """ "the red one of the things you could drink from"."""
     return _narrowed(ask, ("colour", "pattern"))
 
 
-def _narrowed(ask: Ask, by: tuple[str, ...]) -> Draft | None:
+def _narrowed(ask: TextRequest, by: tuple[str, ...]) -> Draft | None:
     """A function of which an attribute picks some."""
     served = _narrowable(ask)
     if served is None:
@@ -135,7 +135,7 @@ def _narrowed(ask: Ask, by: tuple[str, ...]) -> Draft | None:
     return Draft(_asked(ask, text.replace("{a}", word)), verdict, ((attribute, chosen.name, value),))
 
 
-def _narrowable(ask: Ask) -> tuple[Function, Verdict] | None:
+def _narrowable(ask: TextRequest) -> tuple[Function, TruthSet] | None:
     """A function beyond doubt that the target serves or, without one, something in view does."""
     target, count = ask.target, len(ask.view.things)
     if target is None and count:
@@ -143,37 +143,37 @@ def _narrowable(ask: Ask) -> tuple[Function, Verdict] | None:
     return _some_function(ask._replace(target=target)) if count else None
 
 
-def most(ask: Ask) -> Draft | None:
+def most(ask: TextRequest) -> Draft | None:
     """ "the biggest thing you could eat", "what needs power, the leftmost one"."""
     served = _narrowable(ask)
     if served is None or ask.target is None:
         return None
     chosen, serving = served
-    for name in ask.dice.shuffled(tuple(wordings.SUPERLATIVE_ADJECTIVES)):
+    for name in ask.dice.shuffled(tuple(templates.SUPERLATIVE_ADJECTIVES)):
         verdict = ask.view.superlative(name, serving)
         if verdict is not None and ask.fulfilled(verdict):
             text = _framed(ask, chosen, frames.MOST_ONE)
             if text is None:
                 return None
-            text = text.replace("{a}", ask.pick(wordings.SUPERLATIVE_ADJECTIVES[name]))
+            text = text.replace("{a}", ask.pick(templates.SUPERLATIVE_ADJECTIVES[name]))
             return Draft(_asked(ask, text), verdict, ((name, chosen.name, ""),))
     return None
 
 
-def placed(ask: Ask) -> Draft | None:
+def placed(ask: TextRequest) -> Draft | None:
     """ "what you would drink from, the one left of the laptop"."""
     served, landmark = _narrowable(ask), ask.landmark()
     if served is None or landmark is None:
         return None
     chosen, serving = served
     if ask.dice.chance(0.25):
-        name = ask.dice.pick(tuple(wordings.PLACE_WORDS))
-        verdict, position, value = serving & ask.view.place(name), wordings.PLACE_WORDS[name], ""
+        name = ask.dice.pick(tuple(templates.PLACE_WORDS))
+        verdict, position, value = serving & ask.view.place(name), templates.PLACE_WORDS[name], ""
     else:
         name = some_relation(ask, landmark) or ""
         if not name or (ask.target is None and not plausible(name, "", landmark)):
             return None
-        verdict, position = serving & related(ask, name, landmark), wordings.RELATION_WORDS[name]
+        verdict, position = serving & related(ask, name, landmark), templates.RELATION_WORDS[name]
         value = landmark.head
     if not ask.fulfilled(verdict) or (ask.target is not None and verdict == serving and not ask.dice.chance(0.4)):
         return None
@@ -187,14 +187,14 @@ def placed(ask: Ask) -> Draft | None:
     return Draft(_asked(ask, text), verdict, ((name, chosen.name, value),), unseen, landmarks)
 
 
-def _place(ask: Ask, position: Position, landmarks: tuple[Landmark, ...], many: bool) -> str:
+def _place(ask: TextRequest, position: Position, landmarks: tuple[LandmarkPhrase, ...], many: bool) -> str:
     """A place without verb, to stand after "the one"."""
     if not position.places:
         return located(ask, position, landmarks, paired=False, many=many)
     return filled(ask.pick(position.places), landmarks)
 
 
-def nameless(ask: Ask) -> Draft | None:
+def nameless(ask: TextRequest) -> Draft | None:
     """ "whatever is right behind the laptop"."""
     found = some_related(ask)
     if found is None:
@@ -203,7 +203,7 @@ def nameless(ask: Ask) -> Draft | None:
     if ask.target is None and not plausible(name, "dish", landmark):
         return None
     verdict = related(ask, name, landmark)
-    position = wordings.RELATION_WORDS[name]
+    position = templates.RELATION_WORDS[name]
     if not ask.fulfilled(verdict) or (verdict.number > 1 and not position.places):
         return None
     if position.places:
@@ -216,11 +216,11 @@ def nameless(ask: Ask) -> Draft | None:
     return Draft(_asked(ask, text), verdict, ((name, "thing", landmark.head),), landmark.unseen, bits((landmark,)))
 
 
-def extreme(ask: Ask) -> Draft | None:
+def extreme(ask: TextRequest) -> Draft | None:
     """ "the least tall thing", "whatever stands furthest from the camera"."""
     if ask.target is None:
         return None
-    for name in ask.dice.shuffled(tuple(wordings.SUPERLATIVE_ADJECTIVES)):
+    for name in ask.dice.shuffled(tuple(templates.SUPERLATIVE_ADJECTIVES)):
         verdict = ask.view.superlative(name, ask.view.everything)
         if verdict is not None and ask.fulfilled(verdict):
             text = ask.pick(frames.NAMELESS_SUPERLATIVES[name])
@@ -228,11 +228,11 @@ def extreme(ask: Ask) -> Draft | None:
     return None
 
 
-def closest(ask: Ask) -> Draft | None:
+def closest(ask: TextRequest) -> Draft | None:
     """ "the thing closest to the red one"."""
     if ask.target is None:
         return None
-    verdict = Verdict(1 << ask.target, 0)
+    verdict = TruthSet(1 << ask.target, 0)
     landmark = ask.landmark_with(lambda index: ask.view.closest_to(index, ask.view.everything) == verdict)
     if landmark is None:
         return None
@@ -241,7 +241,7 @@ def closest(ask: Ask) -> Draft | None:
     return Draft(_asked(ask, text), verdict, (combination,), landmark.unseen, bits((landmark,)))
 
 
-def exclusion(ask: Ask) -> Draft | None:
+def exclusion(ask: TextRequest) -> Draft | None:
     """ "everything that does not belong in a toolbox"."""
     for chosen in ask.dice.shuffled(FUNCTIONS):
         verdict = ask.view.everything.without(ask.view.function(chosen))
@@ -250,7 +250,7 @@ def exclusion(ask: Ask) -> Draft | None:
     return None
 
 
-MAKERS: dict[Callable[[Ask], Draft | None], float] = {
+MAKERS: dict[Callable[[TextRequest], Draft | None], float] = {
     function: 0.36,
     coloured: 0.14,
     placed: 0.16,

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from sam3i_edge.data.tabletop import lexicon, noun_phrases
-from sam3i_edge.data.tabletop.ask import Ask
 from sam3i_edge.data.tabletop.draft import Draft
 from sam3i_edge.data.tabletop.noun_phrases import Attributes
+from sam3i_edge.data.tabletop.text_request import TextRequest
 
 MAX_WORDS = 5
 
 
-def concept(ask: Ask) -> Draft | None:
+def concept(ask: TextRequest) -> Draft | None:
     """A concept for what is asked; None where the attempt failed."""
     dice, view = ask.dice, ask.view
     if ask.target is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from sam3i_edge.data.tabletop.holdout import Combination, held_out_combination
-from sam3i_edge.data.tabletop.verdict import Verdict
+from sam3i_edge.data.tabletop.truth_set import TruthSet
 
 MAX_WORDS = 22
 
@@ -14,7 +14,7 @@ class Draft(NamedTuple):
     """A text in the making: sure of its meaning, or thrown away."""
 
     text: str
-    verdict: Verdict
+    verdict: TruthSet
     combinations: tuple[Combination, ...] = ()
     """What it combines."""
     unseen: bool = False

@@ -12,6 +12,7 @@ import threading
 import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,14 +22,14 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 from sam3i_edge.data.tabletop.facts import SceneFacts
-from sam3i_edge.data.tabletop.observe import observed_scene
+from sam3i_edge.data.tabletop.holdout import check_split
 from sam3i_edge.data.tabletop.render import Renderer, load_mujoco, renderer
 from sam3i_edge.data.tabletop.rotations import Array
 from sam3i_edge.data.tabletop.texts import Text, describe
-from sam3i_edge.errors import DataError, unknown_name
-from sam3i_edge.files import write_json, write_whole
+from sam3i_edge.data.tabletop.visibility import observed_scene
+from sam3i_edge.errors import DataError
+from sam3i_edge.files import remove_left_behind, write_json, write_whole
 
-SPLITS = ("train", "val", "compose")
 VERSION = 2
 """Of the generator: another version makes other scenes of the same seed."""
 SHARD = 25
@@ -43,7 +44,7 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
-class Job:
+class GenerateJob:
     """What one run makes. Stored beside the unfinished shards and in the finished file."""
 
     split: str
@@ -54,8 +55,7 @@ class Job:
     version: int = VERSION
 
     def __post_init__(self) -> None:
-        if self.split not in SPLITS:
-            raise DataError(unknown_name("split", self.split, SPLITS))
+        check_split(self.split)
         if not 1 <= self.count <= 999_999:
             raise DataError(f"count is {self.count}; it must be between 1 and 999999.")
         if not 0 <= self.seed < 1 << 63:
@@ -94,7 +94,7 @@ def generate(
         DataError: an argument is out of range, or the folder holds this split made with other arguments.
         RuntimeUnavailableError: MuJoCo or EGL is missing.
     """
-    job = Job(split, count, seed, size)
+    job = GenerateJob(split, count, seed, size)
     if workers < 0:
         raise DataError(f"workers is {workers}; it must be 0 (one for each core) or more.")
     load_mujoco()
@@ -109,6 +109,7 @@ def generate(
     stored = shards / "job.json"
     if stored.exists():
         _check_same(job, _read(stored), stored)
+    remove_left_behind(folder, f"{file.name}.partial-*")
     write_json(stored, asdict(job))
     _make_shards(job, folder, shards, workers or os.cpu_count() or 1, progress)
     write_whole(file, json.dumps(_joined(job, shards), ensure_ascii=False).encode())
@@ -116,7 +117,7 @@ def generate(
     return file
 
 
-def _check_same(job: Job, found: Any, file: Path) -> None:
+def _check_same(job: GenerateJob, found: Any, file: Path) -> None:
     if found != asdict(job):
         raise DataError(
             f"{file} was made with other arguments: {found}, and not {asdict(job)}. "
@@ -124,7 +125,7 @@ def _check_same(job: Job, found: Any, file: Path) -> None:
         )
 
 
-def _make_shards(job: Job, folder: Path, shards: Path, workers: int, progress: Progress | None) -> None:
+def _make_shards(job: GenerateJob, folder: Path, shards: Path, workers: int, progress: Progress | None) -> None:
     starts = range(0, job.count, SHARD)
     missing = [start for start in starts if not _shard(shards, start).exists()]
     done = sum(min(SHARD, job.count - start) for start in starts) - sum(
@@ -136,7 +137,7 @@ def _make_shards(job: Job, folder: Path, shards: Path, workers: int, progress: P
             progress(done, job.count)
 
 
-def _run(job: Job, folder: Path, shards: Path, starts: list[int], workers: int) -> Iterator[int]:
+def _run(job: GenerateJob, folder: Path, shards: Path, starts: list[int], workers: int) -> Iterator[int]:
     """Make the shards, here or in ``workers`` processes; yields each one's start when it is done."""
     if workers <= 1:
         for start in starts:
@@ -149,6 +150,11 @@ def _run(job: Job, folder: Path, shards: Path, starts: list[int], workers: int) 
         futures = [pool.submit(make_shard, job, folder, shards, start) for start in starts]
         for future in as_completed(futures):
             yield future.result()
+    except BrokenProcessPool as error:
+        raise DataError(
+            f"A process that renders was killed: memory may have run out. What is done is kept: run the command again, "
+            f"with fewer than {workers} --workers."
+        ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
@@ -167,7 +173,7 @@ def _start_worker() -> None:
         threading.Thread(target=watch, daemon=True).start()
 
 
-def make_shard(job: Job, folder: Path, shards: Path, start: int) -> int:
+def make_shard(job: GenerateJob, folder: Path, shards: Path, start: int) -> int:
     """Make the scenes from index ``start`` on: their pictures, and one JSON line for each. Returns ``start``."""
     lines = []
     for index in range(start, min(start + SHARD, job.count)):
@@ -179,7 +185,7 @@ def make_shard(job: Job, folder: Path, shards: Path, start: int) -> int:
     return start
 
 
-def make_scene(job: Job, index: int, with_renderer: Renderer) -> tuple[Array, dict[str, Any]]:
+def make_scene(job: GenerateJob, index: int, with_renderer: Renderer) -> tuple[Array, dict[str, Any]]:
     """One scene: its picture (size, size, 3) uint8, and its image and annotations as plain values."""
     rng = np.random.default_rng([job.seed, zlib.crc32(job.split.encode()), index])
     scene, facts, indices = observed_scene(rng, job.split, with_renderer, job.size)
@@ -224,12 +230,11 @@ def _by_field(texts: Iterator[Text]) -> dict[str, list[str]]:
     return fields
 
 
-def _joined(job: Job, shards: Path) -> dict[str, Any]:
+def _joined(job: GenerateJob, shards: Path) -> dict[str, Any]:
     images: list[Any] = []
     annotations: list[Any] = []
     for start in range(0, job.count, SHARD):
-        for line in _shard(shards, start).read_text(encoding="utf-8").splitlines():
-            record = json.loads(line)
+        for record in _records(_shard(shards, start)):
             images.append(record["image"])
             for annotation in record["annotations"]:
                 annotations.append({"id": len(annotations) + 1, **annotation})
@@ -241,10 +246,17 @@ def _shard(shards: Path, start: int) -> Path:
     return shards / f"{start:06}.jsonl"
 
 
+def _records(shard: Path) -> list[dict[str, Any]]:
+    try:
+        return [json.loads(line) for line in shard.read_text(encoding="utf-8").splitlines()]
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{shard} is damaged ({error}). Remove it, and run the command again.") from error
+
+
 def _read(file: Path) -> dict[str, Any]:
     try:
         values = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{file} is not valid JSON: {error}. Remove it, or choose another folder.") from error
     if not isinstance(values, dict):
         raise DataError(f"{file} is not a JSON object. Remove it, or choose another folder.")

@@ -113,8 +113,6 @@ MASS_NOUNS: tuple[Noun, ...] = (
 )
 """Words for all of a sort at once: "the red fruit", never "both fruit"."""
 
-KIND_NAMES: tuple[str, ...] = tuple(dict.fromkeys(next(iter(noun.means)) for noun in NOUNS))
-
 SIMILAR_COLOURS = frozenset(
     frozenset(pair.split())
     for pair in ("grey white", "grey black", "pink purple", "pink red", "brown orange", "brown red", "orange yellow")

@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 from sam3i_edge.data.tabletop import lexicon
 from sam3i_edge.data.tabletop.catalogue import KINDS, held_out, kind
-from sam3i_edge.data.tabletop.dice import Dice
 from sam3i_edge.data.tabletop.frames import NAMELESS_LANDMARKS
 from sam3i_edge.data.tabletop.holdout import usable
 from sam3i_edge.data.tabletop.lexicon import Noun
-from sam3i_edge.data.tabletop.verdict import Verdict
-from sam3i_edge.data.tabletop.view import View
+from sam3i_edge.data.tabletop.rng import Rng
+from sam3i_edge.data.tabletop.scene_query import SceneQuery
+from sam3i_edge.data.tabletop.truth_set import TruthSet
 
 OBJECT = Noun("object", "objects", frozenset(KINDS))
 """The noun that says nothing."""
@@ -23,7 +23,7 @@ class Phrase(NamedTuple):
     singular: str
     plural: str
     noun: Noun
-    verdict: Verdict
+    verdict: TruthSet
     colour: str = ""
     """The colour it names."""
 
@@ -46,7 +46,7 @@ class Attributes(NamedTuple):
     pattern: str = ""
 
 
-def phrase(view: View, noun: Noun, attributes: Attributes, dice: Dice, after_noun: float = 0.3) -> Phrase:
+def phrase(view: SceneQuery, noun: Noun, attributes: Attributes, dice: Rng, after_noun: float = 0.3) -> Phrase:
     """The noun with its attributes, before it or (one of them, with this probability) after it."""
     verdict, before, after = view.noun(noun), [], ""
     if attributes.pattern:
@@ -77,7 +77,7 @@ def phrase(view: View, noun: Noun, attributes: Attributes, dice: Dice, after_nou
     return Phrase(" ".join(singular), " ".join(plural), noun, verdict, attributes.colour)
 
 
-def random_noun(name: str, dice: Dice, wider: float = 0.1) -> Noun:
+def random_noun(name: str, dice: Rng, wider: float = 0.1) -> Noun:
     """A word for a thing of that kind: half of the time the usual one, with probability ``wider`` a hypernym."""
     if dice.chance(wider):
         above = [noun for noun in lexicon.HYPERNYMS if name in noun.means]
@@ -86,7 +86,7 @@ def random_noun(name: str, dice: Dice, wider: float = 0.1) -> Noun:
     return lexicon.usual_noun(name) if dice.chance(0.5) else dice.pick(lexicon.synonyms(name))
 
 
-def attributes_of(view: View, index: int, dice: Dice, least: int = 0) -> Attributes:
+def attributes_of(view: SceneQuery, index: int, dice: Rng, least: int = 0) -> Attributes:
     """Some of what can be said of a thing, at least ``least`` of it."""
     thing = view.things[index]
     patterned = kind(thing.kind).patterned
@@ -99,18 +99,18 @@ def attributes_of(view: View, index: int, dice: Dice, least: int = 0) -> Attribu
     return Attributes(colour if said >= least else thing.colour, material, pattern)
 
 
-def _patterned_twin(view: View, index: int) -> bool:
+def _patterned_twin(view: SceneQuery, index: int) -> bool:
     """Another thing of the kind has a pattern: then it says something that this one is plain."""
     return any(other.kind == view.things[index].kind and other.pattern != "plain" for other in view.things)
 
 
-def describing(view: View, index: int, dice: Dice, attributed: float, wider: float = 0.1) -> Phrase:
+def describing(view: SceneQuery, index: int, dice: Rng, attributed: float, wider: float = 0.1) -> Phrase:
     """A phrase that fits a thing, with attributes at this probability."""
     attributes = attributes_of(view, index, dice) if dice.chance(attributed) else Attributes()
     return phrase(view, random_noun(view.things[index].kind, dice, wider), attributes, dice)
 
 
-def absent(view: View, dice: Dice, attributed: float, wider: float = 0.1) -> Phrase:
+def absent(view: SceneQuery, dice: Rng, attributed: float, wider: float = 0.1) -> Phrase:
     """A phrase that could have fitted: another kind, or a kind in view with an attribute it does not have here."""
     present = tuple(thing.kind for thing in view.things)
     name = dice.pick(present) if present and dice.chance(0.5) else dice.pick(KINDS)
@@ -120,7 +120,7 @@ def absent(view: View, dice: Dice, attributed: float, wider: float = 0.1) -> Phr
     return phrase(view, random_noun(name, dice, wider), attributes, dice)
 
 
-def _imagined(name: str, dice: Dice) -> Attributes:
+def _imagined(name: str, dice: Rng) -> Attributes:
     """One attribute or two that a thing of this kind might have."""
     known = kind(name)
     colour = dice.pick(known.colours) if dice.chance(0.8) else ""
@@ -130,7 +130,7 @@ def _imagined(name: str, dice: Dice) -> Attributes:
     return Attributes(colour, material, pattern)
 
 
-class Landmark(NamedTuple):
+class LandmarkPhrase(NamedTuple):
     """Words, with article, for exactly one thing."""
 
     words: str
@@ -141,23 +141,23 @@ class Landmark(NamedTuple):
     paired: bool = False
 
 
-def landmark(view: View, index: int, dice: Dice, split: str, nameless: float = 0.05) -> Landmark | None:
+def landmark(view: SceneQuery, index: int, dice: Rng, split: str, nameless: float = 0.05) -> LandmarkPhrase | None:
     """A landmark phrase that means this one thing and no other, or None if three tries find none."""
     if dice.chance(nameless):
         colour = view.things[index].colour
-        if view.colour(colour) == Verdict(1 << index, 0):
+        if view.colour(colour) == TruthSet(1 << index, 0):
             words = dice.pick(usable(NAMELESS_LANDMARKS, split)).replace("{c}", colour)
-            return Landmark(words, index, "one", False)
+            return LandmarkPhrase(words, index, "one", False)
     for attributed in (0.25, 0.8, 1.0):
         found = describing(view, index, dice, attributed, wider=0.05)
-        if found.verdict == Verdict(1 << index, 0):
-            return Landmark(f"the {found.singular}", index, found.noun.head, found.unseen, found.noun.paired)
+        if found.verdict == TruthSet(1 << index, 0):
+            return LandmarkPhrase(f"the {found.singular}", index, found.noun.head, found.unseen, found.noun.paired)
     return None
 
 
-def absent_landmark(view: View, dice: Dice) -> Landmark | None:
+def absent_landmark(view: SceneQuery, dice: Rng) -> LandmarkPhrase | None:
     """Words for a thing that is not there; None if it might be."""
     found = absent(view, dice, 0.3)
-    if found.verdict != Verdict(0, 0):
+    if found.verdict != TruthSet(0, 0):
         return None
-    return Landmark(f"the {found.singular}", -1, found.noun.head, found.unseen, found.noun.paired)
+    return LandmarkPhrase(f"the {found.singular}", -1, found.noun.head, found.unseen, found.noun.paired)

@@ -47,11 +47,6 @@ def left_of(a: Thing, b: Thing, facts: SceneFacts) -> Answer:
     return True if clear and dx > SIDE_GAP * facts.width and abs(dy) < dx else None
 
 
-def right_of(a: Thing, b: Thing, facts: SceneFacts) -> Answer:
-    """``a`` is right of ``b``."""
-    return left_of(b, a, facts)
-
-
 def behind(a: Thing, b: Thing, facts: SceneFacts) -> Answer:
     """``a`` is farther from the viewer than ``b``, and roughly in line with it."""
     depth = a.position[1] - b.position[1]
@@ -71,20 +66,10 @@ def _covers(a: Thing, b: Thing) -> bool:
     return a.box[0] < b.centre[0] < a.box[2]
 
 
-def in_front_of(a: Thing, b: Thing, facts: SceneFacts) -> Answer:
-    """``a`` is nearer to the viewer than ``b``, and roughly in line with it."""
-    return behind(b, a, facts)
-
-
 def right_behind(a: Thing, b: Thing, facts: SceneFacts) -> Answer:
     """``a`` is behind ``b`` with little room between them."""
     answer = behind(a, b, facts)
     return None if answer and _gap_on_table(a, b) > 2 * NEAR else answer
-
-
-def right_in_front_of(a: Thing, b: Thing, facts: SceneFacts) -> Answer:
-    """``a`` is in front of ``b`` with little room between them."""
-    return right_behind(b, a, facts)
 
 
 def next_to(a: Thing, b: Thing, facts: SceneFacts) -> Answer:
@@ -118,16 +103,6 @@ def inside(a: Thing, b: Thing, facts: SceneFacts) -> Answer:
     return _carried(a, b, a.inside, a.resting_on, facts)
 
 
-def under(a: Thing, b: Thing, facts: SceneFacts) -> Answer:
-    """``a`` carries ``b``."""
-    return resting_on(b, a, facts)
-
-
-def holding(a: Thing, b: Thing, facts: SceneFacts) -> Answer:
-    """``b`` is in ``a``."""
-    return inside(b, a, facts)
-
-
 def _carried(a: Thing, b: Thing, asked: int | None, other: int | None, facts: SceneFacts) -> Answer:
     if asked is not None and facts.things[asked] is b:
         return True
@@ -159,18 +134,23 @@ def _along(
     return (px * dx + py * dy) / length**2, abs(px * dy - py * dx) / length, length
 
 
+def _turned(relation: Relation) -> Relation:
+    """How ``a`` stands to ``b`` where ``b`` stands so to ``a``."""
+    return lambda a, b, facts: relation(b, a, facts)
+
+
 RELATIONS: dict[str, Relation] = {
     "left of": left_of,
-    "right of": right_of,
+    "right of": _turned(left_of),
     "behind": behind,
-    "in front of": in_front_of,
+    "in front of": _turned(behind),
     "right behind": right_behind,
-    "right in front of": right_in_front_of,
+    "right in front of": _turned(right_behind),
     "next to": next_to,
     "on": resting_on,
     "in": inside,
-    "under": under,
-    "holding": holding,
+    "under": _turned(resting_on),
+    "holding": _turned(inside),
 }
 
 Place = Callable[[Thing, SceneFacts], Answer]
@@ -265,14 +245,7 @@ def rightmost(thing: Thing, others: list[Thing], facts: SceneFacts) -> bool:
 
 
 SUPERLATIVES: dict[str, Superlative] = {
-    "biggest": biggest,
-    "smallest": smallest,
-    "tallest": tallest,
-    "shortest": shortest,
-    "nearest": nearest,
-    "farthest": farthest,
-    "leftmost": leftmost,
-    "rightmost": rightmost,
+    one.__name__: one for one in (biggest, smallest, tallest, shortest, nearest, farthest, leftmost, rightmost)
 }
 
 

@@ -11,11 +11,11 @@ from typing import Any
 import cv2
 import numpy as np
 
-from sam3i_edge.data.tabletop import looks, objects, shading
+from sam3i_edge.data.tabletop import materials, objects, shading
 from sam3i_edge.data.tabletop.assets import compile_assets
 from sam3i_edge.data.tabletop.rotations import Array, about
-from sam3i_edge.data.tabletop.scene import Item, Light, Scene
-from sam3i_edge.errors import RuntimeUnavailableError, packages_for
+from sam3i_edge.data.tabletop.scene import Light, Scene, SceneObject
+from sam3i_edge.errors import RuntimeUnavailableError, install, packages_for
 
 MAX_SIZE = 1024
 MAX_GEOMS = 400
@@ -36,20 +36,22 @@ def load_mujoco() -> tuple[Any, Any]:
     on_linux = sys.platform.startswith("linux")
     if on_linux:
         os.environ.setdefault("MUJOCO_GL", "egl")
-    try:
-        with packages_for("Rendering scenes", "data"):
+    with packages_for("Rendering scenes", "data"):
+        try:
             mujoco = importlib.import_module("mujoco")
             # By name: the environment variable comes too late if something else imported MuJoCo before.
             contexts = importlib.import_module("mujoco.egl" if on_linux else "mujoco.gl_context")
-    except (ImportError, AttributeError, OSError, RuntimeError) as error:  # PyOpenGL without libEGL: AttributeError
-        raise _no_egl(error) from error
+        except ModuleNotFoundError:
+            raise
+        except (ImportError, AttributeError, OSError, RuntimeError) as error:  # PyOpenGL without libEGL: AttributeError
+            raise _no_egl(error) from error
     return mujoco, contexts.GLContext
 
 
 def _no_egl(error: Exception) -> RuntimeUnavailableError:
     return RuntimeUnavailableError(
         f"MuJoCo cannot render off-screen here ({error}). It needs EGL; on Debian and Ubuntu: "
-        "apt install libegl1 libegl-mesa0 (and pip install 'sam3i-edge[data]')."
+        f"apt install libegl1 libegl-mesa0 (and {install('data')})."
     )
 
 
@@ -133,22 +135,24 @@ class Renderer:
             eye.frustum_bottom, eye.frustum_top = -half, half
             eye.frustum_center, eye.frustum_width = 0, half
 
-    def _draw_item(self, item: Item, index: int) -> None:
+    def _draw_item(self, item: SceneObject, index: int) -> None:
         for number, part in enumerate(objects.model(item.kind, item.variant).parts):
-            look = looks.look(item, part.role)
+            look = materials.look(item, part.role)
             self._draw(f"{item.kind} {item.variant} {number}", item.matrix, item.position, look, index)
 
     def _draw_room(self, scene: Scene) -> None:
         room = scene.room
         turn = about("z", room.turn)
-        self._draw("table", turn, np.array([0, room.table_edge, 0.0]), looks.surface(room.table, room.table_tint), -1)
+        self._draw(
+            "table", turn, np.array([0, room.table_edge, 0.0]), materials.surface(room.table, room.table_tint), -1
+        )
         wall = np.array([0, room.depth, 0.0])
-        self._draw("wall", about("z", room.turn / 3), wall, looks.surface(room.wall, room.wall_tint, 0.25), -1)
-        self._draw("floor", np.eye(3), np.zeros(3), looks.surface("", (0.42, 0.38, 0.34)), -1)
+        self._draw("wall", about("z", room.turn / 3), wall, materials.surface(room.wall, room.wall_tint, 0.25), -1)
+        self._draw("floor", np.eye(3), np.zeros(3), materials.surface("", (0.42, 0.38, 0.34)), -1)
         for number in range(self._scene.ngeom - 3, self._scene.ngeom):  # they receive shadows, and cast none: faster
             self._scene.geoms[number].category = self._mujoco.mjtCatBit.mjCAT_DECOR
 
-    def _draw(self, name: str, matrix: Array, position: Array, look: looks.Look, index: int) -> None:
+    def _draw(self, name: str, matrix: Array, position: Array, look: materials.Material, index: int) -> None:
         mesh = self._assets.meshes[name]
         geom = self._scene.geoms[self._scene.ngeom]
         # The compiler moved the mesh to its centre of mass and turned it to its principal axes: undo that.

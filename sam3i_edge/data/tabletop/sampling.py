@@ -10,7 +10,7 @@ import numpy as np
 from sam3i_edge.data.tabletop import objects, textures
 from sam3i_edge.data.tabletop.catalogue import CATALOGUE, COLOURS, KINDS, PATTERNS, held_out, materials_for
 from sam3i_edge.data.tabletop.rotations import Array, about
-from sam3i_edge.data.tabletop.scene import RGB, Camera, Grading, Item, Light, Room, Scene
+from sam3i_edge.data.tabletop.scene import RGB, Camera, Grading, Light, Room, Scene, SceneObject
 
 COUNTS = (3, 4, 5, 6, 7, 8)
 COUNT_WEIGHTS = (0.12, 0.2, 0.24, 0.2, 0.14, 0.1)
@@ -83,7 +83,7 @@ def wishes(rng: np.random.Generator, split: str, count: int) -> list[Wish]:
     return chosen
 
 
-def dress(rng: np.random.Generator, wish: Wish) -> Item:
+def dress(rng: np.random.Generator, wish: Wish) -> SceneObject:
     """Give a thing its material, pattern, shade, size, stretch and pose, at the origin."""
     kind = CATALOGUE[wish.kind]
     material = str(rng.choice(materials_for(wish.kind, wish.colour)))
@@ -106,7 +106,7 @@ def dress(rng: np.random.Generator, wish: Wish) -> Item:
         accent = COLOURS["white"]
     elif wish.colour == "white":
         accent = COLOURS[str(rng.choice(["grey", "black", "brown"]))]
-    item = Item(
+    item = SceneObject(
         wish.kind,
         variant,
         wish.colour,
@@ -130,16 +130,16 @@ def shade(rng: np.random.Generator, rgb: RGB) -> RGB:
     return colorsys.hsv_to_rgb(hue, saturation, float(np.clip(value * rng.uniform(0.88, 1.06), 0, 1)))
 
 
-def standing(item: Item) -> Item:
+def standing(item: SceneObject) -> SceneObject:
     """Its lowest point on z = 0, the middle of its footprint at x = y = 0."""
     points = item.corners() - item.position
     middle = (points.min(0) + points.max(0)) / 2
     return replace(item, position=np.array([-middle[0], -middle[1], -points[:, 2].min()]))
 
 
-def arrange(rng: np.random.Generator, items: list[Item]) -> tuple[Item, ...]:
+def arrange(rng: np.random.Generator, items: list[SceneObject]) -> tuple[SceneObject, ...]:
     """Put the things on the table, some of them on or in another one. Things without room are left out."""
-    placed: list[Item] = []
+    placed: list[SceneObject] = []
     spots: list[Array] = []
     outlines: list[Array] = []
     # What can lie on or in another thing comes last, so that the other is there; otherwise the largest comes first.
@@ -161,7 +161,7 @@ def arrange(rng: np.random.Generator, items: list[Item]) -> tuple[Item, ...]:
     return tuple(placed)
 
 
-def footprint(item: Item) -> Array:
+def footprint(item: SceneObject) -> Array:
     """(len(DIRECTIONS),): how far the thing, seen from above, reaches from its position's middle in each direction."""
     reach: Array = (item.corners()[:, :2] @ DIRECTIONS.T).max(0)
     return reach
@@ -180,7 +180,7 @@ def clear(tried: Array, outline: Array, spots: Array, outlines: Array) -> Array:
     return free
 
 
-def _stacked(rng: np.random.Generator, item: Item, placed: list[Item]) -> Item | None:
+def _stacked(rng: np.random.Generator, item: SceneObject, placed: list[SceneObject]) -> SceneObject | None:
     """The thing on or in one of those already placed, if chance and sizes allow it."""
     if item.lying or rng.random() > 0.6:
         return None
@@ -203,8 +203,8 @@ def _stacked(rng: np.random.Generator, item: Item, placed: list[Item]) -> Item |
 
 
 def _inside(
-    rng: np.random.Generator, item: Item, index: int, other: Item, model: objects.Model, scale: Array
-) -> Item | None:
+    rng: np.random.Generator, item: SceneObject, index: int, other: SceneObject, model: objects.Model, scale: Array
+) -> SceneObject | None:
     floor, radius, rim = model.hollow or (0.0, 0.0, 0.0)
     room, floor, rim = radius * scale[:2].min(), floor * scale[2], rim * scale[2]
     axis = other.matrix @ np.array([*model.hollow_centre, 0.0]) + other.position
@@ -226,7 +226,7 @@ def _inside(
     return None
 
 
-def aim(rng: np.random.Generator, items: tuple[Item, ...]) -> Camera:
+def aim(rng: np.random.Generator, items: tuple[SceneObject, ...]) -> Camera:
     """A camera whose picture the things fill."""
     tilt = float(rng.uniform(24, 58) if rng.random() < 0.85 else rng.uniform(58, 78))
     view = float(rng.uniform(34, 50))

@@ -13,7 +13,7 @@ RGB = tuple[float, float, float]
 
 
 @dataclass(frozen=True, eq=False)
-class Item:
+class SceneObject:
     """One thing in its place. World axes: x to the camera's right, y away from it, z up, table top at z = 0."""
 
     kind: str
@@ -114,7 +114,7 @@ class Grading:
 class Scene:
     """Everything ``render`` needs."""
 
-    items: tuple[Item, ...]
+    items: tuple[SceneObject, ...]
     camera: Camera
     lights: tuple[Light, ...]
     ambient: RGB

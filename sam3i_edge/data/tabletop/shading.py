@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from sam3i_edge.data.tabletop.rotations import Array
-from sam3i_edge.data.tabletop.scene import Camera, Grading, Item, Scene
+from sam3i_edge.data.tabletop.scene import Camera, Grading, Scene, SceneObject
 
 SHADE_SIZE = 224
 SHADE_REACH = 0.75
@@ -57,7 +57,7 @@ def _table_to_image(camera: Camera, size: int) -> Array:
     return matrix
 
 
-def _contact_shade(items: tuple[Item, ...]) -> Array:
+def _contact_shade(items: tuple[SceneObject, ...]) -> Array:
     """(SHADE_SIZE, SHADE_SIZE) uint8: how much of the sky things hide from the table; the first row is the nearest."""
     touching = np.zeros((SHADE_SIZE, SHADE_SIZE), np.uint8)
     near = touching.copy()

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from sam3i_edge.data.tabletop import complex_texts, concept_texts, simple_texts
-from sam3i_edge.data.tabletop.ask import Ask
-from sam3i_edge.data.tabletop.dice import Dice
 from sam3i_edge.data.tabletop.draft import MAX_WORDS, Draft, allowed
 from sam3i_edge.data.tabletop.facts import SceneFacts
 from sam3i_edge.data.tabletop.holdout import check_split
-from sam3i_edge.data.tabletop.verdict import indices
-from sam3i_edge.data.tabletop.view import View
+from sam3i_edge.data.tabletop.rng import Rng
+from sam3i_edge.data.tabletop.scene_query import SceneQuery
+from sam3i_edge.data.tabletop.text_request import TextRequest
+from sam3i_edge.data.tabletop.truth_set import indices
 
 COUNTS = {"concept": 8, "simple": 8, "complex": 7}
 """Texts of each level per scene; fewer where a scene has too little to say."""
@@ -26,7 +26,7 @@ PREFERRED = 3
 FAVOUR = 0.6
 """In ``compose``, so many texts start from a thing of a held-out kind and colour, if the scene has one."""
 
-Maker = Callable[[Ask], Draft | None]
+Maker = Callable[[TextRequest], Draft | None]
 
 MAKERS: dict[str, dict[Maker, float]] = {
     "concept": {concept_texts.concept: 1.0},
@@ -58,11 +58,11 @@ def describe(facts: SceneFacts, split: str, rng: np.random.Generator) -> list[Te
         DataError: the split is unknown.
     """
     check_split(split)
-    view, dice = View(facts), Dice(rng)
+    view, dice = SceneQuery(facts), Rng(rng)
     return [text for route in COUNTS for text in _level(view, split, route, dice)]
 
 
-def _level(view: View, split: str, route: str, dice: Dice) -> list[Text]:
+def _level(view: SceneQuery, split: str, route: str, dice: Rng) -> list[Text]:
     found: dict[str, Text] = {}
     wanted = [dice.chance(WITHOUT_TARGET) for _ in range(COUNTS[route])]
     for without_target in wanted:
@@ -75,16 +75,16 @@ def _level(view: View, split: str, route: str, dice: Dice) -> list[Text]:
     return list(found.values())
 
 
-def _draft(view: View, split: str, route: str, dice: Dice, without_target: bool) -> Draft | None:
+def _draft(view: SceneQuery, split: str, route: str, dice: Rng, without_target: bool) -> Draft | None:
     if not without_target and not view.things:
         return None
     favoured = indices(view.held_out) if split == "compose" else ()
     candidates = favoured if favoured and dice.chance(FAVOUR) else range(len(view.things))
     target = None if without_target else dice.pick(candidates)
-    return _maker(route, dice)(Ask(view, split, target, dice))
+    return _maker(route, dice)(TextRequest(view, split, target, dice))
 
 
-def _maker(route: str, dice: Dice) -> Maker:
+def _maker(route: str, dice: Rng) -> Maker:
     makers = MAKERS[route]
     at = dice.uniform() * sum(makers.values())
     for maker, weight in makers.items():
@@ -94,7 +94,7 @@ def _maker(route: str, dice: Dice) -> Maker:
     return next(iter(makers))
 
 
-def _passes(draft: Draft, view: View, split: str, route: str, attempt: int) -> bool:
+def _passes(draft: Draft, view: SceneQuery, split: str, route: str, attempt: int) -> bool:
     """Whether the text may stand in this split on this level."""
     if len(draft.text.split()) > MAX_WORDS:
         return False
@@ -107,6 +107,6 @@ def _passes(draft: Draft, view: View, split: str, route: str, attempt: int) -> b
     return allowed(draft, split, view.held_out)
 
 
-def _finished(text: str, dice: Dice) -> str:
+def _finished(text: str, dice: Rng) -> str:
     """Some texts begin with a capital letter, as people write."""
     return text[0].upper() + text[1:] if dice.chance(0.5 if text.endswith("?") else 0.1) else text

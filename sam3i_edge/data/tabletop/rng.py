@@ -12,7 +12,7 @@ Item = TypeVar("Item")
 BLOCK = 512
 
 
-class Dice:
+class Rng:
     """Uniform draws, taken from ``rng`` in blocks: a single draw of NumPy's costs more than a text may."""
 
     def __init__(self, rng: np.random.Generator) -> None:

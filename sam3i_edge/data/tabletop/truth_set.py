@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 
-class Verdict(NamedTuple):
+class TruthSet(NamedTuple):
     """A three-valued set of things, each bit one thing. ``&`` and ``without`` follow Kleene's logic.
 
     Bits rather than sets: a scene's texts take some thousand of these operations, in a millisecond.
@@ -17,14 +17,14 @@ class Verdict(NamedTuple):
     doubt: int
     """Opinions may differ on these; disjoint from ``yes``."""
 
-    def __and__(self, other: Verdict) -> Verdict:
+    def __and__(self, other: TruthSet) -> TruthSet:
         yes = self.yes & other.yes
-        return Verdict(yes, (self.yes | self.doubt) & (other.yes | other.doubt) & ~yes)
+        return TruthSet(yes, (self.yes | self.doubt) & (other.yes | other.doubt) & ~yes)
 
-    def without(self, other: Verdict) -> Verdict:
+    def without(self, other: TruthSet) -> TruthSet:
         """What this says and ``other`` does not."""
         yes = self.yes & ~(other.yes | other.doubt)
-        return Verdict(yes, (self.yes | self.doubt) & ~other.yes & ~yes)
+        return TruthSet(yes, (self.yes | self.doubt) & ~other.yes & ~yes)
 
     @property
     def sure(self) -> bool:
@@ -47,7 +47,7 @@ def indices(bits: int) -> tuple[int, ...]:
     return tuple(i for i in range(bits.bit_length()) if bits >> i & 1)
 
 
-def verdict(answers: Iterable[bool | None]) -> Verdict:
+def truth_set(answers: Iterable[bool | None]) -> TruthSet:
     """From one answer per thing: True, False, or None for doubt."""
     yes = doubt = 0
     for i, answer in enumerate(answers):
@@ -55,7 +55,7 @@ def verdict(answers: Iterable[bool | None]) -> Verdict:
             doubt |= 1 << i
         elif answer:
             yes |= 1 << i
-    return Verdict(yes, doubt)
+    return TruthSet(yes, doubt)
 
 
-NOTHING = Verdict(0, 0)
+NOTHING = TruthSet(0, 0)

@@ -11,7 +11,7 @@ from sam3i_edge.data.tabletop.facts import SceneFacts, Thing
 from sam3i_edge.data.tabletop.render import Renderer
 from sam3i_edge.data.tabletop.rotations import Array
 from sam3i_edge.data.tabletop.sampling import sample
-from sam3i_edge.data.tabletop.scene import Item, Scene
+from sam3i_edge.data.tabletop.scene import Scene, SceneObject
 from sam3i_edge.errors import DataError
 
 LEAST_VISIBLE = 0.4
@@ -59,7 +59,7 @@ def settled(scene: Scene, renderer: Renderer, size: int) -> tuple[Scene, list[fl
         scene = replace(scene, items=without(scene.items, keep))
 
 
-def without(items: tuple[Item, ...], keep: list[bool]) -> tuple[Item, ...]:
+def without(items: tuple[SceneObject, ...], keep: list[bool]) -> tuple[SceneObject, ...]:
     """The items to keep; what lies on or in one that goes, goes too."""
     kept = list(keep)
     for index, item in enumerate(items):  # a thing comes after the one that carries it
@@ -91,7 +91,7 @@ def facts(scene: Scene, shares: list[float], indices: Array) -> SceneFacts:
     return SceneFacts(size, size, tuple(things))
 
 
-def _thing(scene: Scene, item: Item, mask: Array, share: float) -> Thing:
+def _thing(scene: Scene, item: SceneObject, mask: Array, share: float) -> Thing:
     y, x = np.nonzero(mask)
     points = item.corners()
     middle = (points.min(0) + points.max(0)) / 2
