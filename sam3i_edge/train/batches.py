@@ -18,7 +18,7 @@ from sam3i_edge.data.samples import Query, Sample, read_sample
 from sam3i_edge.image import preprocess
 from sam3i_edge.prompt import gates
 from sam3i_edge.tokenizer import Tokenizer
-from sam3i_edge.train.recipe import Recipe
+from sam3i_edge.train.recipe import TrainRecipe
 from sam3i_edge.train.targets import Targets
 
 BOX_NOISE_PIXELS = 20
@@ -65,7 +65,7 @@ class Batch(NamedTuple):
         return Batch(images, index, texts, boxes, labels, Targets(*targets), masked, self.concepts)
 
 
-class Asked(NamedTuple):
+class TrainingPrompt(NamedTuple):
     """What one prompt asks: texts by route, and the instances that all of them mean."""
 
     texts: tuple[tuple[str, str], ...]
@@ -73,11 +73,11 @@ class Asked(NamedTuple):
     targets: tuple[int, ...]
 
 
-class Item(NamedTuple):
+class TrainingItem(NamedTuple):
     """One image of a batch with its prompts, before collation."""
 
     image: np.ndarray
-    asked: list[Asked]
+    asked: list[TrainingPrompt]
     boxes: list[np.ndarray]
     """of each prompt's targets, (T, 4) normalised cx cy w h"""
     masks: list[np.ndarray]
@@ -89,13 +89,13 @@ Ask = Callable[[Sample], list[list[Query]]]
 """What can be asked of an image: groups of queries that mean the same targets, one text of each level in a group."""
 
 
-class TrainingSet(Dataset[Item]):
+class TrainingSet(Dataset[TrainingItem]):
     """The images that have something to ask.
 
     Indexed by (sample, seed): the same pair gives the same item, in any process and after any restart.
     """
 
-    def __init__(self, samples: Sequence[Sample], ask: Ask, recipe: Recipe, image_size: int) -> None:
+    def __init__(self, samples: Sequence[Sample], ask: Ask, recipe: TrainRecipe, image_size: int) -> None:
         self._recipe, self._image_size = recipe, image_size
         questions = ((sample, ask(sample)) for sample in samples)
         self._samples = [(sample, asked) for sample, asked in questions if asked]
@@ -103,7 +103,7 @@ class TrainingSet(Dataset[Item]):
     def __len__(self) -> int:
         return len(self._samples)
 
-    def __getitem__(self, index: tuple[int, int]) -> Item:
+    def __getitem__(self, index: tuple[int, int]) -> TrainingItem:
         position, seed = index
         rng = np.random.default_rng(seed)
         sample, questions = self._samples[position]
@@ -112,7 +112,7 @@ class TrainingSet(Dataset[Item]):
         masks = [self._masks(sample, question.targets, scale) for question in asked]
         boxes = [_boxes(sample, question.targets) * scale for question in asked]
         examples = [self._example(found, rng) for found in boxes]
-        return Item(model_image(sample, self._image_size, scale), asked, boxes, masks, examples)
+        return TrainingItem(model_image(sample, self._image_size, scale), asked, boxes, masks, examples)
 
     def _choose(self, questions: list[list[Query]], rng: np.random.Generator) -> list[list[Query]]:
         """Those without targets, as far as their number is asked for, come last: masks are learned from the first."""
@@ -163,7 +163,7 @@ class Collate:
         self._tokenizer = tokenizer
         self._mask_share = mask_share
 
-    def __call__(self, items: list[Item]) -> Batch:
+    def __call__(self, items: list[TrainingItem]) -> Batch:
         asked = [question for item in items for question in item.asked]
         boxes = [boxes for item in items for boxes in item.boxes]
         examples = [example for item in items for example in item.examples]
@@ -249,14 +249,14 @@ def ask_each(sample: Sample) -> list[list[Query]]:
     return [[query] for query in sample.queries]
 
 
-def pick_texts(group: list[Query], rng: np.random.Generator) -> Asked:
+def pick_texts(group: list[Query], rng: np.random.Generator) -> TrainingPrompt:
     """One text of each level in the group."""
     by_route: dict[str, list[Query]] = {}
     for query in group:
         by_route.setdefault(query.route, []).append(query)
     routes = sorted(by_route, key=("simple", "complex", "concept").index)
     texts = [(by_route[route][rng.integers(len(by_route[route]))].text, route) for route in routes]
-    return Asked(tuple(texts), group[0].targets)
+    return TrainingPrompt(tuple(texts), group[0].targets)
 
 
 def _boxes(sample: Sample, targets: tuple[int, ...]) -> np.ndarray:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
+import contextlib
 import itertools
 import json
 import logging
 import math
-import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,51 +21,46 @@ from accelerate.state import AcceleratorState
 from accelerate.utils import DistributedDataParallelKwargs, set_seed
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from torch.utils.data import DataLoader
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from sam3i_edge import schema
-from sam3i_edge.errors import TrainingError
+from sam3i_edge.errors import Sam3iEdgeError, TrainingError
 from sam3i_edge.files import write_json, write_whole
 from sam3i_edge.model import Sam3i
+from sam3i_edge.terminal import printable
 from sam3i_edge.train.batches import StepSampler
+from sam3i_edge.train.console import Unbroken
 from sam3i_edge.train.distributed import any_process
-from sam3i_edge.train.recipe import Recipe
+from sam3i_edge.train.recipe import TrainRecipe
 from sam3i_edge.train.schedule import make_optimizers, set_rates
-from sam3i_edge.train.task import Task
+from sam3i_edge.train.state import STATE, TrainProgress, load_state, save_state
+from sam3i_edge.train.training_stage import TrainingStage
+from sam3i_edge.train.workers import prepared_batches
 
-STATE = "state-{:08d}"
 RUN_FILE, LAST, BEST = "run.json", "last.safetensors", "best.safetensors"
 LOG_EVERY = 20
+LOG_EARLY = (1, 5, 10)
+"""Steps whose losses are shown before the first of those: a step may take minutes."""
 
 logging.getLogger("accelerate.utils.other").setLevel(logging.ERROR)
 """At every checkpoint it warns that the projection goes by three names, which is as it should be."""
 
 Validate = Callable[[Sam3i], Mapping[str, float]]
-"""Scores of a model by name; the one called ``gIoU`` chooses the best checkpoint."""
-
-
-@dataclass
-class Progress:
-    """Where a run stands; written with every checkpoint."""
-
-    step: int = 0
-    best: float = -1.0
-    best_step: int = 0
+"""Scores of a model by name; the one called ``giou`` chooses the best checkpoint."""
 
 
 def train(
     model: Sam3i,
-    task: Task,
-    recipe: Recipe,
+    task: TrainingStage,
+    recipe: TrainRecipe,
     output: Path,
     *,
     about: Mapping[str, Any],
     validate: Validate | None = None,
     resume: bool = False,
     stop: Callable[[], bool] = lambda: False,
-) -> Progress:
+) -> TrainProgress:
     """Train ``model`` on a task, and leave ``last.safetensors`` and ``best.safetensors`` in ``output``.
 
     Args:
@@ -105,42 +99,78 @@ def train(
 
     optimizers = make_optimizers(model, recipe, model.config.vision.num_layers)
     learner, *optimizers = accelerator.prepare(learner, *optimizers)
-    average = _average(accelerator, model, recipe.ema)
+    average = _average(model, recipe.ema)
     kept = model if average is None else average.module
     assert isinstance(kept, Sam3i)
-    progress = _restore(accelerator, output) if resume else Progress()
-    writer = SummaryWriter(str(output), purge_step=progress.step) if accelerator.is_main_process else None
-    batches = _batches(task, recipe, accelerator, progress.step, total)
-    bar = tqdm(
-        total=total,
-        initial=progress.step,
-        desc=f"stage {task.name}",
-        disable=not accelerator.is_main_process,
-        mininterval=0.5 if sys.stderr.isatty() else 30,  # a line every half minute where it goes to a file
-    )
-    _set_training(learner)
-    clock, parts = Clock(), Mean()
-    while progress.step < total:
-        share = set_rates(optimizers, recipe, progress.step, total)
-        parts.add(_step(accelerator, learner, optimizers, clock.timed(batches), recipe))
-        progress.step += 1
-        if average:
-            average.update_parameters(model)
-        bar.update()
-        if progress.step % LOG_EVERY == 0 or progress.step == total:
-            _log(writer, bar, progress.step, parts.read(), {"rate": share, **clock.read()})
-        stopping, last = any_process(stop()), progress.step == total
-        if validate and (last or (recipe.validate_every and progress.step % recipe.validate_every == 0)):
-            _validate(accelerator, kept, validate, progress, output, writer)
-            _set_training(learner)
-        if stopping or last or progress.step % recipe.save_every == 0:
-            _save(accelerator, output, kept, progress)
-        if stopping:
-            break
-    bar.close()
-    if writer:
-        writer.close()
+    progress = load_state(accelerator, output, optimizers, average) if resume else TrainProgress()
+    steps = _Run(accelerator, model, kept, learner, optimizers, average, recipe, output, progress, total)
+    with contextlib.closing(_batches(task, recipe, accelerator, progress.step, total)) as batches:
+        steps.go(batches, task.name, validate, stop)
     return progress
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What takes part in a run's steps."""
+
+    accelerator: Accelerator
+    model: Sam3i
+    kept: Sam3i
+    """What checkpoints and validation hold: the model, or the average of its weights."""
+    learner: nn.Module
+    optimizers: Sequence[torch.optim.Optimizer]
+    average: AveragedModel | None
+    recipe: TrainRecipe
+    output: Path
+    progress: TrainProgress
+    total: int
+
+    def go(self, prepared: Iterator[Any], stage: str, validate: Validate | None, stop: Callable[[], bool]) -> None:
+        """Make the steps that are left. What goes wrong with the batches ends the run, with a checkpoint."""
+        accelerator, recipe, progress, total = self.accelerator, self.recipe, self.progress, self.total
+        first = progress.step
+        writer = SummaryWriter(str(self.output), purge_step=first) if accelerator.is_main_process else None
+        bar = tqdm(
+            total=total,
+            initial=first,
+            desc=printable(f"stage {stage}"),
+            file=Unbroken(sys.stderr),
+            disable=not accelerator.is_main_process,
+            mininterval=0.5 if sys.stderr and sys.stderr.isatty() else 30,  # a line each half minute, into a file
+        )
+        _set_training(self.learner)
+        clock, parts = Clock(), Mean()
+        batches = clock.timed(prepared)
+        ahead = _fetch(batches, recipe.accumulate)
+        stopping = any_process(isinstance(ahead, Sam3iEdgeError))
+        while progress.step < total and not stopping:
+            assert isinstance(ahead, list)
+            share = set_rates(self.optimizers, recipe, progress.step, total)
+            parts.add(_step(accelerator, self.learner, self.optimizers, ahead, recipe))
+            progress.step += 1
+            if self.average:
+                self.average.update_parameters(self.model)
+            bar.update()
+            if progress.step % LOG_EVERY == 0 or progress.step in (*LOG_EARLY, total):
+                _log(writer, bar, progress.step, parts.read(), {"rate": share, **clock.read()})
+            asked_to_stop, last = stop(), progress.step == total
+            ahead = [] if last or asked_to_stop else _fetch(batches, recipe.accumulate)
+            stopping = any_process(asked_to_stop or isinstance(ahead, Sam3iEdgeError))
+            if validate and (last or (recipe.validate_every and progress.step % recipe.validate_every == 0)):
+                _validate(accelerator, self.kept, validate, progress, self.output, writer)
+                _set_training(self.learner)
+            if stopping or last or progress.step % recipe.save_every == 0:
+                save_state(accelerator, self.output, self.average, progress, self._publish)
+        bar.close()
+        if writer:
+            writer.close()
+        if isinstance(ahead, Sam3iEdgeError):
+            if progress.step == first:
+                raise ahead
+            raise TrainingError(f"{ahead} Step {progress.step} is saved: go on with --resume.") from ahead
+
+    def _publish(self) -> None:
+        save_model(self.kept, self.output / LAST)
 
 
 def _set_training(learner: nn.Module) -> None:
@@ -203,16 +233,17 @@ class Clock:
         return values
 
 
-def _average(accelerator: Accelerator, model: Sam3i, decay: float) -> AveragedModel | None:
+def _average(model: Sam3i, decay: float) -> AveragedModel | None:
     """The moving average of the weights that checkpoints and validation then hold; part of a run's state."""
     if not decay:
         return None
     average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay))
-    accelerator.register_for_checkpointing(average)
     return average
 
 
-def _batches(task: Task, recipe: Recipe, accelerator: Accelerator, step: int, total: int) -> Iterator[Any]:
+def _batches(
+    task: TrainingStage, recipe: TrainRecipe, accelerator: Accelerator, step: int, total: int
+) -> Generator[Any, None, None]:
     sampler = StepSampler(
         samples=len(task.dataset),
         images=recipe.images,
@@ -222,31 +253,30 @@ def _batches(task: Task, recipe: Recipe, accelerator: Accelerator, step: int, to
         rank=accelerator.process_index,
         processes=accelerator.num_processes,
     )
-    # A generator of its own: the loader must not draw from the one that dropout uses, which a resumed run restores.
-    loader = DataLoader(
-        task.dataset,
-        batch_sampler=sampler,
-        collate_fn=task.collate,
-        num_workers=recipe.workers,
-        prefetch_factor=4 if recipe.workers else None,
-        pin_memory=accelerator.device.type == "cuda",
-        generator=torch.Generator(),
-    )
-    return (batch.to(accelerator.device) for batch in loader)
+    is_cuda = accelerator.device.type == "cuda"
+    return prepared_batches(task.dataset, task.collate, sampler, recipe.workers, pin_memory=is_cuda)
+
+
+def _fetch(batches: Iterator[Any], count: int) -> list[Any] | Sam3iEdgeError:
+    """The batches of a step, or why there are none. All of them: between two steps a run can still be saved."""
+    try:
+        return list(itertools.islice(batches, count))
+    except Sam3iEdgeError as error:
+        return error
 
 
 def _step(
     accelerator: Accelerator,
     learner: torch.nn.Module,
     optimizers: Sequence[torch.optim.Optimizer],
-    batches: Iterator[Any],
-    recipe: Recipe,
+    batches: Sequence[Any],
+    recipe: TrainRecipe,
 ) -> dict[str, float]:
     """One update of the weights; returns the loss and its parts."""
     sums: dict[str, float] = {}
-    for batch in itertools.islice(batches, recipe.accumulate):
+    for batch in batches:
         with accelerator.accumulate(learner):
-            loss, parts = learner(batch)
+            loss, parts = learner(batch.to(accelerator.device))
             accelerator.backward(loss)
             for name, value in {"loss": loss.detach(), **parts}.items():
                 sums[name] = sums.get(name, 0.0) + float(value) / recipe.accumulate
@@ -282,7 +312,7 @@ def _validate(
     accelerator: Accelerator,
     model: Sam3i,
     validate: Validate,
-    progress: Progress,
+    progress: TrainProgress,
     output: Path,
     writer: SummaryWriter | None,
 ) -> None:
@@ -290,9 +320,10 @@ def _validate(
         scores = validate(model.eval())
         for name, value in scores.items():
             writer.add_scalar(f"validation/{name}", value, progress.step)
-        tqdm.write(f"step {progress.step}: " + ", ".join(f"{name} {value:.1f}" for name, value in scores.items()))
-        if scores["gIoU"] > progress.best:
-            progress.best, progress.best_step = scores["gIoU"], progress.step
+        shown = ", ".join(f"{name} {value:.1f}" for name, value in scores.items())
+        tqdm.write(printable(f"step {progress.step}: {shown}"), file=Unbroken(sys.stdout))
+        if scores["giou"] > progress.best:
+            progress.best, progress.best_step = scores["giou"], progress.step
             save_model(model, output / BEST)
     accelerator.wait_for_everyone()
 
@@ -304,7 +335,8 @@ def _claim(output: Path, run: dict[str, Any], model: Sam3i, resume: bool) -> Non
         if not described.is_file():
             raise TrainingError(f"There is no run to resume in {output}. Start it without --resume.")
         known = read_run(described)
-        changed = [key for key in {*run, *known} if json.loads(json.dumps(run)).get(key) != known.get(key)]
+        asked, begun = (_that_decides(values) for values in (json.loads(json.dumps(run)), known))
+        changed = [key for key in {*asked, *begun} if asked.get(key) != begun.get(key)]
         if changed:
             raise TrainingError(
                 f"The run in {output} was started with other {', '.join(sorted(changed))}. Resume it with the same "
@@ -316,13 +348,19 @@ def _claim(output: Path, run: dict[str, Any], model: Sam3i, resume: bool) -> Non
     model.config.write_beside(output / LAST)
 
 
+def _that_decides(run: dict[str, Any]) -> dict[str, Any]:
+    """What of a run's description its result depends on: not on how many processes prepare batches."""
+    recipe = run.get("recipe")
+    return run | {"recipe": recipe | {"workers": None}} if isinstance(recipe, dict) else run
+
+
 def read_run(described: Path) -> dict[str, Any]:
     """What a run wrote of itself when it began. Raises TrainingError."""
     try:
         known: dict[str, Any] = json.loads(described.read_text(encoding="utf-8"))
         if not isinstance(known, dict):
             raise ValueError("it is no object")
-    except ValueError as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise TrainingError(f"{described} is damaged ({error}). Begin anew in another folder.") from error
     return known
 
@@ -339,33 +377,6 @@ def begin_in(output: Path) -> None:
     if output.exists() and any(output.iterdir()):
         raise TrainingError(f"{output} is not empty. Continue its run with --resume, or give a new folder.")
     output.mkdir(parents=True, exist_ok=True)
-
-
-def _save(accelerator: Accelerator, output: Path, model: Sam3i, progress: Progress) -> None:
-    """Write a checkpoint beside the last one, then drop that: a kill at any time leaves one that is whole."""
-    partial = output / "state.partial"
-    if accelerator.is_main_process:
-        shutil.rmtree(partial, ignore_errors=True)
-    accelerator.wait_for_everyone()
-    accelerator.save_state(str(partial))
-    accelerator.wait_for_everyone()
-    if accelerator.is_main_process:
-        (partial / "progress.json").write_text(json.dumps(dataclasses.asdict(progress)), encoding="utf-8")
-        save_model(model, output / LAST)  # first: a run whose last state is there is finished
-        earlier = list(output.glob("state-*"))
-        partial.rename(output / STATE.format(progress.step))
-        for folder in earlier:
-            if folder.name != STATE.format(progress.step):
-                shutil.rmtree(folder)
-    accelerator.wait_for_everyone()
-
-
-def _restore(accelerator: Accelerator, output: Path) -> Progress:
-    states = sorted(output.glob("state-*"))
-    if not states:
-        return Progress()  # interrupted before the first checkpoint
-    accelerator.load_state(str(states[-1]))
-    return Progress(**json.loads((states[-1] / "progress.json").read_text(encoding="utf-8")))
 
 
 def save_model(model: Sam3i, path: Path, dtype: torch.dtype = torch.float32) -> None:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import tomllib
 
 from sam3i_edge import schema
 from sam3i_edge.errors import ConfigError, unknown_name
@@ -38,7 +35,7 @@ class LearningRates:
 
 
 @dataclass(frozen=True)
-class Recipe:
+class TrainRecipe:
     """One stage of training. A step is one update of the weights; the defaults are the published stage 1.
 
     The learning rate rises over ``warmup_steps``, then falls as 1 / sqrt(step / timescale), and falls to zero over
@@ -100,9 +97,6 @@ class Recipe:
             raise ConfigError(unknown_name("precision", self.precision, ("no", "bf16", "fp16")))
         if self.precision == "fp16" and self.muon:  # accelerate's scaler takes each for the only one
             raise ConfigError("recipe: with muon there are two optimizers, which fp16 does not fit: give bf16 or no.")
-        for name, value in vars(self).items():
-            if isinstance(value, float) and not math.isfinite(value):
-                raise ConfigError(f"recipe: {name} is {value}; it must be finite.")
         least_one = ("images", "prompts", "accumulate", "save_every", "validation_images")
         for name in (*least_one, "timescale", "rate_scale", "clip_norm"):
             if not getattr(self, name) > 0:
@@ -129,32 +123,8 @@ class Recipe:
         return self.steps or max(1, round(self.epochs * images / (self.images * self.accumulate)))
 
 
-class Book:
-    """A recipe for each stage, in dataclass fields of the stages' names."""
-
-    def __getitem__(self, stage: str) -> Recipe:
-        """The recipe of ``stage``. Raises ConfigError if there is none."""
-        tables = {name: recipe for name, recipe in vars(self).items() if recipe is not None}
-        table = f"stage{stage}" if stage.isdecimal() else stage
-        if table not in tables:
-            raise ConfigError(f"recipe: there is no table [{table}], which that stage needs; only {_listed(tables)}.")
-        recipe: Recipe = tables[table]
-        return recipe
-
-
-def _listed(tables: Iterable[str]) -> str:
-    return ", ".join(f"[{name}]" for name in tables) or "an empty file"
-
-
-@dataclass(frozen=True)
-class RecipeBook(Book):
-    """As a TOML file holds them: ``[encoders]``, ``[base]``, ``[stage1]``, …; those of the stages that are to run."""
-
-    encoders: Recipe | None = None
-    base: Recipe | None = None
-    stage1: Recipe | None = None
-    stage2: Recipe | None = None
-    stage3: Recipe | None = None
+Book = Mapping[str, TrainRecipe]
+"""A recipe for each stage by the tables of a TOML file: ``encoders``, ``base``, ``stage1``, …"""
 
 
 def load_recipe(
@@ -162,7 +132,7 @@ def load_recipe(
     stage: str,
     overrides: Mapping[str, Any] | None = None,
     presets: Mapping[str, Book] | None = None,
-) -> Recipe:
+) -> TrainRecipe:
     """The recipe of ``stage`` in a preset or a TOML file, with some values replaced.
 
     Args:
@@ -175,38 +145,38 @@ def load_recipe(
         ConfigError: no such preset, file or stage, or a value does not fit.
     """
     presets = presets or RECIPES
-    book = next(iter(presets.values()))
-    stages = [f.name.removeprefix("stage") for f in dataclasses.fields(book)]  # type: ignore[arg-type]
+    tables = list(next(iter(presets.values())))
+    stages = [table.removeprefix("stage") for table in tables]
     if stage not in stages:
         raise ConfigError(unknown_name("stage", stage, stages))
-    path = Path(name_or_file)
+
+    def check(content: Mapping[str, Any]) -> None:
+        for name in content:
+            if name not in tables:
+                raise ConfigError(unknown_name("key", name, tables))
+
+    path, table = Path(name_or_file), tables[stages.index(stage)]
     if str(name_or_file) in presets:
         book = presets[str(name_or_file)]
     elif path.suffix == ".toml":
-        book = _read_toml(path, type(book))
+        book = schema.read_toml(dict[str, TrainRecipe], path, "recipe", check)
     else:
         raise ConfigError(unknown_name("recipe", str(name_or_file), presets) + " Or give the path of a .toml file.")
+    if table not in book:
+        listed = ", ".join(f"[{name}]" for name in book) or "an empty file"
+        raise ConfigError(f"recipe: there is no table [{table}], which that stage needs; only {listed}.")
     try:
-        values = schema.plain(book[stage])
+        values = schema.plain(book[table])
         for name, value in (overrides or {}).items():
             is_table = isinstance(value, Mapping) and isinstance(values.get(name), Mapping)
             values[name] = {**values[name], **value} if is_table else value
-        return schema.parse(Recipe, values)
+        return schema.parse(TrainRecipe, values)
     except schema.SchemaError as error:
         raise ConfigError(f"recipe: {error}") from error
 
 
-def _read_toml(path: Path, kind: type[Book]) -> Book:
-    try:
-        return schema.parse(kind, tomllib.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise ConfigError(f"Cannot read the recipe {path}: {error.strerror}.") from error
-    except (ValueError, RecursionError, ConfigError) as error:
-        raise ConfigError(f"{path}: {error}") from error
-
-
-_PUBLISHED = Recipe()
-TABLETOP = Recipe(
+_PUBLISHED = TrainRecipe()
+TABLETOP = TrainRecipe(
     steps=6000,
     images=4,
     prompts=8,
@@ -229,15 +199,15 @@ TABLETOP = Recipe(
 )
 
 RECIPES: dict[str, Book] = {
-    "published": RecipeBook(
-        encoders=dataclasses.replace(_PUBLISHED, rate_scale=1.0, epochs=20.0),
-        base=dataclasses.replace(_PUBLISHED, rate_scale=1.0, epochs=20.0),
-        stage1=_PUBLISHED,
-        stage2=_PUBLISHED,
-        stage3=dataclasses.replace(_PUBLISHED, epochs=4.0, rate_scale=3.2, warmup_steps=1, cooldown_steps=1),
-    ),
-    "tabletop": RecipeBook(
-        encoders=dataclasses.replace(
+    "published": {
+        "encoders": dataclasses.replace(_PUBLISHED, rate_scale=1.0, epochs=20.0),
+        "base": dataclasses.replace(_PUBLISHED, rate_scale=1.0, epochs=20.0),
+        "stage1": _PUBLISHED,
+        "stage2": _PUBLISHED,
+        "stage3": dataclasses.replace(_PUBLISHED, epochs=4.0, rate_scale=3.2, warmup_steps=1, cooldown_steps=1),
+    },
+    "tabletop": {
+        "encoders": dataclasses.replace(
             TABLETOP,
             steps=2200,
             images=16,
@@ -249,11 +219,11 @@ RECIPES: dict[str, Book] = {
             box_prompts=0.0,
             validate_every=0,
         ),
-        base=TABLETOP,
-        stage1=TABLETOP,
-        stage2=TABLETOP,
-        stage3=TABLETOP,
-    ),
+        "base": TABLETOP,
+        "stage1": TABLETOP,
+        "stage2": TABLETOP,
+        "stage3": TABLETOP,
+    },
 }
 """``published``: as the paper's authors train the full-size model (the base is theirs, so its entry is a suggestion).
 ``tabletop``: the one that the small model that ships began with, on two CPU cores."""

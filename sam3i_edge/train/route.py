@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from sam3i_edge.clip_tokenizer import clip_tokenizer
 from sam3i_edge.data.hmpl import annotation_files
 from sam3i_edge.data.phrases import phrases
 from sam3i_edge.data.reading import Problems, read_tables
@@ -159,11 +160,5 @@ def _regress(found: Sequence[np.ndarray], labels: Tensor, importance: Tensor, co
     return weights.detach().numpy()
 
 
-def _main() -> None:
-    from sam3i_edge.export.clip_tokenizer import clip_tokenizer
-
-    fit_built_in(clip_tokenizer(CONTEXT_LENGTH)).save(DEFAULT_FILE)
-
-
 if __name__ == "__main__":
-    _main()
+    fit_built_in(clip_tokenizer(CONTEXT_LENGTH)).save(DEFAULT_FILE)

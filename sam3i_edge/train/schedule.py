@@ -13,7 +13,7 @@ from torch import nn
 
 from sam3i_edge.model.layers import MultiheadAttention
 from sam3i_edge.model.lite import LiteBackbone
-from sam3i_edge.train.recipe import LearningRates, Recipe
+from sam3i_edge.train.recipe import LearningRates, TrainRecipe
 
 VISION, TEXT = "backbone.vision_backbone.", "backbone.language_backbone."
 HIDDEN = 16
@@ -21,7 +21,7 @@ HIDDEN = 16
 TRUNK_BLOCK = re.compile(r"vision_backbone\.trunk\.blocks\.(\d+)\.")
 
 
-def make_optimizers(model: nn.Module, recipe: Recipe, trunk_layers: int) -> list[torch.optim.Optimizer]:
+def make_optimizers(model: nn.Module, recipe: TrainRecipe, trunk_layers: int) -> list[torch.optim.Optimizer]:
     """AdamW over the parameters that learn; with the recipe's ``muon``, Muon over the hidden layers' matrices instead.
 
     Of convolutions, Muon gets those of a backbone of timm and its neck, for which a rate of their own allows: at rates
@@ -83,7 +83,7 @@ def _reshape(parameter: nn.Parameter, shape: Sequence[int]) -> None:
     parameter.grad = None if gradient is None else gradient.view(*shape)
 
 
-def set_rates(optimizers: Iterable[torch.optim.Optimizer], recipe: Recipe, step: int, total: int) -> float:
+def set_rates(optimizers: Iterable[torch.optim.Optimizer], recipe: TrainRecipe, step: int, total: int) -> float:
     """Set every group's learning rate for ``step`` (0 is the first) of ``total``; returns the share of the highest."""
     share = rate_share(recipe, step, total)
     for optimizer in optimizers:
@@ -92,7 +92,7 @@ def set_rates(optimizers: Iterable[torch.optim.Optimizer], recipe: Recipe, step:
     return share
 
 
-def rate_share(recipe: Recipe, step: int, total: int) -> float:
+def rate_share(recipe: TrainRecipe, step: int, total: int) -> float:
     """Warm-up, inverse square root, cool-down: the learning rate at ``step`` as a share of the highest."""
     share = 1.0
     if step > recipe.warmup_steps:

@@ -10,16 +10,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from sam3i_edge.clip_tokenizer import clip_tokenizer
 from sam3i_edge.data.samples import Sample
 from sam3i_edge.errors import ConfigError, TrainingError
-from sam3i_edge.export.clip_tokenizer import clip_tokenizer
 from sam3i_edge.model import Sam3i, checkpoint
 from sam3i_edge.model.encoder import EncoderLayer
 from sam3i_edge.model.layers import Mlp, MultiheadAttention
 from sam3i_edge.train.batches import Collate, TrainingSet, ask
-from sam3i_edge.train.learner import EncoderLearner, Learner
-from sam3i_edge.train.recipe import Recipe
-from sam3i_edge.train.task import Task
+from sam3i_edge.train.loss_module import EncoderLossModule, LossModule
+from sam3i_edge.train.recipe import TrainRecipe
+from sam3i_edge.train.training_stage import TrainingStage
 
 ADAPTER, PROJECTION = checkpoint.ADAPTER.pattern, checkpoint.LOSS_ONLY.pattern
 STEEPEST = 16.0
@@ -58,7 +58,7 @@ STAGES = {
 instructions, complex ones, both together."""
 
 
-def task_of(model: Sam3i, name: str, samples: Sequence[Sample], recipe: Recipe) -> Task:
+def task_of(model: Sam3i, name: str, samples: Sequence[Sample], recipe: TrainRecipe) -> TrainingStage:
     """``enter`` a stage, with its data and its loss.
 
     Raises:
@@ -72,7 +72,7 @@ def task_of(model: Sam3i, name: str, samples: Sequence[Sample], recipe: Recipe) 
     if len(dataset) == 0:
         raise TrainingError(f"No image has what stage {name} needs: texts on {' and '.join(stage.routes)} level.")
     collate = Collate(clip_tokenizer(model.config.text.context_length), recipe.mask_share)
-    return Task(name, dataset, collate, EncoderLearner if name == "encoders" else Learner)
+    return TrainingStage(name, dataset, collate, EncoderLossModule if name == "encoders" else LossModule)
 
 
 def enter(model: Sam3i, name: str) -> Stage:

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from sam3i_edge.data.samples import Sample, spread
 from sam3i_edge.errors import TrainingError
 from sam3i_edge.evaluate import evaluate
-from sam3i_edge.evaluate.eager import segmenter_of
+from sam3i_edge.evaluate.torch_engine import segmenter_of
 from sam3i_edge.model import Sam3i
 from sam3i_edge.train.loop import Validate
 
 
 def validation(samples: Sequence[Sample], routes: Sequence[str], images: int) -> Validate:
-    """Scores on ``images`` samples, evenly spread: ``gIoU``, the mean over the ``routes``, and each route's own.
+    """Scores on ``images`` samples, evenly spread: ``giou``, the mean over the ``routes``, and each route's own.
 
     Raises:
         TrainingError: these have no text of a route that means something, of which the best model could be told.
@@ -30,9 +30,9 @@ def validation(samples: Sequence[Sample], routes: Sequence[str], images: int) ->
     def validate(model: Sam3i) -> dict[str, float]:
         scores = evaluate(segmenter_of(model), chosen, routes=routes)
         by_route = {route: scores.routes[route].giou or 0.0 for route in routes}
-        values = {"gIoU": sum(by_route.values()) / len(by_route)}
+        values = {"giou": sum(by_route.values()) / len(by_route)}
         if len(by_route) > 1:
-            values |= {f"gIoU/{route}": value for route, value in by_route.items()}
-        return values | {"no_target_fpr": scores.no_target_fpr or 0.0}
+            values |= {f"giou/{route}": value for route, value in by_route.items()}
+        return values | {"false_positive_rate": scores.false_positive_rate or 0.0}
 
     return validate

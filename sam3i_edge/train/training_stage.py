@@ -12,7 +12,7 @@ from sam3i_edge.model import Sam3i
 
 
 @dataclass(frozen=True)
-class Task:
+class TrainingStage:
     """Data and loss of a run; which parameters learn is already set on the model."""
 
     name: str

@@ -1,4 +1,4 @@
-"""Puts a trained model where the package ships it: ``python -m sam3i_edge.train.ship CHECKPOINT [--student]``."""
+"""Puts a trained model where the package keeps it: ``python -m sam3i_edge.train.publish_weights CHECKPOINT``."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pathlib import Path
 
 import torch
 
-from sam3i_edge import shipped
+from sam3i_edge import demo_model
 from sam3i_edge.config import ModelConfig
+from sam3i_edge.manifest import ROUTE_FILE
 from sam3i_edge.model import load
-from sam3i_edge.route import ROUTE_FILE
 from sam3i_edge.train.loop import save_model
 
 
-def ship(checkpoint: Path, place: Path = shipped.CHECKPOINT) -> Path:
+def publish_weights(checkpoint: Path, place: Path = demo_model.CHECKPOINT) -> Path:
     """Write ``checkpoint`` in half precision to ``place``, its sizes and auto route beside it.
 
     The file is read back as float32, so export and evaluation compute in float32 with the rounded weights.
@@ -31,4 +31,4 @@ def ship(checkpoint: Path, place: Path = shipped.CHECKPOINT) -> Path:
 
 
 if __name__ == "__main__":
-    ship(Path(sys.argv[1]), shipped.STUDENT if "--student" in sys.argv[2:] else shipped.CHECKPOINT)
+    publish_weights(Path(sys.argv[1]), demo_model.STUDENT if "--student" in sys.argv[2:] else demo_model.CHECKPOINT)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -32,8 +31,6 @@ from sam3i_edge.train.targets import Match, Targets
 ONE_TO_MANY_WEIGHT = 2.0
 ENTROPY_WEIGHT = 5.0
 
-Matcher = Callable[[Tensor, Tensor, Targets], Match]
-
 
 class Group(NamedTuple):
     """Losses of one of the model's several answers to a batch."""
@@ -58,7 +55,7 @@ class Detected(NamedTuple):
     """(M, 1, h, w) logits of the semantic mask"""
 
 
-class Learner(nn.Module):
+class LossModule(nn.Module):
     """A model and its loss in one module, so that ``accelerate`` can wrap both."""
 
     def __init__(self, model: Sam3i) -> None:
@@ -135,7 +132,7 @@ class Learner(nn.Module):
         }
 
 
-class EncoderLearner(nn.Module):
+class EncoderLossModule(nn.Module):
     """The two encoders alone, taught to agree: an image cell and a text score high where the text means the cell.
 
     A tenth of the detector's work per text; it gives a model that starts from nothing its features.
