@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from sam3i_edge.data.samples import Query
-from sam3i_edge.evaluate.phrasing import Landmark, read_instruction
+from sam3i_edge.evaluate.instruction_parser import Landmark, read_instruction
 from sam3i_edge.instances import Instances
 from sam3i_edge.prompt import Prompt
 from sam3i_edge.segmenter import Frame
@@ -50,14 +50,14 @@ class AgentAsk:
         self._agent = agent
         self._threshold = threshold
 
-    def __call__(self, image: np.ndarray, frame: Frame, queries: Sequence[Query]) -> list[Instances]:
+    def __call__(self, image: np.ndarray, frame: Frame, queries: Sequence[Query], threshold: float) -> list[Instances]:
         """What the agent keeps for each text; see ``run.Ask``."""
         seen: dict[str, Instances] = {}
 
         def ask(phrases: Sequence[str]) -> None:
             new = [phrase for phrase in dict.fromkeys(phrases) if phrase not in seen]
-            for phrase, found in zip(new, frame.segment([Prompt(phrase, "concept") for phrase in new]), strict=True):
-                seen[phrase] = select(found, found.scores > self._threshold)
+            prompts = [Prompt(phrase, "concept") for phrase in new]
+            seen.update(zip(new, frame.segment(prompts, threshold=self._threshold), strict=True))
 
         def look(phrase: str) -> Instances:
             ask([phrase])
@@ -67,9 +67,10 @@ class AgentAsk:
         ask([phrase for phrases in wanted for phrase in phrases])  # one batch
         answers = []
         for query, phrases in zip(queries, wanted, strict=True):
-            found = together([seen[phrase] for phrase in phrases], frame)
+            prompt = Prompt(query.text, "concept")
+            found = together([seen[phrase] for phrase in phrases], frame, prompt)
             keep = self._agent.keep(query.text, found, image, look) if len(found) else np.zeros(0, bool)
-            answers.append(select(found, keep))
+            answers.append(found[keep])
         return answers
 
 
@@ -146,25 +147,22 @@ def by_landmark(ranked: np.ndarray, found: Instances, shapes: Shapes, landmark: 
     return chosen[np.argsort(-distance if landmark.relation == "far" else distance, kind="stable")]
 
 
-def together(parts: Sequence[Instances], frame: Frame) -> Instances:
+def together(parts: Sequence[Instances], frame: Frame, prompt: Prompt) -> Instances:
     """The instances of several phrases as one answer, best first; of the same thing found twice, the better one."""
-    filled = [part for part in parts if len(part)]
-    if not filled:
-        empty = np.zeros(0, np.float32)
-        return Instances(np.zeros((0, frame.height, frame.width), bool), np.zeros((0, 4), np.float32), empty, "concept")
-    masks = np.concatenate([part.masks for part in filled])
-    scores = np.concatenate([part.scores for part in filled])
+    found = Instances(
+        np.concatenate([part.scores for part in parts] or [np.zeros(0, np.float32)]),
+        np.concatenate([part.boxes for part in parts] or [np.zeros((0, 4), np.float32)]),
+        np.concatenate([part.mask_logits for part in parts] or [np.zeros((0, 1, 1), np.float32)]),
+        frame.width,
+        frame.height,
+        prompt.route,
+        prompt,
+    )
     chosen: list[int] = []
-    for i in np.argsort(-scores, kind="stable"):
-        if len(filled) == 1 or all(_iou(masks[i], masks[j]) <= SAME for j in chosen):
+    for i in np.argsort(-found.scores, kind="stable"):
+        if len(parts) == 1 or all(_iou(found.masks[i], found.masks[j]) <= SAME for j in chosen):
             chosen.append(int(i))
-    boxes = np.concatenate([part.boxes for part in filled])
-    return Instances(masks[chosen], boxes[chosen], scores[chosen], "concept")
-
-
-def select(found: Instances, keep: np.ndarray) -> Instances:
-    """The instances where ``keep``, (n,) bool, is true."""
-    return Instances(found.masks[keep], found.boxes[keep], found.scores[keep], found.route)
+    return found[chosen]
 
 
 def _place(found: Instances) -> Shapes | None:

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from sam3i_edge.data.samples import Query
-from sam3i_edge.evaluate.masks import Rle, encode, pairwise_iou
+from sam3i_edge.evaluate.masks import Rle, pairwise_iou
 from sam3i_edge.evaluate.run import own_route
 from sam3i_edge.evaluate.scores import Scores, rounded, show
 from sam3i_edge.instances import Instances
@@ -52,12 +52,13 @@ class RouteAgreement:
 
     def to_dict(self) -> dict[str, float | int | None]:
         """Plain values for JSON."""
-        return {
+        values: dict[str, Any] = {
             "count": self.count,
-            "found_again": rounded(self.found_again),
-            "score_difference": rounded(self.score_difference),
-            "mask_iou": rounded(self.mask_iou),
+            "found_again": self.found_again,
+            "score_difference": self.score_difference,
+            "mask_iou": self.mask_iou,
         }
+        return {name: rounded(value) for name, value in values.items()}
 
 
 class Agreement:
@@ -66,7 +67,7 @@ class Agreement:
     >>> agreement = Agreement(threshold=0.5)
     >>> before = evaluate(reference, samples, ask=agreement.keep)
     >>> after = evaluate(segmenter, samples, ask=agreement.compare)
-    >>> print(agreement.table(before, after))
+    >>> print("\n".join(agreement.lines(before, after)))
     """
 
     def __init__(self, threshold: float) -> None:
@@ -75,21 +76,21 @@ class Agreement:
         self._kept: list[tuple[np.ndarray, list[Rle]]] = []
         self._next = 0
 
-    def keep(self, image: np.ndarray, frame: Frame, queries: Sequence[Query]) -> list[Instances]:
+    def keep(self, image: np.ndarray, frame: Frame, queries: Sequence[Query], threshold: float) -> list[Instances]:
         """Answer as ``own_route``, and keep what scores above the threshold."""
-        answers = own_route(image, frame, queries)
+        answers = own_route(image, frame, queries, threshold)
         for found in answers:
-            counts = found.scores > self._threshold
-            self._kept.append((found.scores[counts], encode(found.masks[counts]) if counts.any() else []))
+            kept = found[found.scores > self._threshold]
+            self._kept.append((kept.scores, kept.rle()))
         return answers
 
-    def compare(self, image: np.ndarray, frame: Frame, queries: Sequence[Query]) -> list[Instances]:
+    def compare(self, image: np.ndarray, frame: Frame, queries: Sequence[Query], threshold: float) -> list[Instances]:
         """Answer as ``own_route``, and look for what was kept of the same question."""
-        answers = own_route(image, frame, queries)
+        answers = own_route(image, frame, queries, threshold)
         for query, found in zip(queries, answers, strict=True):
             scores, masks = self._kept[self._next]
             self._next += 1
-            ious = pairwise_iou(masks, encode(found.masks) if len(found) else [])
+            ious = pairwise_iou(masks, found.rle())
             pairs = [(i, j) for i, j in zip(*linear_sum_assignment(-ious), strict=True) if ious[i, j] >= SAME]
             route = self.routes.setdefault(query.route, RouteAgreement())
             differences = [abs(float(scores[i]) - float(found.scores[j])) for i, j in pairs]
@@ -101,16 +102,13 @@ class Agreement:
         return {
             "scores": before.to_dict(),
             "lost": {
-                route: {
-                    shown: rounded(_lost(before, after, route, name))
-                    for shown, name in (("gIoU", "giou"), ("P@0.5", "p50"))
-                }
+                route: {name: rounded(_lost(before, after, route, name)) for name in ("giou", "p50")}
                 for route in self.routes
             },
             "instances": {route: found.to_dict() for route, found in self.routes.items()},
         }
 
-    def table(self, before: Scores, after: Scores) -> str:
+    def lines(self, before: Scores, after: Scores) -> list[str]:
         """For people: a line per level."""
         titles = f"{'lost':10}{'gIoU':>9}{'P@0.5':>9}{'instances':>11}{'found again':>13}"
         lines = [f"{titles}{'|score diff|':>14}{'mask IoU':>10}"]
@@ -121,7 +119,10 @@ class Agreement:
             lines.append(f"{route:10}{drops}{found.count:>11}{show(found.found_again):>11} %{means}")
         if before.cgf1 is not None and after.cgf1 is not None:
             lines.append(f"cgF1 lost {show(before.cgf1['cgF1'] - after.cgf1['cgF1'])}")
-        return "\n".join(lines)
+        lines.append(
+            "lost: points behind the reference; found again: instances of the reference with IoU of one half or more"
+        )
+        return lines
 
 
 def _lost(before: Scores, after: Scores, route: str, name: str) -> float | None:

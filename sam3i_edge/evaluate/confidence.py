@@ -1,4 +1,4 @@
-"""What a model's scores are worth: how far the best lies above the second best, and whether presence can be believed.
+"""What scores are worth: the margin of the best over the second best, and whether presence is calibrated.
 
 Small students of this model have lost both before they lost their masks; users then see nothing, or anything.
 """
@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from sam3i_edge.data.samples import Sample, read_sample
+from sam3i_edge.engine import check_finite
 from sam3i_edge.evaluate.run import Progress
-from sam3i_edge.evaluate.scores import rounded
 from sam3i_edge.instances import sigmoid
 from sam3i_edge.prompt import ROUTES, Prompt
 from sam3i_edge.segmenter import Segmenter
@@ -27,7 +26,7 @@ LEAST_SCORE = 1e-4
 class Confidence:
     """Of one level's texts."""
 
-    lead: float | None
+    score_margin: float | None
     """Median ratio of the best score to the second best, over the texts that mean one instance."""
     presence_ece: float | None
     """Expected calibration error of presence (arXiv 1706.04599, 10 bins), in percent: how far the shares of texts that
@@ -42,25 +41,27 @@ def measure_confidence(
 
     Raises:
         ImageError, DataError: as ``evaluate``.
+        BundleError: the graphs compute values that are not finite.
     """
-    leads: dict[str, list[float]] = {route: [] for route in ROUTES}
+    margins: dict[str, list[float]] = {route: [] for route in ROUTES}
     presences: dict[str, list[tuple[float, bool]]] = {route: [] for route in ROUTES}
     for done, sample in enumerate(samples, 1):
         if sample.queries:
             frame = segmenter.encode(read_sample(sample))
             prompts = [Prompt(query.text, query.route) for query in sample.queries]
-            outputs = segmenter.ground(frame.features, prompts, frame.width, frame.height)
+            outputs = segmenter.engine.ground(frame.features, prompts, frame.width, frame.height)
+            check_finite("grounding", outputs, segmenter.device)
             presence = sigmoid(outputs["presence"])
             scores = np.sort(sigmoid(outputs["logits"]) * presence, axis=1)[:, ::-1]
             for query, p, (best, second) in zip(sample.queries, presence[:, 0], scores[:, :2], strict=True):
                 presences[query.route].append((float(p), bool(query.targets)))
                 if len(query.targets) == 1:
-                    leads[query.route].append(float(best / max(second, LEAST_SCORE)))
+                    margins[query.route].append(float(best / max(second, LEAST_SCORE)))
         if progress:
             progress(done, len(samples))
     return {
         route: Confidence(
-            lead=float(np.median(leads[route])) if leads[route] else None,
+            score_margin=float(np.median(margins[route])) if margins[route] else None,
             presence_ece=100 * calibration_error(*zip(*pairs, strict=True)) if pairs else None,
             texts=len(pairs),
         )
@@ -76,18 +77,12 @@ def calibration_error(probabilities: Sequence[float], outcomes: Sequence[bool]) 
     return float(sum(gaps)) / len(said)
 
 
-def table(found: dict[str, Confidence]) -> str:
+def lines(found: dict[str, Confidence]) -> list[str]:
     """For people: a line per level."""
-    lines = [f"{'':10}{'lead':>9}{'presence ECE':>14}{'texts':>9}"]
+    shown = [f"{'':10}{'score margin':>14}{'presence ECE':>14}{'texts':>9}"]
     for route, one in found.items():
-        lead, error = ("-" if value is None else f"{value:.2f}" for value in (one.lead, one.presence_ece))
-        lines.append(f"{route:10}{lead:>9}{error:>14}{one.texts:>9}")
-    return "\n".join(lines)
-
-
-def to_dict(found: dict[str, Confidence]) -> dict[str, Any]:
-    """Plain values for JSON."""
-    return {
-        route: {"lead": rounded(one.lead), "presence_ece": rounded(one.presence_ece), "texts": one.texts}
-        for route, one in found.items()
-    }
+        margin, error = ("-" if value is None else f"{value:.2f}" for value in (one.score_margin, one.presence_ece))
+        shown.append(f"{route:10}{margin:>14}{error:>14}{one.texts:>9}")
+    shown.append("score margin: median ratio of the best score to the second best, where one instance is meant;")
+    shown.append("presence ECE: calibration error of presence, in percent")
+    return shown

@@ -12,12 +12,6 @@ Rle = dict[str, Any]
 """Compressed COCO run lengths."""
 
 
-def encode(masks: np.ndarray) -> list[Rle]:
-    """Masks (n, H, W) bool as n run lengths."""
-    encoded: list[Rle] = coco.encode(np.asfortranarray(masks.transpose(1, 2, 0).astype(np.uint8)))
-    return encoded
-
-
 def overlap(first: Sequence[Rle], second: Sequence[Rle]) -> tuple[int, int]:
     """Pixels of the intersection and of the union of two unions of masks, all of one size; either may be empty."""
     if not first or not second:

@@ -10,7 +10,7 @@ from sam3i_edge.data.samples import Query, Sample, read_sample
 from sam3i_edge.errors import PromptError, unknown_name
 from sam3i_edge.evaluate.average_precision import AveragePrecision
 from sam3i_edge.evaluate.cgf1 import CgF1
-from sam3i_edge.evaluate.masks import Rle, encode, overlap
+from sam3i_edge.evaluate.masks import Rle, overlap
 from sam3i_edge.evaluate.scores import RouteScores, Scores
 from sam3i_edge.instances import Instances
 from sam3i_edge.prompt import AUTO, ROUTES, Prompt
@@ -21,21 +21,16 @@ AP_FLOOR = 0.05
 
 HIT = 0.5
 
-Ask = Callable[[np.ndarray, Frame, Sequence[Query]], list[Instances]]
-"""Answers the texts about one image, (H, W, 3) uint8 RGB, which is encoded in the frame."""
+Ask = Callable[[np.ndarray, Frame, Sequence[Query], float], list[Instances]]
+"""Segments one image, (H, W, 3) uint8 RGB, which is encoded in the frame, by texts: instances above a threshold."""
 
 Progress = Callable[[int, int], None]
 """Called with the number of images that are done and of all."""
 
 
-def own_route(image: np.ndarray, frame: Frame, queries: Sequence[Query]) -> list[Instances]:
+def own_route(image: np.ndarray, frame: Frame, queries: Sequence[Query], threshold: float) -> list[Instances]:
     """Ask every text on the route of its level."""
-    return frame.segment([Prompt(query.text, query.route) for query in queries])
-
-
-def any_route(image: np.ndarray, frame: Frame, queries: Sequence[Query]) -> list[Instances]:
-    """Ask every text on the route that is chosen for it."""
-    return frame.segment([Prompt(query.text, AUTO) for query in queries])
+    return frame.segment([Prompt(query.text, query.route) for query in queries], threshold=threshold)
 
 
 def evaluate(
@@ -48,7 +43,7 @@ def evaluate(
     """Score ``segmenter`` on all texts of the given levels. Images are read one at a time; no masks are kept.
 
     Args:
-        segmenter: of a bundle, or of a torch model (``evaluate.eager.segmenter_of``). Its threshold decides what
+        segmenter: of a bundle, or of a torch model (``evaluate.torch_engine.segmenter_of``). Its threshold decides what
             counts as found.
         samples: from ``load_samples``.
         routes: the levels whose texts to ask; "auto" adds all texts once more, each on the route chosen for it.
@@ -67,15 +62,10 @@ def evaluate(
         raise PromptError(f"No route to evaluate. Name one or more of: {', '.join((*ROUTES, AUTO))}.")
     sums = {route: _Sum() for route in dict.fromkeys(routes)}
     cgf1 = CgF1() if "concept" in sums else None
-    threshold = segmenter.threshold
-    segmenter.threshold = min(AP_FLOOR, threshold)
-    try:
-        for done, sample in enumerate(samples, 1):
-            _evaluate_sample(segmenter, sample, threshold, sums, cgf1, ask)
-            if progress:
-                progress(done, len(samples))
-    finally:
-        segmenter.threshold = threshold
+    for done, sample in enumerate(samples, 1):
+        _evaluate_sample(segmenter, sample, sums, cgf1, ask)
+        if progress:
+            progress(done, len(samples))
     return Scores(
         routes={route: total.result() for route, total in sums.items()},
         cgf1={name: 100 * value for name, value in cgf1.result().items()} if cgf1 and cgf1.defined else None,
@@ -84,19 +74,20 @@ def evaluate(
     )
 
 
-def _evaluate_sample(
-    segmenter: Segmenter, sample: Sample, threshold: float, sums: dict[str, _Sum], cgf1: CgF1 | None, ask: Ask
-) -> None:
+def _evaluate_sample(segmenter: Segmenter, sample: Sample, sums: dict[str, _Sum], cgf1: CgF1 | None, ask: Ask) -> None:
     own = [query for query in sample.queries if query.route in sums]
     any_level = sample.queries if AUTO in sums else ()
     if not own and not any_level:
         return
     image = read_sample(sample)
     frame = segmenter.encode(image)
+    threshold = segmenter.threshold  # read once: one count must not be of another threshold than the next
+    least = min(AP_FLOOR, threshold)
     asked = [(query, query.route) for query in own] + [(query, AUTO) for query in any_level]
-    answers = (ask(image, frame, own) if own else []) + (any_route(image, frame, any_level) if any_level else [])
+    answers = ask(image, frame, own, least) if own else []
+    answers += frame.segment([Prompt(query.text, AUTO) for query in any_level], threshold=least)
     for (query, route), found in zip(asked, answers, strict=True):
-        masks = encode(found.masks) if len(found) else []
+        masks = found.rle()
         targets = [sample.instances[index].rle for index in query.targets]
         count = int((found.scores > threshold).sum())  # they are sorted
         sums[route].add(masks, found.scores.tolist(), targets, count)
@@ -117,7 +108,7 @@ class _Sum:
     def __init__(self) -> None:
         self._ious: list[float] = []
         self._intersections = self._unions = 0
-        self._without_target = self._false_alarms = 0
+        self._without_target = self._false_positives = 0
         self._ap = AveragePrecision()
 
     def add(self, masks: list[Rle], scores: list[float], targets: list[Rle], count: int) -> None:
@@ -125,7 +116,7 @@ class _Sum:
         self._ap.add(masks, scores, targets)
         if not targets:
             self._without_target += 1
-            self._false_alarms += count > 0
+            self._false_positives += count > 0
             return
         intersection, union = overlap(masks[:count], targets)
         self._ious.append(intersection / union)
@@ -140,7 +131,7 @@ class _Sum:
             ciou=100 * self._intersections / self._unions if len(ious) else None,
             p50=100 * float((ious >= HIT).mean()) if len(ious) else None,
             ap=None if ap is None else 100 * ap,
-            no_target_fpr=100 * self._false_alarms / self._without_target if self._without_target else None,
+            false_positive_rate=100 * self._false_positives / self._without_target if self._without_target else None,
             count=len(ious) + self._without_target,
             no_target_count=self._without_target,
         )

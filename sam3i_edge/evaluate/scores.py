@@ -6,9 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sam3i_edge import schema
 from sam3i_edge.prompt import ROUTES
 
 SHOWN = ("gIoU", "cIoU", "P@0.5", "AP")
+"""In tables for people."""
+LEGEND = (
+    "in percent. gIoU: mean IoU of all that was found with all that was meant; cIoU: summed intersections over summed",
+    "unions; P@0.5: texts with an IoU of one half or more; AP: COCO's, of single instances; FPR: texts that mean",
+    'nothing, "negatives" in the table, for which something was found; cgF1: of concepts, with its two factors',
+)
 DIGITS = 4
 
 
@@ -24,18 +31,12 @@ class RouteScores:
     """Share of the same texts with an IoU of at least one half."""
     ap: float | None
     """COCO AP of the single instances, each text an image of its own; texts that mean nothing included."""
-    no_target_fpr: float | None
+    false_positive_rate: float | None
     """Share of the texts that mean nothing in their image, for which something was found all the same."""
     count: int
     """All texts."""
     no_target_count: int
     """Those that mean nothing in their image."""
-
-    def to_dict(self) -> dict[str, float | int | None]:
-        """Under the names of the field."""
-        values = (self.giou, self.ciou, self.p50, self.ap)
-        named: dict[str, float | int | None] = dict(zip(SHOWN, map(rounded, values), strict=True))
-        return named | {"count": self.count}
 
 
 @dataclass(frozen=True)
@@ -52,44 +53,46 @@ class Scores:
     images: int
 
     @property
-    def no_target_fpr(self) -> float | None:
+    def false_positive_rate(self) -> float | None:
         """Of all levels together, in percent."""
         levels = [scores for route, scores in self.routes.items() if route in ROUTES]
         count = sum(scores.no_target_count for scores in levels)
-        wrong = sum((scores.no_target_fpr or 0.0) * scores.no_target_count for scores in levels)
+        wrong = sum((scores.false_positive_rate or 0.0) * scores.no_target_count for scores in levels)
         return wrong / count if count else None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """Plain values for JSON, under the names of the fields: those of every JSON of this package."""
         levels = {route: scores for route, scores in self.routes.items() if route in ROUTES}
-        return {
-            "routes": {route: scores.to_dict() for route, scores in self.routes.items()},
-            "cgF1": None if self.cgf1 is None else {name: rounded(value) for name, value in self.cgf1.items()},
-            "no_target_fpr": rounded(self.no_target_fpr),
-            "no_target_fpr_by_route": {route: rounded(scores.no_target_fpr) for route, scores in self.routes.items()},
-            "auto_route_accuracy": rounded(self.auto_route_accuracy),
+        values: dict[str, Any] = {
+            "routes": self.routes,
+            "cgf1": self.cgf1["cgF1"] if self.cgf1 else None,
+            "cgf1_parts": {name.lower(): value for name, value in self.cgf1.items()} if self.cgf1 else None,
+            "false_positive_rate": self.false_positive_rate,
+            "auto_route_accuracy": self.auto_route_accuracy,
             "count": {
                 "images": self.images,
                 **{route: scores.count for route, scores in levels.items()},
                 "no_target": sum(scores.no_target_count for scores in levels.values()),
             },
         }
+        return {name: rounded(value) for name, value in values.items()}
 
-    def table(self) -> str:
+    def lines(self) -> list[str]:
         """For people: a line per level."""
-        head = f"{'':10}" + "".join(f"{name:>9}" for name in (*SHOWN, "texts", "FPR", "of none"))
+        head = f"{'':10}" + "".join(f"{name:>9}" for name in (*SHOWN, "texts", "FPR", "negatives"))
         lines = [head]
         for route, scores in self.routes.items():
             values = (scores.giou, scores.ciou, scores.p50, scores.ap)
             figures = "".join(f"{show(value):>9}" for value in values)
             lines.append(
-                f"{route:10}{figures}{scores.count:>9}{show(scores.no_target_fpr):>9}{scores.no_target_count:>9}"
+                f"{route:10}{figures}{scores.count:>9}{show(scores.false_positive_rate):>9}{scores.no_target_count:>9}"
             )
         if self.cgf1 is not None:
             parts = ("cgF1", "positive_micro_F1", "IL_MCC")
             lines.append(", ".join(f"{name} {show(self.cgf1[name])}" for name in parts))
         lines.append(f"auto route right for {show(self.auto_route_accuracy)} % of the texts; {self.images} images")
-        return "\n".join(lines)
+        lines += LEGEND
+        return lines
 
 
 def show(value: float | None) -> str:
@@ -97,6 +100,9 @@ def show(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}"
 
 
-def rounded(value: float | None) -> float | None:
-    """As written to JSON."""
-    return None if value is None else round(value, DIGITS)
+def rounded(value: Any) -> Any:
+    """Plain values with all figures as they are written to JSON."""
+    value = schema.plain(value)
+    if isinstance(value, dict):
+        return {name: rounded(item) for name, item in value.items()}
+    return round(value, DIGITS) if isinstance(value, float) else value

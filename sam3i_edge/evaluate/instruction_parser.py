@@ -92,7 +92,7 @@ BREAK = re.compile(
     r"positioned|flanked|surrounded|closest|nearest|farthest|furthest)\b|[,;:.?!]"
 )
 PLACEHOLDERS = {"one", "ones", "thing", "things", "object", "objects", "item", "items", "something", "everything",
-                "anything", "what", "whatever", "which", "it", "them", "stuff"}  # fmt: skip
+                "anything", "what", "whatever", "which", "it", "them", "stuff", "visual", "visuals"}  # fmt: skip
 CLAUSE_WORDS = {
     "i", "you", "we", "they", "he", "she", "nobody", "somebody", "someone", "anybody", "people", "not", "no", "do",
     "does", "did", "don't", "doesn't", "would", "could", "should", "might", "must", "will", "want", "wants", "need",

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from sam3i_edge.data.samples import Query, Sample
-from sam3i_edge.evaluate.agent import Agent, AgentAsk, select
-from sam3i_edge.evaluate.run import Ask, Progress, evaluate, own_route
+from sam3i_edge.evaluate.agent import Agent, AgentAsk
+from sam3i_edge.evaluate.run import Progress, evaluate, own_route
 from sam3i_edge.evaluate.scores import Scores, show
 from sam3i_edge.instances import Instances
 from sam3i_edge.segmenter import Frame, Segmenter
@@ -31,7 +31,7 @@ WHY = (
 
 
 @dataclass(frozen=True)
-class Claims:
+class Ablation:
     """Both answers."""
 
     concept_base: Scores
@@ -68,11 +68,11 @@ class Claims:
             "instructions": {
                 "sam3i": self.direct.to_dict(),
                 "agent": {"name": self.agent_name} | self.agent.to_dict(),
-                "gain_gIoU": {level: self.gain(level) for level in INSTRUCTIONS},
+                "gain_giou": {level: self.gain(level) for level in INSTRUCTIONS},
             },
         }
 
-    def table(self) -> str:
+    def lines(self) -> list[str]:
         """For people."""
         lines = [f"(a) concepts {'gIoU':>18}{'cIoU':>9}{'P@0.5':>9}{'AP':>9}{'FPR':>9}"]
         lines += [
@@ -89,7 +89,8 @@ class Claims:
             lines.append(_line(f"{level}, SAM3-I", self.direct, level))
             lines.append(_line(f"{level}, agent", self.agent, level))
             lines.append(f"    {level}: SAM3-I {_signed(self.gain(level))} gIoU over the agent ({self.agent_name})")
-        return "\n".join(lines)
+        lines.append("in percent, as evaluate has them; FPR: texts that mean nothing, for which something was found")
+        return lines
 
 
 def compare(
@@ -99,7 +100,7 @@ def compare(
     agent: Agent,
     agent_name: str,
     progress: Callable[[str], Progress | None] = lambda step: None,
-) -> Claims:
+) -> Ablation:
     """Measure both.
 
     Args:
@@ -110,28 +111,22 @@ def compare(
         agent_name: shown in the table.
         progress: called with the name of each step, returns what is called after each of its images.
     """
-    before = _Recording()
-    after = _Recording()
+
+    def above(image: np.ndarray, frame: Frame, queries: Sequence[Query], lower: float) -> list[Instances]:
+        """As the agent answers: AP would otherwise count what it has no chance to find."""
+        return own_route(image, frame, queries, adapted.threshold)
+
+    before, after = _Recording(), _Recording()
     concept_base = evaluate(base, samples, ("concept",), progress("concepts, before"), before)
     concept_adapted = evaluate(adapted, samples, ("concept",), progress("concepts, after"), after)
-    return Claims(
+    return Ablation(
         concept_base,
         concept_adapted,
         largest_difference(before.answers, after.answers),
-        direct=evaluate(adapted, samples, INSTRUCTIONS, progress("SAM3-I"), _above(adapted.threshold)),
+        direct=evaluate(adapted, samples, INSTRUCTIONS, progress("SAM3-I"), above),
         agent=evaluate(base, samples, INSTRUCTIONS, progress("agent"), AgentAsk(agent, base.threshold)),
         agent_name=agent_name,
     )
-
-
-def _above(threshold: float) -> Ask:
-    """Ask on the route of the level, and answer with what scores above ``threshold``, as the agent does: AP would
-    otherwise count what it has no chance to find."""
-
-    def ask(image: np.ndarray, frame: Frame, queries: Sequence[Query]) -> list[Instances]:
-        return [select(found, found.scores > threshold) for found in own_route(image, frame, queries)]
-
-    return ask
 
 
 class _Recording:
@@ -140,8 +135,8 @@ class _Recording:
     def __init__(self) -> None:
         self.answers: list[Answer] = []
 
-    def __call__(self, image: np.ndarray, frame: Frame, queries: Sequence[Query]) -> list[Instances]:
-        answers = own_route(image, frame, queries)
+    def __call__(self, image: np.ndarray, frame: Frame, queries: Sequence[Query], threshold: float) -> list[Instances]:
+        answers = own_route(image, frame, queries, threshold)
         self.answers += [(found.scores, zlib.crc32(np.packbits(found.masks).tobytes())) for found in answers]
         return answers
 
@@ -158,7 +153,7 @@ def largest_difference(first: Sequence[Answer], second: Sequence[Answer]) -> flo
 
 def _line(name: str, scores: Scores, level: str) -> str:
     of = scores.routes[level]
-    figures = "".join(f"{show(value):>9}" for value in (of.giou, of.ciou, of.p50, of.ap, of.no_target_fpr))
+    figures = "".join(f"{show(value):>9}" for value in (of.giou, of.ciou, of.p50, of.ap, of.false_positive_rate))
     return f"    {name:18}{figures}"
 
 
