@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from sam3i_edge.cache import cache_root
 from sam3i_edge.errors import RuntimeUnavailableError
-from sam3i_edge.runtimes import RUNTIMES, absent_devices, find_runtime, is_nvidia
+from sam3i_edge.runtimes import RUNTIMES, absent_devices, find_runtime, is_nvidia, whole
 from sam3i_edge.targets import TARGETS, Target, get_target
+from sam3i_edge.version import __version__
 
 DEVICES = {
     ("openvino", "GPU"): "apt install intel-opencl-icd",
@@ -20,7 +22,8 @@ DEVICES = {
 """What brings a runtime's device, beside the hardware."""
 
 NVIDIA_DRIVER = (
-    "NVIDIA's driver is missing: ubuntu-drivers install, or your system's package of it; a Jetson's is part of JetPack"
+    "NVIDIA's driver is missing. Install it: ubuntu-drivers install, or your system's package of it; a Jetson's is "
+    "part of JetPack"
 )
 
 DRIVERS = {
@@ -54,9 +57,13 @@ class TargetReport:
 
 
 @dataclass(frozen=True)
-class Report:
+class Diagnosis:
     """All that ``doctor`` finds."""
 
+    package: str
+    """Its version."""
+    cache: str
+    """The folder in which it keeps what it made for this device; empty if there is none."""
     machine: dict[str, str]
     drivers: dict[str, str]
     """Those of ``DRIVERS``, and what tells of them: empty where one is missing. On Linux only."""
@@ -64,17 +71,17 @@ class Report:
     targets: tuple[TargetReport, ...]
 
 
-def examine() -> Report:
+def examine() -> Diagnosis:
     """Look at this machine. Nothing is installed or changed."""
     machine = {
         "system": f"{platform.system()} {platform.release()}",
         "processor": platform.machine(),
-        "python": platform.python_version(),
+        "python": f"Python {platform.python_version()}",
     }
     runtimes = {name: _runtime(name) for name in RUNTIMES}
     drivers = _drivers()
     targets = tuple(_target(get_target(name), runtimes, drivers) for name in TARGETS)
-    return Report(machine, drivers, tuple(runtimes.values()), targets)
+    return Diagnosis(__version__, str(cache_root() or ""), machine, drivers, tuple(runtimes.values()), targets)
 
 
 def check_ready(name_or_file: str) -> None:
@@ -102,14 +109,14 @@ def find_drivers(root: Path) -> dict[str, str]:
 
 
 def _runtime(name: str) -> RuntimeReport:
+    found = ""
     try:
         module = find_runtime(name)
-    except RuntimeUnavailableError as error:
-        return RuntimeReport(name, "", {}, str(error))
-    try:
-        return RuntimeReport(name, module.version(), module.devices(), "")
-    except RuntimeUnavailableError as error:  # installed, but for example without a driver
-        return RuntimeReport(name, module.version(), {}, str(error))
+        found = module.version()
+        with whole(name):
+            return RuntimeReport(name, found, module.devices(), "")
+    except RuntimeUnavailableError as error:  # not installed, broken, or for example without a driver
+        return RuntimeReport(name, found, {}, str(error))
 
 
 def _target(target: Target, runtimes: dict[str, RuntimeReport], drivers: dict[str, str]) -> TargetReport:

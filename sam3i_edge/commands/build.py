@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
-
-import numpy as np
 
 from sam3i_edge.cache import cache_folder
 from sam3i_edge.commands.loading import add_device, load_segmenter
-from sam3i_edge.commands.stopping import steps
-from sam3i_edge.engines import build_engines
+from sam3i_edge.commands.progress import steps
 from sam3i_edge.errors import ConfigError
-from sam3i_edge.runtimes import NATIVE
+from sam3i_edge.manifest import fingerprint_of_bundle
+from sam3i_edge.prebuilt_engines import build_engines
 
 
 def add(commands: Any) -> None:
@@ -25,7 +23,7 @@ def add(commands: Any) -> None:
         description="Optional: otherwise the first load compiles. TensorRT takes minutes, other runtimes seconds. "
         "With --for, engines for TensorRT-RTX are built without a GPU and stored in the bundle.",
     )
-    parser.add_argument("bundle", metavar="BUNDLE")
+    parser.add_argument("bundle", metavar="BUNDLE", help="a folder that `sam3i-edge export` wrote")
     parser.add_argument(
         "--for",
         metavar="SM,SM",
@@ -36,22 +34,25 @@ def add(commands: Any) -> None:
 
 
 def _build(arguments: argparse.Namespace) -> int:
-    step = steps()
+    with steps() as step:
+        return _compile(arguments, step)
+
+
+def _compile(arguments: argparse.Namespace, step: Callable[[str], None]) -> int:
     if (wanted := getattr(arguments, "for")) is not None:
         if arguments.device != "auto" or arguments.runtime:
             raise ConfigError("--for builds without a device: leave --device and --runtime out.")
-        manifest = build_engines(arguments.bundle, _capabilities(wanted), step)
-        assert manifest.tensorrt
-        size = sum(manifest.files[engine.file].bytes for engine in manifest.tensorrt.engines) / 1e6
-        step(f"{len(manifest.tensorrt.engines)} engines, {size:.1f} MB, are in {arguments.bundle}")
+        manifest = build_engines(arguments.bundle, _capabilities(wanted), step, expect=arguments.expect)
+        engines = manifest.runtime.engines
+        size = sum(manifest.files[engine.file].bytes for engine in engines) / 1e6
+        fingerprint = fingerprint_of_bundle(arguments.bundle)
+        step(f"{len(engines)} engines, {size:.1f} MB, are in {arguments.bundle}; its fingerprint now: {fingerprint}")
         return 0
     step(f"compiling {arguments.bundle}")
     with load_segmenter(arguments) as segmenter:
-        # OpenVINO compiles for several prompts when they are first asked.
-        segmenter.segment(np.zeros((64, 64, 3), np.uint8), ["mug", "cup"])
-        own = segmenter.manifest.target.runtime
-        asked = (arguments.runtime or own).partition(":")[0]
-        folder = cache_folder(own if asked == NATIVE else asked)
+        runtime = segmenter.manifest.runtime
+        segmenter.warm_up(min(2, runtime.limits.max_prompts))  # OpenVINO compiles for several then
+        folder = cache_folder(arguments.runtime or runtime.target.runtime)
         kept = folder is not None and any(folder.iterdir())
         why = "" if kept else "; nothing is kept: this runtime prepares its graphs at every load, or the cache is off"
         step(f"ready on {segmenter.device}{why}")

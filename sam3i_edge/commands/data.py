@@ -5,14 +5,17 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from sam3i_edge import demo_model
 from sam3i_edge.commands import route
+from sam3i_edge.commands.progress import counted
 from sam3i_edge.errors import packages_for
+from sam3i_edge.terminal import show
 
 
 def add(commands: Any) -> None:
     """Register ``data`` and its sub-commands on an argparse sub-parsers object."""
     data = commands.add_parser("data", help="make a dataset, or what is fitted to one")
-    kinds = data.add_subparsers(required=True, metavar="KIND")
+    kinds = data.add_subparsers(required=True)
     tabletop = kinds.add_parser("tabletop", help="rendered scenes of everyday things, with instructions")
     tabletop.add_argument("--split", required=True, metavar="NAME", help="train, val or compose")
     tabletop.add_argument("--count", required=True, type=int, metavar="N", help="scenes to make")
@@ -25,19 +28,17 @@ def add(commands: Any) -> None:
 
 
 def _tabletop(arguments: argparse.Namespace) -> int:
+    demo_model.require(demo_model.GENERATOR, "use a dataset of your own in the HMPL-Instruct layout")
     with packages_for("Making datasets", "data"):
-        from tqdm import tqdm
-
         from sam3i_edge.data.tabletop.generate import generate
-    with tqdm(total=arguments.count, unit="scene", desc=arguments.split) as bar:
-        file = generate(
-            arguments.output,
-            arguments.split,
-            arguments.count,
-            arguments.seed,
-            size=arguments.size,
-            workers=arguments.workers,
-            progress=lambda done, _: bar.update(done - bar.n),
-        )
-    print(f"wrote {file}")
+    file = generate(
+        arguments.output,
+        arguments.split,
+        arguments.count,
+        arguments.seed,
+        size=arguments.size,
+        workers=arguments.workers,
+        progress=counted(arguments.split, "scenes"),
+    )
+    show(f"wrote {file}")
     return 0

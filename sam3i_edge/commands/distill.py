@@ -1,84 +1,100 @@
-"""The command ``distill``: a student from its teacher."""
+"""The commands ``distill``, which trains a student, ``distill plan`` and ``distill list``."""
 
 from __future__ import annotations
 
 import argparse
 import re
-import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sam3i_edge import shipped
-from sam3i_edge.commands.outputs import check_output, write_output
-from sam3i_edge.commands.stopping import steps
+from sam3i_edge import demo_model
+from sam3i_edge.commands.io import add_force, check_output, write_output
+from sam3i_edge.commands.progress import steps
 from sam3i_edge.commands.training import add_data, load_data, overrides, processes, stop_after_this_step
 from sam3i_edge.config import ModelConfig
 from sam3i_edge.errors import ConfigError, packages_for, unknown_name
 from sam3i_edge.targets import get_target
+from sam3i_edge.terminal import show
+
+RECIPE_HELP = "full, tabletop, or TOML; none: tabletop for the demo model, full for another"
 
 if TYPE_CHECKING:
-    from sam3i_edge.distill.tasks import Int8
-    from sam3i_edge.train.recipe import Recipe
+    from sam3i_edge.distill.stages import Int8
+    from sam3i_edge.train.recipe import TrainRecipe
 
 
 def add(commands: Any) -> None:
-    """Register ``distill`` on an argparse sub-parsers object."""
+    """Register ``distill`` and the commands beside it on an argparse sub-parsers object."""
+    _add_distill(commands)
+    plan = commands.add_parser(
+        "distill plan",
+        help="estimate which students fit a latency, before training",
+        description="Estimate the time of a frame for each preset on a target, from small random models timed here.",
+    )
+    _add_teacher(plan)
+    plan.add_argument("--target", default="x86-cpu", metavar="NAME", help="time on it; it must be ready (%(default)s)")
+    plan.add_argument("--latency", metavar="TIME", help="say which presets take no longer, such as 50ms")
+    plan.add_argument("--rounds", type=int, default=20, metavar="N", help="interleaved frames of each (%(default)s)")
+    plan.add_argument("--json", metavar="FILE", help="write the estimates there, too")
+    add_force(plan)
+    plan.set_defaults(command=_plan)
+    presets = commands.add_parser("distill list", help="list the presets of students")
+    presets.set_defaults(command=_list)
+
+
+def _add_distill(commands: Any) -> None:
     parser = commands.add_parser(
         "distill",
-        help="make a smaller model that answers as a trained one does",
-        description="Under `accelerate launch -m sam3i_edge distill …` it runs on several devices or machines.",
+        help="train a smaller model to predict what a trained one does",
+        description="Train a student. See also `sam3i-edge distill list` for the presets and `distill plan` for their "
+        "times. Under `accelerate launch -m sam3i_edge distill …` it runs on several devices or machines.",
     )
-    parser.add_argument("--teacher", metavar="FILE", help="a checkpoint; none: the small model that comes with it")
-    parser.add_argument("--config", metavar="NAME|FILE", help="its sizes; none: config.json beside it, or full")
+    _add_teacher(parser)
     parser.add_argument(
         "--student",
         default="default",
         metavar="NAME|FILE",
-        help="a preset (%(default)s), or a checkpoint to go on teaching; list: say which presets",
+        help="a preset (%(default)s), or a checkpoint to train further",
     )
-    add_data(parser, required=False)
+    add_data(parser)
     parser.add_argument(
-        "--stages", default="vision,text,whole", metavar="NAMES", help="to run, in order (%(default)s); also int8"
+        "--stages", default="vision,text,whole", metavar="NAMES", help="run these, in order (%(default)s); also int8"
     )
     parser.add_argument("--int8-recipe", metavar="FILE", help="of the stage int8, as a bundle holds it; none: default")
-    parser.add_argument("--recipe", default="full", metavar="NAME|FILE", help="full, tabletop, or TOML")
+    parser.add_argument(
+        "--target", default="x86-cpu", metavar="NAME", help="in the stage int8, round as it does (%(default)s)"
+    )
+    parser.add_argument("--recipe", metavar="NAME|FILE", help=RECIPE_HELP)
     parser.add_argument(
         "--set",
         action="append",
         default=[],
         metavar="[STAGE.]KEY=VALUE",
-        help="another value in the recipe, of one stage or of all; may be repeated",
+        help="set a value of the recipe, of one stage or of all; may be repeated",
     )
-    parser.add_argument("--feature-cache", metavar="DIR", help="keep what the teacher sees, for the vision stage")
+    parser.add_argument("--feature-cache", metavar="DIR", help="cache the teacher's features, for the vision stage")
     parser.add_argument("--pretrained", action="store_true", help="begin with timm's weights, for a student lite-*")
-    parser.add_argument("--without-teacher", action="store_true", help="labels alone: shows what the teacher is worth")
-    parser.add_argument("--resume", action="store_true", help="go on where the run in the output folder stopped")
-    parser.add_argument("--plan", action="store_true", help="train nothing: estimate each preset's frames on --target")
+    parser.add_argument("--without-teacher", action="store_true", help="train on labels alone, to compare with")
+    parser.add_argument("--resume", action="store_true", help="resume the run in the output folder")
     parser.add_argument(
-        "--target",
-        default="x86-cpu",
-        metavar="NAME",
-        help="with --plan: time on it, so it must be ready here; with the stage int8: round as it does (%(default)s)",
+        "-o", "--output", required=True, metavar="DIR", help="for the student and its runs; empty or new"
     )
-    parser.add_argument("--latency", metavar="TIME", help="with --plan: which fit into that, such as 50ms")
-    parser.add_argument(
-        "--rounds", type=int, default=20, metavar="N", help="with --plan: of frames, models by turns (%(default)s)"
-    )
-    parser.add_argument("--json", metavar="FILE", help="with --plan: write the estimates there, too")
-    parser.add_argument("-o", "--output", metavar="DIR", help="for the student and its runs, empty or new")
-    parser.set_defaults(command=_distill)
+    parser.set_defaults(command=lambda arguments: teach(arguments, "the student"))
 
 
-def _distill(arguments: argparse.Namespace) -> int:
-    if arguments.student == "list":
-        with packages_for("This command", "distill"):
-            from sam3i_edge.distill.students import PRESETS
+def _add_teacher(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--teacher", metavar="FILE", help="a checkpoint; none: the demo model")
+    parser.add_argument("--config", metavar="NAME|FILE", help="its sizes; none: config.json beside it, or full")
 
-        width = max(map(len, PRESETS))
-        print("\n".join(f"{name:{width}} {preset.about}" for name, preset in PRESETS.items()))
-        return 0
-    return _plan(arguments) if arguments.plan else teach(arguments, "the student")
+
+def _list(_: argparse.Namespace) -> int:
+    with packages_for("This command", "distill"):
+        from sam3i_edge.distill.students import PRESETS
+
+    width = max(map(len, PRESETS))
+    show(*(f"{name:{width}} {preset.about}" for name, preset in PRESETS.items()))
+    return 0
 
 
 def teach(arguments: argparse.Namespace, result: str) -> int:
@@ -86,14 +102,12 @@ def teach(arguments: argparse.Namespace, result: str) -> int:
     with packages_for("This command", "distill"):
         from accelerate import PartialState
 
-        from sam3i_edge.distill.run import Job, distill
+        from sam3i_edge.distill.run import DistillJob, distill
         from sam3i_edge.distill.students import get_preset
     student = Path(arguments.student) if Path(arguments.student).is_file() else get_preset(arguments.student)
-    if not arguments.data or not arguments.output:
-        raise ConfigError(f"Give --data, what to learn from, and -o, a folder for {result}.")
     recipes = _recipes(arguments)
-    teacher = Path(arguments.teacher or shipped.CHECKPOINT)
-    job = Job(
+    teacher = Path(arguments.teacher or demo_model.require(demo_model.CHECKPOINT, "give a checkpoint of your own"))
+    job = DistillJob(
         teacher=teacher,
         config=ModelConfig.of_checkpoint(teacher, arguments.config),
         student=student,
@@ -113,19 +127,19 @@ def teach(arguments: argparse.Namespace, result: str) -> int:
             output,
             resume=arguments.resume,
             stop=lambda: bool(stop),
-            say=lambda message: print(message, file=sys.stderr, flush=True),
+            say=lambda message: show(message, error=True),
         )
     if taught is None:
-        print("sam3i-edge: stopped; go on with --resume.", file=sys.stderr)
+        show("sam3i-edge: stopped; go on with --resume.", error=True)
         return 130
     if PartialState().is_main_process:
-        print(f"{result}: {taught}")
+        show(f"{result}: {taught}")
     return 0
 
 
 def _int8(arguments: argparse.Namespace) -> Int8:
-    from sam3i_edge.distill.tasks import Int8
-    from sam3i_edge.export.quantized import check_recipe
+    from sam3i_edge.distill.stages import Int8
+    from sam3i_edge.exporter.quantized import check_recipe
     from sam3i_edge.quantize.recipe import read_recipe
 
     target = get_target(arguments.target)
@@ -138,17 +152,19 @@ def _int8(arguments: argparse.Namespace) -> Int8:
 
 def _plan(arguments: argparse.Namespace) -> int:
     with packages_for("This command", "distill"):
-        from sam3i_edge.distill.budget import estimate, plain, table
+        from sam3i_edge.distill.budget import estimate, lines, plain
 
-    check_output(arguments.json)
+    check_output(arguments.json, arguments.force)
     wanted = milliseconds(arguments.latency) if arguments.latency else None
-    teacher = arguments.teacher or (None if arguments.config else shipped.CHECKPOINT)
+    teacher = arguments.teacher
     if teacher and not Path(teacher).is_file():
         raise ConfigError(f"There is no checkpoint {teacher}.")
+    if not teacher and not arguments.config:
+        teacher = demo_model.require(demo_model.CHECKPOINT, "name the sizes: --config NAME|FILE")
     config = ModelConfig.of_checkpoint(teacher, arguments.config)
-    with tempfile.TemporaryDirectory(prefix="sam3i-edge-plan-") as folder:
-        found = estimate(config, arguments.target, Path(folder), arguments.rounds, steps())
-    print(table(found, wanted))
+    with tempfile.TemporaryDirectory(prefix="sam3i-edge-plan-") as folder, steps() as step:
+        found = estimate(config, arguments.target, Path(folder), arguments.rounds, step)
+    show(*lines(found, wanted))
     write_output(arguments.json, plain(found, arguments.target))
     return 0
 
@@ -161,12 +177,15 @@ def milliseconds(text: str) -> float:
     return float(found[1]) * (1 if found[2] == "ms" else 1000)
 
 
-def _recipes(arguments: argparse.Namespace) -> dict[str, Recipe]:
+def _recipes(arguments: argparse.Namespace) -> dict[str, TrainRecipe]:
     """The recipes of the chosen stages, by name. Raises ConfigError."""
     from sam3i_edge.distill.recipe import RECIPES
-    from sam3i_edge.distill.tasks import STAGES
+    from sam3i_edge.distill.stages import STAGES
     from sam3i_edge.train.recipe import load_recipe
 
+    recipe = arguments.recipe or ("full" if arguments.teacher else "tabletop")
+    if not arguments.recipe:
+        show(f"recipe {recipe}, for {arguments.teacher or 'the demo model'}", error=True)
     chosen = [name for name in arguments.stages.split(",") if name]
     if not chosen:
         raise ConfigError(f"--stages names no stage. Known: {', '.join(STAGES)}.")
@@ -179,5 +198,5 @@ def _recipes(arguments: argparse.Namespace) -> dict[str, Recipe]:
         raise ConfigError("Without a teacher there are labels alone, which only the stage whole has: --stages whole.")
     common = {key: value for key, value in values.items() if "." not in key}
     own = {name: {k.partition(".")[2]: v for k, v in values.items() if k.startswith(f"{name}.")} for name in STAGES}
-    recipes = {name: load_recipe(arguments.recipe, name, common | own[name], RECIPES) for name in chosen + named}
+    recipes = {name: load_recipe(recipe, name, common | own[name], RECIPES) for name in chosen + named}
     return {name: recipes[name] for name in chosen}

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 from typing import Any
 
 from sam3i_edge import schema
+from sam3i_edge.cache import VARIABLE
 from sam3i_edge.doctor import examine
+from sam3i_edge.terminal import show, show_json
 
 
 def add(commands: Any) -> None:
@@ -20,22 +21,28 @@ def add(commands: Any) -> None:
 def _doctor(arguments: argparse.Namespace) -> int:
     report = examine()
     if arguments.json:
-        print(json.dumps(schema.plain(report), indent=1))
+        show_json(schema.plain(report), indent=1)
         return 0
-    print(", ".join(report.machine.values()))
-    print("\ndrivers")
+    show(f"sam3i-edge {report.package}, {', '.join(report.machine.values())}")
+    show(f"cache: {report.cache or 'none'} (${VARIABLE})")
+    show("", "drivers")
     for name, about in report.drivers.items():
-        print(f"  {name:12} {about or 'none'}")
-    print("\nruntimes")
+        show(f"  {name:12} {about or 'none'}")
+    show("", "runtimes")
     for runtime in report.runtimes:
-        print(f"  {runtime.name:12} {runtime.version or 'not installed'}")
+        show(f"  {runtime.name:12} {_brief(runtime.problem, runtime.version)}")
         for name, description in runtime.devices.items():
-            print(f"  {'':12}   {name}: {description}")
-        if runtime.problem:
-            print(f"  {'':12}   {runtime.problem}")
-    print("\ntargets")
+            show(f"  {'':12}   {name}: {description}")
+    show("", "targets")
     for target in report.targets:
-        print(f"  {target.name:12} {target.problem or 'ready'}")
-        if "not yet" in target.hardware:
-            print(f"  {'':12}   {target.hardware}")
+        show(f"  {target.name:12} {_brief(target.problem, 'ready')}")
+        if not target.problem and "not yet" in target.hardware:
+            show(f"  {'':12}   {target.hardware}")
+    if any([runtime.problem for runtime in report.runtimes] + [target.problem for target in report.targets]):
+        show("", "What to do about those that are not available: sam3i-edge doctor --json")
     return 0
+
+
+def _brief(problem: str, otherwise: str) -> str:
+    """The first sentence of a problem; the others say what to do, too much for hardware that is just not there."""
+    return f"not available: {problem.partition('. ')[0].rstrip('.')}" if problem else otherwise

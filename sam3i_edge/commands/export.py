@@ -6,24 +6,24 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from sam3i_edge import shipped
-from sam3i_edge.commands.stopping import steps
+from sam3i_edge import demo_model
+from sam3i_edge.commands.progress import steps
 from sam3i_edge.errors import ConfigError, packages_for
-from sam3i_edge.targets import ATTENTION
+from sam3i_edge.manifest import ATTENTION, fingerprint_of_bundle
+from sam3i_edge.signing import check_private_key, sign
+from sam3i_edge.terminal import show
 
 DEFAULT_STUDENT = "default"
 
 
 def add(commands: Any) -> None:
     """Register ``export`` on an argparse sub-parsers object."""
-    parser = commands.add_parser("export", help="make a bundle of a checkpoint")
-    parser.add_argument(
-        "--checkpoint", metavar="FILE", help=".pt or .safetensors; none: the small model that comes with it"
-    )
+    parser = commands.add_parser("export", help="export a checkpoint as a bundle")
+    parser.add_argument("--checkpoint", metavar="FILE", help=".pt or .safetensors; none: the demo model")
     parser.add_argument(
         "--student",
         metavar="FILE",
-        help="a distilled checkpoint, instead of --checkpoint; the word default: the one that comes with the package",
+        help="a distilled checkpoint, instead of --checkpoint; the word default: the demo student",
     )
     parser.add_argument(
         "--config",
@@ -43,7 +43,7 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--calibration",
         metavar="DIR",
-        help="for int8, and fp16 in TensorRT: a dataset, or pictures and a prompts.txt; none: the package's six scenes",
+        help="for int8, and fp16 in TensorRT: a dataset, or images and a prompts.txt; none: the demo scenes",
     )
     parser.add_argument("--recipe", metavar="FILE", help="for int8: what each block computes in, as a bundle holds it")
     parser.add_argument(
@@ -66,45 +66,51 @@ def add(commands: Any) -> None:
         metavar="FILE|DIR",
         help="texts, one a line, or a dataset (train): keep only the token rows that they use; none: all",
     )
+    parser.add_argument("--sign", metavar="KEY", help="sign the bundle with this private key (PEM)")
     parser.add_argument("-o", "--output", required=True, metavar="DIR", help="the bundle's folder, empty or new")
     parser.set_defaults(command=_export)
 
 
 def _export(arguments: argparse.Namespace) -> int:
     with packages_for("Exporting", "export"):
-        from sam3i_edge.export import Int8Options, export
-    manifest = export(
-        _checkpoint(arguments),
-        arguments.config,
-        arguments.output,
-        target=arguments.target,
-        precision=arguments.precision,
-        attention=arguments.attention,
-        int8=Int8Options(
-            arguments.calibration, arguments.recipe, arguments.scored_images, arguments.max_drop, arguments.force
-        ),
-        vocabulary=arguments.vocabulary,
-        progress=steps(),
-    )
-    worst = min(manifest.accuracy.items(), key=lambda item: item[1].sqnr_db)
-    size = manifest.total_bytes / 1e6
-    print(f"wrote {arguments.output}, {size:.1f} MB; worst output {worst[0]}, SQNR {worst[1].sqnr_db:.0f} dB")
-    if manifest.quantization:
-        print(manifest.quantization.table())
-    if manifest.tensorrt:
-        judge = manifest.tensorrt.checked_by
-        print(
-            f"parsed and built by NVIDIA's {judge}" if judge else "checked by sam3i-edge only, not by NVIDIA's parser"
+        from sam3i_edge.exporter import Int8Options, export
+        from sam3i_edge.provenance import Provenance
+    if arguments.sign:
+        check_private_key(arguments.sign)
+    with steps() as step:
+        manifest = export(
+            _checkpoint(arguments),
+            arguments.config,
+            arguments.output,
+            target=arguments.target,
+            precision=arguments.precision,
+            attention=arguments.attention,
+            int8=Int8Options(
+                arguments.calibration, arguments.recipe, arguments.scored_images, arguments.max_drop, arguments.force
+            ),
+            vocabulary=arguments.vocabulary,
+            progress=step,
         )
-    print(f"checked in {manifest.checked_on}; on the device: sam3i-edge verify {arguments.output}")
+    made = Provenance.of(manifest.provenance)
+    worst = min(made.accuracy.items(), key=lambda item: item[1].sqnr_db)
+    size = manifest.total_bytes / 1e6
+    show(f"wrote {arguments.output}, {size:.1f} MB; worst output {worst[0]}, SQNR {worst[1].sqnr_db:.0f} dB")
+    if made.quantization:
+        show(*made.quantization.lines())
+    if made.tensorrt:
+        show(made.tensorrt)
+    if arguments.sign:
+        show(f"signed: {sign(arguments.output, arguments.sign)}")
+    show(f"fingerprint {fingerprint_of_bundle(arguments.output)}")
+    show(f"checked in {made.checked_on}; on the device: sam3i-edge verify {arguments.output}")
     return 0
 
 
 def _checkpoint(arguments: argparse.Namespace) -> str | Path | None:
-    """The model that is meant; None: the one that ships. Raises ConfigError."""
+    """The checkpoint to export; None: the demo model. Raises ConfigError."""
     if arguments.checkpoint and arguments.student:
         raise ConfigError("--checkpoint and --student both name a model. Give one of them.")
     if arguments.student == DEFAULT_STUDENT:
-        return shipped.STUDENT
+        return demo_model.require(demo_model.STUDENT, "give a student of your own")
     chosen: str | None = arguments.student or arguments.checkpoint
     return chosen

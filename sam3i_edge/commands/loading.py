@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
-from sam3i_edge.runtimes import NATIVE, RUNTIMES
-from sam3i_edge.segmenter import Segmenter
+from sam3i_edge.runtimes import RUNTIMES
+from sam3i_edge.segmenter import ENGINES, PYTHON, Segmenter
+from sam3i_edge.terminal import show
 
 
-def add_device(parser: argparse.ArgumentParser, whole: bool = True) -> None:
-    """The arguments that say where a bundle runs, ``whole`` or graph by graph, which the C++ library cannot show."""
-    runtimes = [*RUNTIMES, NATIVE] if whole else [*RUNTIMES]
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """The arguments that say what runs a bundle, where, and which one it must be."""
+    parser.add_argument("--engine", default=PYTHON, metavar="NAME", help=f"{' or '.join(ENGINES)} (%(default)s)")
+    parser.add_argument("--runtime", metavar="NAME", help=f"{', '.join(RUNTIMES)}; default: the target's")
     parser.add_argument("--device", default="auto", metavar="NAME", help="of the runtime; auto: the target's")
-    parser.add_argument(
-        "--runtime", metavar="NAME", help=f"{', '.join(runtimes[:-1])} or {runtimes[-1]}; none: the target's"
-    )
+    add_expect(parser)
+
+
+def add_expect(parser: argparse.ArgumentParser) -> None:
+    """The argument that says which bundle it must be."""
+    parser.add_argument("--expect", metavar="FINGERPRINT", help="refuse the bundle if it has another fingerprint")
 
 
 def load_segmenter(arguments: argparse.Namespace, threshold: float = 0.5) -> Segmenter:
     """The bundle's segmenter; what its manifest has to note goes to stderr."""
     segmenter = Segmenter.load(
-        arguments.bundle, device=arguments.device, threshold=threshold, runtime=arguments.runtime
+        arguments.bundle,
+        engine=arguments.engine,
+        runtime=arguments.runtime,
+        device=arguments.device,
+        threshold=threshold,
+        expect=arguments.expect,
     )
-    if segmenter.manifest.source.note:
-        print(f"sam3i-edge: note: {segmenter.manifest.source.note}", file=sys.stderr)
+    if segmenter.manifest.runtime.note:
+        show(f"sam3i-edge: note: {segmenter.manifest.runtime.note}", error=True)
     return segmenter

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,30 +12,34 @@ from sam3i_edge.benchmarks.markdown import render_markdown
 from sam3i_edge.benchmarks.merge import merge
 from sam3i_edge.benchmarks.render import write_all
 from sam3i_edge.benchmarks.report import read_report
-from sam3i_edge.commands.stopping import steps
+from sam3i_edge.commands.io import add_force, output_folder
+from sam3i_edge.commands.progress import steps
 from sam3i_edge.data.samples import spread
 from sam3i_edge.doctor import examine
 from sam3i_edge.errors import BenchmarkError, packages_for
+from sam3i_edge.terminal import show
 
 
 def add(commands: Any) -> None:
     """Register ``report`` on an argparse sub-parsers object."""
     parser = commands.add_parser("report", help="show, render, merge or compare benchmark reports")
-    verbs = parser.add_subparsers(required=True, metavar="VERB")
+    verbs = parser.add_subparsers(required=True)
     show = verbs.add_parser("show", help="print a report as Markdown")
     show.add_argument("report", metavar="REPORT", help="a report.json, or its folder")
     show.set_defaults(command=_show)
-    rendering = verbs.add_parser("render", help="make the Markdown and the page anew")
-    rendering.add_argument("report", metavar="REPORT")
+    rendering = verbs.add_parser("render", help="make the Markdown and the page again")
+    rendering.add_argument("report", metavar="REPORT", help="a report.json, or its folder")
     rendering.add_argument("-o", "--output", metavar="DIR", help="report.json, .md and .html; none: beside the report")
-    rendering.set_defaults(command=_render)
+    add_force(rendering)
+    rendering.set_defaults(command=_render, in_files=True)
     merging = verbs.add_parser("merge", help="put reports, of several devices for example, into one")
-    merging.add_argument("reports", metavar="REPORT", nargs="+")
+    merging.add_argument("reports", metavar="REPORT", nargs="+", help="two or more")
     merging.add_argument("-o", "--output", default="merged", metavar="DIR", help="report.json, .md and .html")
+    add_force(merging)
     merging.set_defaults(command=_merge)
     comparing = verbs.add_parser("compare", help="what changed from one report to another; exit status 1 if too much")
-    comparing.add_argument("before", metavar="BEFORE")
-    comparing.add_argument("after", metavar="AFTER")
+    comparing.add_argument("before", metavar="BEFORE", help="a report.json, or its folder")
+    comparing.add_argument("after", metavar="AFTER", help="the one to be judged")
     comparing.add_argument(
         "--fail-if",
         action="append",
@@ -57,20 +60,23 @@ def add(commands: Any) -> None:
 
 
 def _show(arguments: argparse.Namespace) -> int:
-    print(render_markdown(read_report(arguments.report)), end="")
+    show(*render_markdown(read_report(arguments.report)).splitlines())
     return 0
 
 
 def _render(arguments: argparse.Namespace) -> int:
     path = Path(arguments.report)
-    output = Path(arguments.output) if arguments.output else path if path.is_dir() else path.parent
-    print("\n".join(map(str, write_all(output, read_report(path)))))
+    report = read_report(path)
+    beside = path if path.is_dir() else path.parent
+    again = not arguments.output or Path(arguments.output).resolve() == beside.resolve()
+    with output_folder(arguments.output or str(beside), arguments.force or again) as output:
+        show(*write_all(output, report))
     return 0
 
 
 def _merge(arguments: argparse.Namespace) -> int:
-    merged = merge([read_report(report) for report in arguments.reports])
-    print("\n".join(map(str, write_all(Path(arguments.output), merged))))
+    with output_folder(arguments.output, arguments.force) as output:
+        show(*write_all(output, merge([read_report(report) for report in arguments.reports])))
     return 0
 
 
@@ -80,16 +86,15 @@ def _compare(arguments: argparse.Namespace) -> int:
     found = changes(before, after)
     for path, report in ((arguments.before, before), (arguments.after, after)):
         if report.partial:
-            print(f"sam3i-edge: note: the measurement {path} was interrupted.", file=sys.stderr)
+            show(f"sam3i-edge: note: the measurement {path} was interrupted.", error=True)
     for change in found:
-        print("\n".join(change.lines()))
+        show(*change.lines())
     missing = gone(before, after, found)
-    print("".join(f"{name}: not in {arguments.after}\n" for name in missing), end="")
+    show(*(f"{name}: not in {arguments.after}" for name in missing))
     failed = failures(found, conditions)
     if conditions:
         failed += [f"{name}: not measured in {arguments.after}" for name in missing]
-    for line in failed:
-        print(f"sam3i-edge: failed: {line}", file=sys.stderr)
+    show(*(f"sam3i-edge: failed: {line}" for line in failed), error=True)
     return 1 if failed else 0
 
 
@@ -100,10 +105,10 @@ def _students(arguments: argparse.Namespace) -> int:
     samples = spread(load_samples(arguments.data, arguments.split).samples, arguments.limit)
     targets = arguments.target or [target.name for target in examine().targets if not target.problem]
     output = Path(arguments.output)
-    compare_students(
-        _named(arguments.models), samples, Path(arguments.data).name, targets, output, arguments.rounds, steps()
-    )
-    print((output / PAGE_FILE).read_text(encoding="utf-8"), end="")
+    models, data = _named(arguments.models), Path(arguments.data).name
+    with steps() as step:
+        compare_students(models, samples, data, targets, output, arguments.rounds, step)
+    show(*(output / PAGE_FILE).read_text(encoding="utf-8").splitlines())
     return 0
 
 

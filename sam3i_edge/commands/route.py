@@ -6,7 +6,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from sam3i_edge.errors import DataError, packages_for
+from sam3i_edge.commands.io import add_force, check_output
+from sam3i_edge.errors import packages_for
+from sam3i_edge.terminal import show
 
 
 def add(commands: Any) -> None:
@@ -15,21 +17,20 @@ def add(commands: Any) -> None:
     route.add_argument("--data", required=True, metavar="DIR", help="a dataset's folder, or one annotation file")
     route.add_argument("--split", default="train", metavar="NAME", help="of the dataset (%(default)s)")
     route.add_argument("-o", "--output", required=True, metavar="FILE", help="route.json; put it beside the checkpoint")
+    add_force(route)
     route.set_defaults(command=_route)
 
 
 def _route(arguments: argparse.Namespace) -> int:
-    output = Path(arguments.output)
-    if output.is_dir() or not output.parent.is_dir():
-        raise DataError(f"The output {output} is a folder, or in none that exists. Give a file's name with -o.")
+    check_output(arguments.output, arguments.force)
     with packages_for("Fitting", "train"):
-        from sam3i_edge.export.clip_tokenizer import clip_tokenizer
+        from sam3i_edge.clip_tokenizer import clip_tokenizer
         from sam3i_edge.train.route import CONTEXT_LENGTH, fit_to_texts, read_pairs, share_right
     tokenizer = clip_tokenizer(CONTEXT_LENGTH)
     texts = read_pairs(arguments.data, arguments.split)
     classifier = fit_to_texts(texts, f"{Path(arguments.data).name} ({arguments.split})", tokenizer)
-    classifier.save(output)
+    classifier.save(arguments.output)
     right = share_right(classifier, texts, tokenizer)
     shares = ", ".join(f"{route} {100 * share:.1f} %" for route, share in right.items())
-    print(f"wrote {output}, fitted on {len(texts)} texts; right on them: {shares}")
+    show(f"wrote {arguments.output}, fitted on {len(texts)} texts; right on them: {shares}")
     return 0

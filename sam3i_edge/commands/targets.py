@@ -7,6 +7,7 @@ from typing import Any
 
 from sam3i_edge.errors import ConfigError, unknown_name
 from sam3i_edge.targets import FOLDER, TARGETS, get_target
+from sam3i_edge.terminal import show
 
 
 def add(commands: Any) -> None:
@@ -24,9 +25,9 @@ def _targets(arguments: argparse.Namespace) -> int:
     if arguments.name:
         if arguments.name not in TARGETS:
             raise ConfigError(unknown_name("target", arguments.name, TARGETS))
-        print((FOLDER / f"{arguments.name}.toml").read_text(encoding="utf-8"), end="")
+        show(*(FOLDER / f"{arguments.name}.toml").read_text(encoding="utf-8").splitlines())
         return 0
     for target in map(get_target, TARGETS):
-        print(f"{target.name:12} {target.description}; {', '.join(target.precisions)}")
-        print(f"{'':12} {target.hardware if 'not yet' in target.hardware else f'run on: {target.hardware}'}")
+        show(f"{target.name:12} {target.description}; {', '.join(target.precisions)}")
+        show(f"{'':12} {target.hardware if 'not yet' in target.hardware else f'run on: {target.hardware}'}")
     return 0

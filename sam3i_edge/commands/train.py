@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sam3i_edge.commands.training import add_data, load_data, overrides, processes, stop_after_this_step
 from sam3i_edge.config import CONFIG_FILE, PRESETS, ModelConfig
 from sam3i_edge.errors import TrainingError, packages_for
+from sam3i_edge.terminal import show
 
 if TYPE_CHECKING:
     from sam3i_edge.model import Sam3i
-    from sam3i_edge.train.recipe import Recipe
+    from sam3i_edge.train.recipe import TrainRecipe
 
 FROM_NOTHING = ("encoders", "base")
 """Stages that need no checkpoint."""
@@ -71,16 +71,16 @@ def _train(arguments: argparse.Namespace) -> int:
             stop=lambda: bool(stop),
         )
     if not finished(Path(arguments.output)):  # a signal may have reached another process alone
-        print(f"sam3i-edge: stopped after step {progress.step}; go on with --resume.", file=sys.stderr)
+        show(f"sam3i-edge: stopped after step {progress.step}; go on with --resume.", error=True)
         return 130
     if not PartialState().is_main_process:
         return 0
     best = f"; best on the validation set: {BEST}, step {progress.best_step}" if progress.best_step else ""
-    print(f"trained {progress.step} steps: {Path(arguments.output) / LAST}{best}")
+    show(f"trained {progress.step} steps: {Path(arguments.output) / LAST}{best}")
     return 0
 
 
-def _model(arguments: argparse.Namespace, recipe: Recipe) -> Sam3i:
+def _model(arguments: argparse.Namespace, recipe: TrainRecipe) -> Sam3i:
     import torch
 
     from sam3i_edge.model import Sam3i, load

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import onnx_ir
 import torch
@@ -18,7 +14,9 @@ from onnxscript.rewriter import rewrite
 from onnxscript.rewriter.rules.common import fuse_batchnorm_into_conv_rule
 from torch import nn
 
-from sam3i_edge.export.modules import example
+from sam3i_edge.exporter.graph_metadata import metadata_of
+from sam3i_edge.exporter.program import Program
+from sam3i_edge.graph_modules.tracing import example, free_shapes, quiet
 from sam3i_edge.graphs import FREE, GraphSpec
 from sam3i_edge.targets import Target
 
@@ -43,11 +41,18 @@ def convert(
     ``lower`` changes the graph before it is written.
     """
     with quiet():
-        program = torch.onnx.export(
+        traced = torch.export.export(
             module if isinstance(module, torch.fx.GraphModule) else module.eval(),
             tuple(example(value) for value in spec.inputs),
-            dynamo=True,
             dynamic_shapes=free_shapes(spec),
+        )
+        traced.__class__ = Program
+        program = torch.onnx.export(
+            traced,
+            dynamo=True,
+            dynamic_shapes=tuple(
+                {i: side for i, side in enumerate(value.shape) if side == FREE} for value in spec.inputs
+            ),
             input_names=[value.name for value in spec.inputs],
             output_names=[value.name for value in spec.outputs],
             opset_version=target.opset,
@@ -60,13 +65,8 @@ def convert(
         if lower is not None:
             lower(model)
     model.ir_version = target.ir_version
+    model.metadata_props.update(metadata_of(spec))
     _save(model, folder / spec.file)
-
-
-def free_shapes(spec: GraphSpec) -> tuple[dict[int, Any], ...]:
-    """Which sides of a graph's inputs are left free when it is traced."""
-    free = torch.export.Dim(FREE, min=1, max=1 << 16)
-    return tuple({i: free for i, side in enumerate(value.shape) if side == FREE} for value in spec.inputs)
 
 
 def _simplify(model: onnx_ir.Model) -> None:
@@ -90,16 +90,3 @@ def _save(model: onnx_ir.Model, path: Path) -> None:
     size = sum(value.const_value.nbytes for value in model.graph.initializers.values() if value.const_value is not None)
     external = f"{path.name}.data" if size > EXTERNAL_DATA_BYTES else None
     onnx_ir.save(model, path, external_data=external)
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keep the notes of torch, torchao and the exporter (missing torchvision, skipped foldings) from burying ours."""
-    previous = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(previous)

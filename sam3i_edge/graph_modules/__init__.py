@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
-from sam3i_edge.graphs import Limits, TensorSpec
+from sam3i_edge.graphs import Limits
 from sam3i_edge.model import Pyramid, Sam3i
 from sam3i_edge.model.layers import box_cxcywh_to_xyxy
 from sam3i_edge.model.lite import LiteBackbone
@@ -74,9 +73,3 @@ def graph_modules(model: Sam3i, limits: Limits) -> dict[str, nn.Module]:
         "text": TextGraph(model),
         "grounding": GroundingGraph(model, limits.max_instances),
     }
-
-
-def example(spec: TensorSpec) -> Tensor:
-    """A tensor of the spec's type and shape to trace with; the free dimension is 2, so that it is not taken for 1."""
-    shape = [2 if isinstance(side, str) else side for side in spec.shape]
-    return torch.zeros(shape, dtype=getattr(torch, spec.dtype))

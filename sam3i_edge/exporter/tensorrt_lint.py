@@ -10,7 +10,7 @@ import onnx
 import onnx_ir
 from onnx_ir.passes.common import ShapeInferencePass
 
-from sam3i_edge.export import tensorrt_rules as rules
+from sam3i_edge.exporter import tensorrt_rules as rules
 from sam3i_edge.graphs import FREE
 
 MAX_FP16 = float(np.finfo(np.float16).max)

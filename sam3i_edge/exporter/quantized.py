@@ -9,20 +9,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-import sam3i_edge
-from sam3i_edge.bundle import Quantization, Source, sha256_of
+from sam3i_edge.bundle import sha256_of
 from sam3i_edge.cache import cache_folder
 from sam3i_edge.data.hmpl import annotation_files, load_samples
 from sam3i_edge.data.samples import Sample, spread
 from sam3i_edge.errors import DataError, ExportError
 from sam3i_edge.evaluate import evaluate
-from sam3i_edge.quantize.aim import Aim
+from sam3i_edge.graphs import GRAPHS
+from sam3i_edge.precision import is_int8
+from sam3i_edge.provenance import Quantization, Source, title
 from sam3i_edge.quantize.auto import Budget
 from sam3i_edge.quantize.calibration import CalibrationData, load_calibration
-from sam3i_edge.quantize.recipe import GRAPHS, Recipe, read_recipe
-from sam3i_edge.runtimes import is_nvidia
+from sam3i_edge.quantize.quant_target import QuantTarget
+from sam3i_edge.quantize.recipe import QuantRecipe, read_recipe
+from sam3i_edge.runtimes import is_nvidia, is_typed_half
 from sam3i_edge.segmenter import Segmenter
-from sam3i_edge.targets import Target, is_int8, is_typed_half
+from sam3i_edge.targets import Target
+from sam3i_edge.version import __version__
 
 SCORED_SPLIT = "val"
 DEFAULT_MAX_DROP = 1.0
@@ -52,10 +55,10 @@ class Int8Options:
 
 
 @dataclass(frozen=True)
-class Plan:
+class QuantizationPlan:
     """What to quantize by, read and checked before any work is done."""
 
-    recipe: Recipe
+    recipe: QuantRecipe
     data: CalibrationData
     scored_on: str = ""
     samples: tuple[Sample, ...] = ()
@@ -65,19 +68,19 @@ class Plan:
     searched_on: tuple[Sample, ...] = ()
     """What trials of a search are scored on; empty: the recipe is as it is."""
 
-    def budget(self, source: Source, tokenizer_sha256: str, aim: Aim) -> Budget | None:
+    def budget(self, source: Source, tokenizer_sha256: str, aim: QuantTarget) -> Budget | None:
         """For the search, if there is to be one; what it measures is kept by all that it depends on."""
         if not self.searched_on or self.max_drop is None:
             return None
         made_of = [source.sha256, tokenizer_sha256, repr(aim), repr(self.recipe), self.data.sha256()]
         for sample in self.searched_on:
             made_of += [sha256_of(sample.path), repr(sample)]
-        name = hashlib.sha256(json.dumps([*made_of, sam3i_edge.__version__]).encode()).hexdigest()
+        name = hashlib.sha256(json.dumps([*made_of, __version__]).encode()).hexdigest()
         folder = cache_folder("searches")
         return Budget(self.max_drop, self.searched_on, folder / f"{name}.json" if folder else None, self.force)
 
 
-def make_plan(precision: str, target: Target, options: Int8Options, search: bool) -> Plan | None:
+def make_plan(precision: str, target: Target, options: Int8Options, search: bool) -> QuantizationPlan | None:
     """Read recipe and data, if ``precision`` has integers; None if it has not.
 
     Accuracy is measured on pictures of the data's ``val`` split, which calibration does not see; on the calibration
@@ -93,11 +96,12 @@ def make_plan(precision: str, target: Target, options: Int8Options, search: bool
         given = [field.name for field in fields(options) if getattr(options, field.name) != field.default]
         if given:
             raise ExportError(
-                f"{' and '.join(given)} is for int8, and the precision is {precision}: add --precision int8."
+                f"{' and '.join(given)} is for int8, and the precision is {precision}: add --precision int8. "
+                "An existing bundle is never replaced."
             )
         return None
     # TensorRT takes an int8 tensor only between a quantize and a dequantize, so its token table stays as it is.
-    default = Recipe(embedding="fp32" if is_nvidia(target.runtime) else "int8")
+    default = QuantRecipe(embedding="fp32" if is_nvidia(target.runtime) else "int8")
     recipe = read_recipe(options.recipe) if options.recipe else default
     check_recipe(recipe, target, options.recipe, precision)
     if search and any("int4" in recipe.of(graph).values() for graph in GRAPHS):
@@ -105,7 +109,7 @@ def make_plan(precision: str, target: Target, options: Int8Options, search: bool
             f"{options.recipe} has blocks in int4, and a search chooses between int8 and fp32 for every block. Take "
             f"these lines out, or give --precision int8."
         )
-    plan = Plan(
+    plan = QuantizationPlan(
         recipe,
         load_calibration(options.calibration),
         max_drop=DEFAULT_MAX_DROP if search and options.max_drop is None else options.max_drop,
@@ -114,13 +118,13 @@ def make_plan(precision: str, target: Target, options: Int8Options, search: bool
     return _with_samples(plan, options, search)
 
 
-def check_recipe(recipe: Recipe, target: Target, name: object, precision: str | None = None) -> None:
+def check_recipe(recipe: QuantRecipe, target: Target, name: object, precision: str | None = None) -> None:
     """Raises ExportError if ``target`` cannot have a recipe, which messages call ``name``.
 
     Without a ``precision`` it is enough that the target has one for the recipe.
     """
     asked = (precision,) if precision else target.precisions
-    if recipe.has("fp16") and not any(is_typed_half(target, one) for one in asked):
+    if recipe.has("fp16") and not any(is_typed_half(target.runtime, one) for one in asked):
         raise ExportError(
             f"{name} has blocks in fp16, which is for graphs whose own types say so: --precision int8-fp16 of a "
             f"TensorRT target. Elsewhere write fp32: it means what the precision has beside int8."
@@ -133,7 +137,7 @@ def check_recipe(recipe: Recipe, target: Target, name: object, precision: str | 
         raise ExportError(f'{name} has the token table in {recipe.embedding}. For TensorRT write embedding = "fp32".')
 
 
-def _with_samples(plan: Plan, options: Int8Options, search: bool) -> Plan:
+def _with_samples(plan: QuantizationPlan, options: Int8Options, search: bool) -> QuantizationPlan:
     """``plan`` with the pictures that accuracy is measured on."""
     count = options.scored_images
     held_out = _held_out(options.calibration) if count else ()
@@ -165,17 +169,17 @@ def _with_samples(plan: Plan, options: Int8Options, search: bool) -> Plan:
     )
 
 
-def measured(plan: Plan, quantization: Quantization, segmenter: Segmenter) -> Quantization:
+def measured(plan: QuantizationPlan, quantization: Quantization, segmenter: Segmenter) -> Quantization:
     """``quantization`` with the bundle's scores. Raises ExportError if it lost more than the plan allows."""
     found = dataclasses.replace(quantization, scores=scores(segmenter, plan.samples))
     if plan.max_drop is None or plan.force:
         return found
-    promised = [name for name in found.float_scores if name.endswith((" gIoU", " cgF1"))]
+    promised = [name for name in found.float_scores if name.startswith(("giou/", "cgf1"))]
     drops = {name: found.float_scores[name] - found.scores[name] for name in promised}
     worst = max(drops, key=lambda name: drops[name])
     if drops[worst] > plan.max_drop:
         raise ExportError(
-            f"The int8 graphs lose {drops[worst]:.2f} points of {worst} on {found.scored_images} images of "
+            f"The int8 graphs lose {drops[worst]:.2f} points of {title(worst)} on {found.scored_images} images of "
             f"{found.scored_on}, and --max-drop allows {plan.max_drop}. No bundle was written. Use --precision auto, "
             f"a recipe with more fp32, a larger --max-drop, or --force."
         )
@@ -197,14 +201,14 @@ def scores(segmenter: Segmenter, samples: Sequence[Sample]) -> dict[str, float]:
     if not samples:
         return {}
     found = evaluate(segmenter, samples)
-    values = {f"{route} gIoU": result.giou for route, result in found.routes.items()}
-    values |= {f"{route} P@0.5": result.p50 for route, result in found.routes.items()}
-    values["concept cgF1"] = found.cgf1["cgF1"] if found.cgf1 else None
-    values["false alarms"] = found.no_target_fpr
+    values = {f"giou/{route}": result.giou for route, result in found.routes.items()}
+    values |= {f"p50/{route}": result.p50 for route, result in found.routes.items()}
+    values["cgf1"] = found.cgf1["cgF1"] if found.cgf1 else None
+    values["false_positive_rate"] = found.false_positive_rate
     return {name: round(value, 4) for name, value in values.items() if value is not None}
 
 
-def record(plan: Plan, recipe: Recipe, before: dict[str, float]) -> Quantization:
+def record(plan: QuantizationPlan, recipe: QuantRecipe, before: dict[str, float]) -> Quantization:
     """What the manifest says of it; ``scores`` come when the bundle runs."""
     return Quantization(
         recipe=recipe,

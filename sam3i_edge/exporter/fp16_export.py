@@ -9,7 +9,7 @@ from torch import nn
 from torch.fx import GraphModule
 
 from sam3i_edge.graphs import GraphSpec, Limits
-from sam3i_edge.quantize import half
+from sam3i_edge.quantize import fp16
 from sam3i_edge.quantize.calibration import CalibrationData
 from sam3i_edge.quantize.inputs import GraphInputs
 from sam3i_edge.quantize.pipeline import QuantizedModel
@@ -20,7 +20,7 @@ ISLANDS_FILE = "fp16.toml"
 ASKED = "the recipe has its block in fp32"
 
 
-def halved(
+def export_fp16(
     stage: Path,
     modules: Mapping[str, nn.Module],
     specs: Mapping[str, GraphSpec],
@@ -42,17 +42,17 @@ def halved(
     for name, module in modules.items():
         progress(f"measuring what half precision does in the {name} graph on {len(data)} images")
         graph = trace(module, specs[name])
-        units = half.measure(graph, inputs.of(name))
-        tables[name] = half.islands(units)
+        units = fp16.measure(graph, inputs.of(name))
+        tables[name] = fp16.islands(units)
         if quantized:
             single = {block for block, choice in quantized.recipe.of(name).items() if choice == "fp32"}
-            asked = half.units_of_blocks(graph, single)
+            asked = fp16.units_of_blocks(graph, single)
             tables[name] |= {u.name: ASKED for u in units if u.name in asked and u.name not in tables[name]}
             module = quantized.modules[name]
             assert isinstance(module, GraphModule)
             graph = module
         progress(f"{len(tables[name])} of {len(units)} operators by block stay in FP32 in the {name} graph")
-        made[name] = half.to_half(graph, tables[name])
+        made[name] = fp16.to_half(graph, tables[name])
     note = f"Measured on {data.name}, {len(data)} images (SHA-256 {data.sha256()[:12]})."
-    (stage / ISLANDS_FILE).write_text(half.to_toml(tables, note), encoding="utf-8")
+    (stage / ISLANDS_FILE).write_text(fp16.to_toml(tables, note), encoding="utf-8")
     return made

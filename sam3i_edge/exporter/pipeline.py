@@ -11,60 +11,56 @@ from pathlib import Path
 
 import onnx_ir
 
-from sam3i_edge import shipped
-from sam3i_edge.bundle import (
-    FORMAT,
-    FORMAT_VERSION,
-    PREPROCESSING,
-    TOKENIZER_FILE,
-    Manifest,
-    Source,
-    list_files,
-    sha256_of,
-    write_manifest,
-)
-from sam3i_edge.compare import Difference
-from sam3i_edge.engines import builder_problem, judge
+from sam3i_edge import demo_model
+from sam3i_edge.bundle import list_files, sha256_of
+from sam3i_edge.clip_tokenizer import VOCABULARY_SIZE, clip_tokenizer, make_tokenizer_file
+from sam3i_edge.config import default_limits
 from sam3i_edge.errors import ConfigError, ExportError, RuntimeUnavailableError, packages_for, unknown_name
-from sam3i_edge.evaluate.eager import segmenter_of
-from sam3i_edge.export.attention import write_out_softmax
-from sam3i_edge.export.clip_tokenizer import VOCABULARY_SIZE, clip_tokenizer, make_tokenizer_file
-from sam3i_edge.export.convert import convert
-from sam3i_edge.export.golden_cases import make_golden
-from sam3i_edge.export.halved import halved
-from sam3i_edge.export.modules import graph_modules
-from sam3i_edge.export.quantized import Int8Options, Plan, make_plan, measured, record, scores
-from sam3i_edge.export.staging import staged
-from sam3i_edge.export.tensorrt_lint import lint
-from sam3i_edge.export.trtexec import FILE as TRTEXEC_FILE
-from sam3i_edge.export.trtexec import trtexec_commands
-from sam3i_edge.export.vocabulary import keep_rows, merges_of, read_texts
-from sam3i_edge.golden import read_golden, write_golden
-from sam3i_edge.graphs import GraphSpec, Limits, default_limits, graph_specs
+from sam3i_edge.evaluate.torch_engine import segmenter_of
+from sam3i_edge.exporter.attention import write_out_softmax
+from sam3i_edge.exporter.convert import convert
+from sam3i_edge.exporter.fp16_export import export_fp16
+from sam3i_edge.exporter.golden_cases import make_golden
+from sam3i_edge.exporter.quantized import Int8Options, QuantizationPlan, make_plan, measured, record, scores
+from sam3i_edge.exporter.staging import staged
+from sam3i_edge.exporter.tensorrt_lint import lint
+from sam3i_edge.exporter.trtexec import FILE as TRTEXEC_FILE
+from sam3i_edge.exporter.trtexec import trtexec_commands
+from sam3i_edge.exporter.vocabulary import keep_rows, merges_of, read_texts
+from sam3i_edge.golden import checked_outputs, read_golden, write_golden
+from sam3i_edge.graph_modules import graph_modules
+from sam3i_edge.graphs import GraphSpec, Limits, graph_specs
+from sam3i_edge.manifest import ATTENTION, ROUTE_FILE, TOKENIZER_FILE, Manifest, RuntimeSection, write_manifest
 from sam3i_edge.model import ModelConfig, Sam3i, load
 from sam3i_edge.model.vision import VisionAttention, VisionBackbone
-from sam3i_edge.prompt import ROUTES
-from sam3i_edge.quantize.aim import Aim
+from sam3i_edge.prebuilt_engines import builder_problem, judge
+from sam3i_edge.precision import is_int8
+from sam3i_edge.provenance import Provenance, Source, TensorRtRecord
 from sam3i_edge.quantize.calibration import MOST_IMAGES, CalibrationData, load_calibration
 from sam3i_edge.quantize.lowering import lowering
 from sam3i_edge.quantize.pipeline import QuantizedModel, check_blocks, quantize_model
+from sam3i_edge.quantize.quant_target import QuantTarget
 from sam3i_edge.quantize.recipe import RECIPE_FILE
-from sam3i_edge.route import ROUTE_FILE, RouteClassifier
-from sam3i_edge.runtimes import is_nvidia
+from sam3i_edge.route import RouteClassifier
+from sam3i_edge.runtimes import is_nvidia, is_typed_half
 from sam3i_edge.runtimes.nvidia_build import TENSORRT_RTX, GraphRefusedError, check_capabilities
 from sam3i_edge.segmenter import Segmenter
-from sam3i_edge.targets import ATTENTION, Target, check_precision, get_target, is_int8, is_typed_half
+from sam3i_edge.targets import Target, check_precision, get_target
 from sam3i_edge.tokenizer import Merge, Tokenizer
-from sam3i_edge.verify import Verdict, verify
+from sam3i_edge.tolerance_rules import resolve
+from sam3i_edge.tolerances import Difference
+from sam3i_edge.verification import Verdict, verify
 
 BASE_NOTE = "base SAM 3 without trained adapters: the routes simple and complex answer as concept does"
+DEMO_NOTE = "the demo model: trained on rendered tables with household things alone, for trying this package"
+KEPT_NOTE = "it has the token rows of {} texts alone: other words are read in pieces, which it never learned"
 
 STAND_IN = "onnxruntime"
 
 TOO_ROUGH = (
     f" Calibrate on some {MOST_IMAGES} pictures like those that it will see (--calibration); let --precision auto look "
     "for the layers that need floating point, or name them in a --recipe; or teach the model to bear integers with "
-    "sam3i-edge quantize --qat (docs/quantization.md)."
+    "sam3i-edge quantize qat (docs/quantization.md)."
 )
 """What to do where integers are the reason."""
 
@@ -82,7 +78,7 @@ class _Job:
     target: Target
     precision: str
     tool_versions: dict[str, str]
-    plan: Plan | None
+    plan: QuantizationPlan | None
     """How to quantize, if at all."""
     half_data: CalibrationData | None
     """What typed FP16 graphs are measured on, if they are to be made."""
@@ -111,14 +107,14 @@ def export(
 
     Args:
         checkpoint: see ``sam3i_edge.model.load``; a ``route.json`` beside it becomes the bundle's auto route.
-            None: the small trained model that comes with the package.
+            None: the demo model.
         config: the model's sizes: a ``ModelConfig``, a preset's name or a JSON file. None: ``config.json`` beside the
             checkpoint, or else the published full size.
         output: the bundle's folder; it must be empty or not exist.
         target: a name of ``sam3i_edge.targets.TARGETS``, or the path of a target of your own.
         precision: one of the target's; None for its default; ``auto`` for its int8 with a recipe that is searched for.
         attention: ``unfused`` or ``fused``, of FP16 graphs for TensorRT; None: as the target says.
-        int8: how it is calibrated and what it may cost; None: the package's scenes, and no limit. Of FP16 graphs for
+        int8: how it is calibrated and what it may cost; None: the demo scenes, and no limit. Of FP16 graphs for
             TensorRT the calibration data shows what must stay in FP32.
         vocabulary: a file of texts, one a line, or a dataset, whose ``train`` split counts: only the token rows that
             these use are kept, and those that spell other words in pieces. None: all of CLIP's.
@@ -135,7 +131,7 @@ def export(
         CheckpointError, ConfigError: see ``sam3i_edge.model.load``.
         DataError: the calibration data, or the texts of the vocabulary, cannot be used.
         BundleError: the ``route.json`` beside the checkpoint is damaged.
-        RuntimeUnavailableError: a package that exporting needs is not installed.
+        RuntimeUnavailableError: a package that exporting needs, or the demo model, is not installed.
     """
     chosen = get_target(target)
     chosen_precision = check_precision(chosen, auto_precision(chosen) if precision == AUTO else precision)
@@ -143,10 +139,14 @@ def export(
     if chosen.compute_capabilities and not builder_problem():
         check_capabilities(TENSORRT_RTX, chosen.compute_capabilities)
     if checkpoint is None and config is not None:
-        raise ConfigError("A config describes a checkpoint: give both, or neither for the model that comes with it.")
-    checkpoint = Path(checkpoint or shipped.CHECKPOINT)
+        raise ConfigError("A config describes a checkpoint: give both, or neither for the demo model.")
+    if precision is None:
+        others = ", ".join(one for one in chosen.precisions if one != chosen_precision)
+        progress(f"precision {chosen_precision}, the default of the target {chosen.name}; it also takes {others}")
+    checkpoint = Path(checkpoint or demo_model.require(demo_model.CHECKPOINT, "give a checkpoint of your own"))
     sizes = _sizes(checkpoint, config)
-    versions = _tool_versions()
+    with packages_for("Exporting", "export"):
+        versions = {tool: importlib.metadata.version(tool) for tool in TOOLS}
     texts = read_texts(vocabulary) if vocabulary else []
     merges = merges_of(texts, clip_tokenizer(sizes.text.context_length)) if texts else None
     plan, half_data = _plan(chosen, chosen_precision, int8 or Int8Options(), search=precision == AUTO)
@@ -155,14 +155,19 @@ def export(
     with staged(Path(output)) as stage:
         classifier.save(stage / ROUTE_FILE)
         model, source = _load_model(checkpoint, sizes, progress)
-        if texts:
-            source = dataclasses.replace(source, note="; ".join(filter(None, [source.note, _kept_note(len(texts))])))
-        manifest = _write_bundle(stage, model, source, job, progress)
+        is_demo = checkpoint in (demo_model.CHECKPOINT, demo_model.STUDENT)
+        notes = [
+            DEMO_NOTE if is_demo else "",
+            "" if model.has_trained_adapters else BASE_NOTE,
+            KEPT_NOTE.format(len(texts)) if texts else "",
+        ]
+        note = "; ".join(filter(None, notes))
+        manifest = _write_bundle(stage, model, source, note, job, progress)
         # The runtime is about to load the same weights once more; the exporter left cycles that hold the model's.
         del model
         gc.collect()
         if is_nvidia(chosen.runtime):
-            manifest = _judged(stage, manifest, progress)
+            manifest = _judged(stage, manifest, chosen, progress)
         if check:
             manifest = _checked(stage, manifest, job, progress)
         write_manifest(stage, manifest)
@@ -171,30 +176,29 @@ def export(
 
 
 def _checked(stage: Path, manifest: Manifest, job: _Job, progress: Progress) -> Manifest:
-    """With what the bundle's answers differ by, and its scores. Raises ExportError if that is too much."""
+    """With what the bundle's outputs differ by, and its scores. Raises ExportError if that is too much."""
     progress("verifying the bundle against the float model")
+    made = Provenance.of(manifest.provenance)
     with _open_here(stage, job.target, progress) as segmenter:
-        verdict = verify(segmenter, read_golden(stage))
-        manifest = dataclasses.replace(manifest, accuracy=_accuracy(verdict), checked_on=verdict.device)
-        if job.plan and manifest.quantization and job.plan.samples:
+        verdict = verify(segmenter.engine, read_golden(stage))
+        made = dataclasses.replace(made, accuracy=_accuracy(verdict), checked_on=verdict.device)
+        if job.plan and made.quantization and job.plan.samples:
             progress(f"scoring the bundle on {len(job.plan.samples)} images")
-            manifest = dataclasses.replace(manifest, quantization=measured(job.plan, manifest.quantization, segmenter))
-    return manifest
+            made = dataclasses.replace(made, quantization=measured(job.plan, made.quantization, segmenter))
+    tolerances = resolve(job.precision, checked_outputs(manifest.runtime.limits), made.accuracy)
+    runtime = dataclasses.replace(manifest.runtime, tolerances=tolerances)
+    return dataclasses.replace(manifest, runtime=runtime, provenance=made.plain())
 
 
 def _plan(
     target: Target, precision: str, options: Int8Options, search: bool
-) -> tuple[Plan | None, CalibrationData | None]:
+) -> tuple[QuantizationPlan | None, CalibrationData | None]:
     """How to quantize, and what typed FP16 graphs are measured on; None for what is not asked for."""
     half_data = None
-    if is_typed_half(target, precision) and not is_int8(precision):
+    if is_typed_half(target.runtime, precision) and not is_int8(precision):
         half_data, options = load_calibration(options.calibration), dataclasses.replace(options, calibration=None)
     plan = make_plan(precision, target, options, search)
-    return plan, plan.data if plan and is_typed_half(target, precision) else half_data
-
-
-def _kept_note(count: int) -> str:
-    return f"it has the token rows of {count} texts alone: other words are read in pieces, which it never learned"
+    return plan, plan.data if plan and is_typed_half(target.runtime, precision) else half_data
 
 
 def auto_precision(target: Target) -> str:
@@ -214,30 +218,35 @@ def _sizes(checkpoint: Path, config: ModelConfig | str | Path | None) -> ModelCo
     return sizes
 
 
-def _tool_versions() -> dict[str, str]:
-    with packages_for("Exporting", "export"):
-        return {tool: importlib.metadata.version(tool) for tool in TOOLS}
-
-
 def _load_model(checkpoint: Path, sizes: ModelConfig, progress: Progress) -> tuple[Sam3i, Source]:
     progress(f"loading {checkpoint}")
     model = load(checkpoint, sizes)
-    note = "" if model.has_trained_adapters else BASE_NOTE
-    if note:
-        progress(note)
-    return model, Source(checkpoint.name, sha256_of(checkpoint), note)
+    if not model.has_trained_adapters:
+        progress(BASE_NOTE)
+    return model, Source(checkpoint.name, sha256_of(checkpoint))
 
 
-def _write_bundle(stage: Path, model: Sam3i, source: Source, job: _Job, progress: Progress) -> Manifest:
+def _write_bundle(stage: Path, model: Sam3i, source: Source, note: str, job: _Job, progress: Progress) -> Manifest:
     config, target = model.config, job.target
     limits = default_limits(config, target.max_prompts, target.attention_mb)
-    graphs = graph_specs(config, limits)
+    graphs = graph_specs(config.sizes, limits)
     if job.plan:
         check_blocks(model, job.plan.recipe)
     (stage / TOKENIZER_FILE).write_bytes(make_tokenizer_file(job.merges))
     progress("running the float model on the golden cases")
     tokenizer = Tokenizer.from_file(stage / TOKENIZER_FILE, config.text.context_length)
-    write_golden(stage, make_golden(graph_modules(model, limits), config, limits, tokenizer))
+    golden = make_golden(graph_modules(model, limits), config, limits, tokenizer)
+    tolerances = resolve(job.precision, checked_outputs(limits), {})
+    runtime = RuntimeSection.of(
+        target.on_device,
+        job.precision,
+        config.sizes,
+        limits,
+        golden_steps=golden.steps,
+        tolerances=tolerances,
+        note=note,
+    )
+    write_golden(stage, golden)
 
     before = _float_scores(job.plan, model, progress)
     if job.merges is not None:  # what the smaller tokenizer asks for is there as before
@@ -249,15 +258,17 @@ def _write_bundle(stage: Path, model: Sam3i, source: Source, job: _Job, progress
         elif isinstance(module, VisionBackbone):
             module.shuffle_pixels()
     modules = graph_modules(model, limits)
-    made, quantization = None, None
+    quantized, quantization = None, None
     if job.plan:
-        made = _quantize(stage, model, graphs, limits, tokenizer, source, job, progress)
-        quantization = record(job.plan, made.recipe, before)
-    lower = _lowering(job, is_quantized=made is not None)
+        quantized = _quantize(stage, model, graphs, limits, tokenizer, source, job, progress)
+        quantization = record(job.plan, quantized.recipe, before)
+    lower = _lowering(job, is_quantized=quantized is not None)
     if job.half_data:
-        modules = halved(stage, modules, graphs, limits, tokenizer, config.image_size, job.half_data, progress, made)
-    elif made:
-        modules = made.modules
+        modules = export_fp16(
+            stage, modules, graphs, limits, tokenizer, config.image_size, job.half_data, progress, quantized
+        )
+    elif quantized:
+        modules = quantized.modules
     (stage / "graphs").mkdir()
     for name, module in modules.items():
         progress(f"exporting the {name} graph")
@@ -266,28 +277,13 @@ def _write_bundle(stage: Path, model: Sam3i, source: Source, job: _Job, progress
         _lint(stage, graphs)
     if target.runtime == "tensorrt":
         (stage / TRTEXEC_FILE).write_text(trtexec_commands(graphs, limits, target), encoding="utf-8")
-    manifest = Manifest(
-        format=FORMAT,
-        format_version=FORMAT_VERSION,
-        tool_versions=job.tool_versions,
-        source=source,
-        model=config,
-        target=target,
-        precision=job.precision,
-        routes=ROUTES,
-        preprocessing=PREPROCESSING,
-        limits=limits,
-        graphs=graphs,
-        accuracy={},
-        checked_on="",
-        files=list_files(stage),
-        quantization=quantization,
-    )
+    provenance = Provenance(source, config, target, job.tool_versions, quantization=quantization)
+    manifest = Manifest.of(runtime, provenance.plain(), list_files(stage))
     write_manifest(stage, manifest)
     return manifest
 
 
-def _float_scores(plan: Plan | None, model: Sam3i, progress: Progress) -> dict[str, float]:
+def _float_scores(plan: QuantizationPlan | None, model: Sam3i, progress: Progress) -> dict[str, float]:
     if plan is None or not plan.samples:
         return {}
     progress(f"scoring the float model on {len(plan.samples)} images")
@@ -305,7 +301,7 @@ def _quantize(
     progress: Progress,
 ) -> QuantizedModel:
     """The graphs with integers, and what each block computes in; the recipe goes into the bundle."""
-    plan, aim = job.plan, Aim(job.target, job.precision)
+    plan, aim = job.plan, QuantTarget(job.target, job.precision)
     assert plan
     budget = plan.budget(source, sha256_of(stage / TOKENIZER_FILE), aim)
     made = quantize_model(model, graphs, limits, tokenizer, plan.recipe, aim, plan.data, budget, progress)
@@ -319,8 +315,8 @@ def _with_attention(target: Target, precision: str, attention: str | None) -> Ta
         return target
     if not is_nvidia(target.runtime):
         raise ExportError(f"attention is for TensorRT, and {target.name} runs in {target.runtime}: leave it out.")
-    if not is_typed_half(target, precision):
-        half = " or ".join(one for one in target.precisions if is_typed_half(target, one))
+    if not is_typed_half(target.runtime, precision):
+        half = " or ".join(one for one in target.precisions if is_typed_half(target.runtime, one))
         raise ExportError(
             f"attention is for half precision, and the precision is {precision}: add --precision {half}, or leave it "
             f"out."
@@ -333,7 +329,7 @@ def _with_attention(target: Target, precision: str, attention: str | None) -> Ta
 def _lowering(job: _Job, is_quantized: bool) -> Callable[[onnx_ir.Model], None]:
     """All that is done to a graph between the exporter and its file."""
     steps = [lowering(job.target.runtime)] if is_quantized else []
-    if is_typed_half(job.target, job.precision) and job.target.attention != "fused":
+    if is_typed_half(job.target.runtime, job.precision) and job.target.attention != "fused":
         steps.append(write_out_softmax)
 
     def lower(model: onnx_ir.Model) -> None:
@@ -343,14 +339,16 @@ def _lowering(job: _Job, is_quantized: bool) -> Callable[[onnx_ir.Model], None]:
     return lower
 
 
-def _judged(stage: Path, manifest: Manifest, progress: Progress) -> Manifest:
+def _judged(stage: Path, manifest: Manifest, target: Target, progress: Progress) -> Manifest:
     """With what NVIDIA's parser and builder say, and the engines. Raises ExportError if they refuse a graph."""
     try:
-        record = judge(stage, manifest, progress)
+        checked_by, engines = judge(stage, manifest.runtime, target.compute_capabilities, progress)
     except GraphRefusedError as error:
         problem = str(error).replace(f"{stage}/", "")
         raise ExportError(f"NVIDIA's parser or builder refuses a graph: {problem}. No bundle was written.") from error
-    manifest = dataclasses.replace(manifest, tensorrt=record, files=list_files(stage))
+    made = dataclasses.replace(Provenance.of(manifest.provenance), tensorrt=TensorRtRecord(checked_by))
+    runtime = dataclasses.replace(manifest.runtime, engines=engines)
+    manifest = Manifest.of(runtime, made.plain(), list_files(stage))
     write_manifest(stage, manifest)
     return manifest
 
@@ -369,8 +367,11 @@ def _open_here(bundle: Path, target: Target, progress: Progress) -> Segmenter:
     """The bundle on its target's device, if that is here; or else in ONNX Runtime, so that its graphs are checked."""
     try:
         return Segmenter.load(bundle)
-    except RuntimeUnavailableError as error:
-        progress(f"{target.runtime} is not available here; checking the graphs with ONNX Runtime instead ({error})")
+    except RuntimeUnavailableError:  # what it says to install belongs on the device
+        progress(
+            f"the graphs are checked in ONNX Runtime: {target.runtime} for {target.name} is not on this machine, which "
+            f"need not have it. On the device, sam3i-edge doctor says what is missing, sam3i-edge verify checks it"
+        )
         return Segmenter.load(bundle, runtime=STAND_IN)
 
 

@@ -11,12 +11,13 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from sam3i_edge.clip_tokenizer import clip_merges
 from sam3i_edge.data.hmpl import load_samples
 from sam3i_edge.errors import DataError
-from sam3i_edge.export.clip_tokenizer import clip_merges
 from sam3i_edge.model import Sam3i
 from sam3i_edge.prompt import BOXES_ALONE
 from sam3i_edge.quantize.embedding import KeptRows
+from sam3i_edge.text_files import read_text
 from sam3i_edge.tokenizer import Merge, Tokenizer, words_of
 
 
@@ -27,8 +28,8 @@ def read_texts(path: str | Path) -> list[str]:
         texts = {query.text for sample in load_samples(path, "train").samples for query in sample.queries}
     else:
         try:
-            texts = {line.strip() for line in path.read_text(encoding="utf-8").splitlines()} - {""}
-        except (OSError, UnicodeDecodeError) as error:
+            texts = {line.strip() for line in read_text(path).splitlines()} - {""}
+        except (OSError, ValueError) as error:
             raise DataError(f"Cannot read the texts {path}: {error}. Give a file with a text on each line.") from error
     if not texts:
         raise DataError(f"There is no text in {path}. Give a file with a text on each line, or a dataset's folder.")
