@@ -27,12 +27,18 @@ def cache_folder(name: str) -> Path | None:
     """A folder of that name in the user's cache, or in ``$SAM3I_EDGE_CACHE``; everything in it can be made anew.
 
     Returns:
-        The folder, made if need be; None if the variable is empty, or with a warning if it cannot be written.
+        The folder, made if need be; None if the variable is empty, or with a warning if it cannot be written or the
+        user has no home.
     """
-    root = os.environ.get(VARIABLE)
-    if root == "":
+    if os.environ.get(VARIABLE) == "":
         return None
-    folder = (Path(root) if root else platformdirs.user_cache_path("sam3i-edge")) / name
+    root = cache_root()
+    if root is None:
+        logger.warning(
+            "There is no home folder for a cache: loading takes longer. Set %s to a folder, or to nothing.", VARIABLE
+        )
+        return None
+    folder = root / name
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if not os.access(folder, os.W_OK | os.X_OK):
@@ -46,6 +52,19 @@ def cache_folder(name: str) -> Path | None:
         )
         return None
     return folder
+
+
+def cache_root() -> Path | None:
+    """``$SAM3I_EDGE_CACHE``, or this package's folder in the user's cache; None where neither says a place."""
+    if own := os.environ.get(VARIABLE):
+        return Path(own)
+    if os.environ.get(VARIABLE) == "":
+        return None
+    try:
+        found = platformdirs.user_cache_path("sam3i-edge")
+    except RuntimeError:  # neither a variable nor the system knows the user's home, as in many containers
+        return None
+    return found if found.is_absolute() else None
 
 
 @contextlib.contextmanager

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,11 +11,12 @@ from typing import Any
 from sam3i_edge import schema
 from sam3i_edge.errors import ConfigError, unknown_name
 from sam3i_edge.files import write_json
+from sam3i_edge.graphs import MAX_SIZE, Limits, ModelSizes
+from sam3i_edge.text_files import read_json
 
 CONFIG_FILE = "config.json"
 """The sizes of the checkpoints that lie beside it."""
 
-MAX_SIZE = 1 << 16
 MAX_LAYERS = 1000
 MAX_WINDOW = 1 << 10
 """No model comes near these; a mistyped size must not end in an exhausted memory."""
@@ -81,8 +80,6 @@ class AdapterConfig:
 
     def __post_init__(self) -> None:
         _positive(self, "adapter.", "bottleneck_size", "num_heads")
-        if not math.isfinite(self.scale):
-            raise ConfigError(f"adapter.scale is {self.scale}; it must be finite.")
 
 
 @dataclass(frozen=True)
@@ -130,6 +127,11 @@ class ModelConfig:
         """Patches per image side: the side of the stride-``patch_size`` feature map."""
         return self.image_size // self.patch_size
 
+    @property
+    def sizes(self) -> ModelSizes:
+        """Those that a device must know."""
+        return ModelSizes(self.image_size, self.grid_size, self.hidden_size, self.text.context_length, self.num_queries)
+
     @classmethod
     def preset(cls, name: str) -> ModelConfig:
         """The named configuration: ``full`` (as published), ``tabletop`` (ships trained) or ``small`` (for tests).
@@ -157,10 +159,10 @@ class ModelConfig:
     def from_json(cls, path: str | Path) -> ModelConfig:
         """Read ``from_dict``'s values from a JSON file. Raises ConfigError naming the file."""
         try:
-            values = json.loads(Path(path).read_text(encoding="utf-8"))
+            values = read_json(path)
         except OSError as error:
             raise ConfigError(f"Cannot read the model config {path}: {error.strerror}.") from error
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             raise ConfigError(f"The model config {path} is not valid JSON: {error}.") from error
         try:
             return cls.from_dict(values)
@@ -194,6 +196,21 @@ class ModelConfig:
     def write_beside(self, checkpoint: Path) -> None:
         """Write ``config.json`` where ``of_checkpoint`` looks for the sizes of ``checkpoint``."""
         write_json(checkpoint.with_name(CONFIG_FILE), self.to_dict())
+
+
+def default_limits(config: ModelConfig, max_prompts: int = 16, attention_mb: int = 1024) -> Limits:
+    """How much one grounding call takes.
+
+    A call holds the encoder's self-attention of every prompt at once, heads x g⁴ floats; ``max_prompts`` is lowered to
+    what keeps that below ``attention_mb`` MiB. With 1024 that is 1 prompt at full size: there, on a CPU, two prompts in
+    one call took as long as in two calls. More prompts than that run in several calls.
+    """
+    attention_bytes = 4 * config.num_heads * config.grid_size**4
+    return Limits(
+        max_prompts=max(1, min(max_prompts, (attention_mb << 20) // attention_bytes)),
+        max_boxes=16,
+        max_instances=min(32, config.num_queries),
+    )
 
 
 def _positive(config: object, prefix: str, *names: str) -> None:

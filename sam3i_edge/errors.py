@@ -8,7 +8,13 @@ from contextlib import contextmanager
 
 
 class Sam3iEdgeError(Exception):
-    """Base of all errors raised on purpose. The message names the value, what is allowed and what to do next."""
+    """Base of all errors raised on purpose. The message names the value, what is allowed and what to do next.
+
+    A message of several lines has an argument for each: what is shown of a value cannot begin a line of its own then.
+    """
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.args))
 
 
 class ConfigError(Sam3iEdgeError):
@@ -51,18 +57,32 @@ class RuntimeUnavailableError(Sam3iEdgeError):
     """A runtime, device or optional dependency that is not installed here."""
 
 
+def install(extra: str) -> str:
+    """The command that installs what ``extra`` names. The package is on no index: it is installed from a checkout.
+
+    >>> install("onnxruntime")
+    "pip install '.[onnxruntime]', in a checkout of sam3i-edge"
+    """
+    return f"pip install '.[{extra}]', in a checkout of sam3i-edge"
+
+
 @contextmanager
 def packages_for(purpose: str, extra: str) -> Iterator[None]:
     """What is imported within needs packages of ``extra``; without one, the error says so and how to install it.
 
     Raises:
-        RuntimeUnavailableError: "``purpose`` needs ..., which is not installed".
+        RuntimeUnavailableError: "``purpose`` needs ..., which is not installed", or one of them is broken.
     """
     try:
         yield
     except ModuleNotFoundError as error:
         raise RuntimeUnavailableError(
-            f"{purpose} needs {error.name}, which is not installed: pip install 'sam3i-edge[{extra}]'"
+            f"{purpose} needs {error.name}, which is not installed: {install(extra)}"
+        ) from error
+    except (ImportError, OSError, AttributeError, RuntimeError) as error:
+        raise RuntimeUnavailableError(
+            f"{purpose} needs packages of which one is broken here ({type(error).__name__}: {error}). Install them "
+            f"again: {install(extra).replace('install', 'install --force-reinstall', 1)}"
         ) from error
 
 
@@ -79,5 +99,5 @@ def unknown_name(kind: str, value: object, known: Iterable[str]) -> str:
     shown = repr(value) if len(repr(value)) <= MAX_SHOWN else repr(value)[:MAX_SHOWN] + "..."
     text = f"Unknown {kind} {shown}. Known: {', '.join(names)}."
     by_lower = {name.lower(): name for name in names}
-    close = difflib.get_close_matches(str(value).lower(), by_lower, n=1, cutoff=0.4)
+    close = difflib.get_close_matches(str(value)[: 4 * MAX_SHOWN].lower(), by_lower, n=1, cutoff=0.4)
     return f"{text} Did you mean {by_lower[close[0]]!r}?" if close else text

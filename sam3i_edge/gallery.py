@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from sam3i_edge.terminal import printable
+
 BAND = 44
 FONT_SIZE = 16
 MARGIN = 8
@@ -16,6 +18,7 @@ PAPER, INK, NOTE = (255, 255, 255), (25, 25, 25), (110, 110, 110)
 def captioned(image: np.ndarray, text: str, note: str = "") -> np.ndarray:
     """``image`` (H, W, 3) uint8 RGB above a white band with ``text``, and ``note`` below it in grey."""
     height, width = image.shape[:2]
+    text, note = printable(text), printable(note)
     sheet = Image.new("RGB", (width, height + BAND), PAPER)
     sheet.paste(Image.fromarray(image), (0, 0))
     pen = ImageDraw.Draw(sheet)

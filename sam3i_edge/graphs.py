@@ -6,10 +6,12 @@ and boxes to the best instances, once per prompt.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
-from sam3i_edge.config import ModelConfig
-from sam3i_edge.errors import ConfigError
+from sam3i_edge.errors import ConfigError, unknown_name
+
+GRAPHS = ("vision", "text", "grounding")
 
 FEATURES = ("fine", "middle", "coarse")
 """The vision graph's outputs, which the grounding graph takes: the feature pyramid."""
@@ -37,6 +39,8 @@ class GraphSpec:
 
 
 MAX_LIMIT = 1 << 12
+MAX_SIZE = 1 << 16
+"""No model comes near these; a mistyped size must not end in an exhausted memory."""
 
 
 @dataclass(frozen=True)
@@ -53,29 +57,61 @@ class Limits:
                 raise ConfigError(f"limits.{name} is {value}; it must be between 1 and {MAX_LIMIT}.")
 
 
-def default_limits(config: ModelConfig, max_prompts: int = 16, attention_mb: int = 1024) -> Limits:
-    """How much one grounding call takes.
+@dataclass(frozen=True)
+class ModelSizes:
+    """What a device must know of a model's sizes."""
 
-    A call holds the encoder's self-attention of every prompt at once, heads x g⁴ floats; ``max_prompts`` is lowered to
-    what keeps that below ``attention_mb`` MiB. With 1024 that is 1 prompt at full size: there, on a CPU, two prompts in
-    one call took as long as in two calls. More prompts than that run in several calls.
-    """
-    attention_bytes = 4 * config.num_heads * config.grid_size**4
-    return Limits(
-        max_prompts=max(1, min(max_prompts, (attention_mb << 20) // attention_bytes)),
-        max_boxes=16,
-        max_instances=min(32, config.num_queries),
-    )
+    image_size: int
+    """Side of the vision graph's image, in pixels."""
+    grid_size: int
+    """Side of the coarsest feature map."""
+    hidden_size: int
+    context_length: int
+    """Tokens of a text."""
+    num_queries: int
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not 0 < value <= MAX_SIZE:
+                raise ConfigError(f"model.{name} is {value}; it must be between 1 and {MAX_SIZE}.")
 
 
-def graph_specs(config: ModelConfig, limits: Limits) -> dict[str, GraphSpec]:
+@dataclass(frozen=True)
+class PrebuiltEngine:
+    """An engine of a graph that was built ahead of time, without the GPU that it is for."""
+
+    graph: str
+    """``vision``, ``text`` or ``grounding``."""
+    file: str
+    """In the bundle's folder; with that folder's path when a session gets it."""
+    compute_capabilities: tuple[str, ...]
+    """Of the GPUs that it is for, such as ``8.6``."""
+    built_by: str
+    """Product and version, such as ``TensorRT-RTX 1.7.1.116``; no other version takes it."""
+
+    def __post_init__(self) -> None:
+        if self.graph not in GRAPHS:
+            raise ConfigError(unknown_name("graph", self.graph, GRAPHS))
+        if not self.compute_capabilities:
+            raise ConfigError("compute_capabilities is empty; give some, such as 8.9.")
+        for capability in self.compute_capabilities:
+            check_capability(capability)
+
+
+def check_capability(capability: str) -> None:
+    """Raises ConfigError unless it has the form of a compute capability, such as ``8.9``."""
+    if not re.fullmatch(r"[0-9]{1,2}\.[0-9]", capability):
+        raise ConfigError(f"The compute capability {capability!r} is not of the form 8.9.")
+
+
+def graph_specs(model: ModelSizes, limits: Limits) -> dict[str, GraphSpec]:
     """The graphs of a model with these sizes and limits, by name."""
-    side, size, length, best = config.grid_size, config.hidden_size, config.text.context_length, limits.max_instances
+    side, size, length, best = model.grid_size, model.hidden_size, model.context_length, limits.max_instances
     pyramid = tuple(
         TensorSpec(name, "float32", (1, size, scale * side, scale * side))
         for name, scale in zip(FEATURES, (4, 2, 1), strict=True)
     )
-    image = TensorSpec("image", "uint8", (1, config.image_size, config.image_size, 3))
+    image = TensorSpec("image", "uint8", (1, model.image_size, model.image_size, 3))
     tokens = TensorSpec("tokens", "int32", (FREE, length))
     gates = TensorSpec("gates", "float32", (FREE, 3))
     text = TensorSpec("text", "float32", (FREE, length, size))

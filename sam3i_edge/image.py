@@ -4,51 +4,76 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 from PIL import Image
 
-from sam3i_edge.errors import ImageError
+from sam3i_edge.calls import counting
+from sam3i_edge.errors import ImageError, unknown_name
+from sam3i_edge.image_files import check_size, pixels_of, read_image_file
 
-MAX_PIXELS = 1 << 28
-"""268 megapixels. Every mask has the size of the image, so far larger images would exhaust memory."""
+RGB, BGR = "rgb", "bgr"
+COLORS = (RGB, BGR)
+"""Orders of an array's channels; OpenCV's is BGR."""
 
-FLOAT_SIGNATURES = (b"PF", b"Pf", b"#?")
-"""Of PFM and Radiance files: their values have no largest one, and OpenCV would make nearly black pictures of them."""
-SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff", b"BM", b"II*\0", b"MM\0*", b"RIFF")
-"""How files of the known formats begin."""
+ImageSource = np.ndarray | Image.Image | str | Path
+"""What ``as_image`` takes."""
 
 
-def read_image(path: str | Path) -> np.ndarray:
-    """Read an image file as (H, W, 3) uint8 RGB.
+@counting(holds=False)
+def as_image(source: ImageSource, color: str = RGB) -> np.ndarray:
+    """An image as (H, W, 3) uint8 RGB: an array of that form itself, a view of one in BGR, a ``PIL.Image`` converted
+    (EXIF orientation applied, as for files), a path read.
 
-    Greyscale is repeated over the channels, alpha is dropped (OpenCV multiplies the colours of TIFF files by it), 16
-    bits are scaled to 8, EXIF orientation is applied.
+    Args:
+        source: the image.
+        color: the order of an array's channels, one of ``COLORS``.
 
     Raises:
-        ImageError: there is no such file, it is empty, or it is no image that OpenCV reads.
+        ImageError: as ``check_image`` and ``read_image``; or ``color`` is unknown, or "bgr" for a file or a
+            ``PIL.Image``.
     """
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise ImageError(f"Cannot read the image {path}: {error.strerror}.") from error
-    if not content:
-        raise ImageError(f"The image {path} is empty (0 bytes).")
-    if content.startswith(FLOAT_SIGNATURES):
-        raise ImageError(f"The image {path} holds floating-point values. Save it with 8 bits.")
-    try:
-        image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error as error:
-        what = "has more than 2^30 pixels" if "MAX_IMAGE" in error.err else f"cannot be decoded ({error.err})"
-        raise ImageError(f"The image {path} {what}. Scale it down, or save it anew.") from error
-    if image is None and content.startswith(SIGNATURES):
+    if not isinstance(color, str) or color not in COLORS:
+        raise ImageError(unknown_name("color", color, COLORS))
+    if color == BGR and isinstance(source, str | Path | Image.Image):
+        kind = "PIL.Image" if isinstance(source, Image.Image) else "file"
         raise ImageError(
-            f"The image {path} is damaged, cut short, or of a kind that is not read (32-bit values, say). Copy it "
-            f"anew, or save it with 8 bits."
+            f"color='bgr' says how the channels of an array lie; a {kind} knows that itself. Leave color out."
         )
-    if image is None:
-        raise ImageError(f"{path} is no image that can be read here. Use PNG, JPEG, BMP, TIFF or WebP.")
-    return np.ascontiguousarray(image[..., ::-1])
+    if isinstance(source, str | Path):
+        return check_image(read_image(source))
+    return in_order(check_image(_of_pillow(source) if isinstance(source, Image.Image) else source), color)
+
+
+def in_order(image: np.ndarray, color: str) -> np.ndarray:
+    """Turn RGB into ``color``, or back: a view."""
+    return image[..., ::-1] if color == BGR else image
+
+
+def _of_pillow(image: Image.Image) -> np.ndarray:
+    if image.mode.startswith(("I", "F")):  # Pillow would cut off what is above 255
+        raise ImageError(f"The image has more than 8 bits (Pillow's mode {image.mode}). Scale it to mode L or RGB.")
+    check_size(*image.size, "The image")
+    try:
+        return pixels_of(image)
+    except Exception as error:  # what Pillow raises for a file cut short, a closed one … shares no base
+        raise ImageError(f"Pillow cannot read the image: {error}. Save it again, or give its pixels.") from error
+
+
+@counting(holds=False)
+def read_image(path: str | Path) -> np.ndarray:
+    """Read an image file as (H, W, 3) uint8 RGB, as a viewer shows it: EXIF orientation is applied, also of PNG, WebP,
+    TIFF and AVIF; CMYK is converted. Of an animation or a TIFF of several pages it is the first image.
+
+    Grey is repeated over the channels, of 16 bits the high byte stays. Alpha is dropped, so that what is transparent
+    has the colour that the file gives it. Colour profiles and gamma are not applied.
+
+    Formats: PNG, JPEG, BMP, GIF, TIFF, WebP, PPM and PGM, JPEG 2000, AVIF; at most 268 million pixels (2^28), which
+    the header tells before any are decoded.
+
+    Raises:
+        ImageError: there is no such regular file, it is empty, damaged or too large, or no image of these formats.
+    """
+    return read_image_file(path)
 
 
 def check_image(image: np.ndarray) -> np.ndarray:
@@ -59,17 +84,13 @@ def check_image(image: np.ndarray) -> np.ndarray:
     """
     if not isinstance(image, np.ndarray):
         raise ImageError(
-            f"The image is a {type(image).__name__}; expected a NumPy array (H, W, 3), uint8, RGB. "
-            f"For a file use sam3i_edge.read_image(path), for a picture of Pillow np.asarray(image.convert('RGB'))."
+            f"The image is a {type(image).__name__}; expected a NumPy array (H, W, 3), uint8, RGB, a PIL.Image or a "
+            f"path."
         )
     problem = _problem(image)
     if problem:
         raise ImageError(f"The image is {image.dtype} of shape {image.shape}; expected (H, W, 3) uint8 RGB. {problem}")
-    if image.shape[0] * image.shape[1] > MAX_PIXELS:
-        raise ImageError(
-            f"The image is {image.shape[1]} wide and {image.shape[0]} high: more than {MAX_PIXELS / 1e6:.0f} million "
-            f"pixels. Crop it or scale it down first."
-        )
+    check_size(image.shape[1], image.shape[0], "The image")
     return image
 
 
@@ -95,11 +116,14 @@ def _problem(image: np.ndarray) -> str:
     return ""
 
 
+@counting(holds=False)
 def preprocess(image: np.ndarray, size: int) -> np.ndarray:
     """Resize (H, W, 3) uint8 to the vision graph's input (1, size, size, 3) uint8, ignoring the aspect ratio.
 
     Antialiased bilinear on uint8, as in training: Pillow's filter, which torchvision's uint8 path reproduces to one
     grey level. Normalisation is inside the graph.
     """
+    if image.strides[2] == -1:  # a view of BGR is resized as it lies, and only the small result turned round
+        return np.ascontiguousarray(preprocess(image[..., ::-1], size)[..., ::-1])
     pixels = Image.fromarray(np.ascontiguousarray(image)).resize((size, size), Image.Resampling.BILINEAR)
     return np.asarray(pixels)[None]

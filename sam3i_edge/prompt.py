@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sam3i_edge.errors import PromptError, unknown_name
-from sam3i_edge.tokenizer import clean
+from sam3i_edge.text_cleaning import cleans_to, is_blank
 
 ROUTES = ("concept", "simple", "complex")
 """The three levels of text, in the order of the model's gates."""
@@ -74,11 +74,13 @@ class Prompt:
         text: what to segment, in plain words. The model reads its first 32 tokens.
         route: ``concept`` (a short noun phrase), ``simple`` (a noun with attributes, place, relations), ``complex``
             (no explicit noun: function, action, reasoning), or ``auto`` (the bundle's ``RouteClassifier`` decides).
-        boxes: examples of what is meant, in pixels of the image.
-        negative_boxes: examples of what is not meant.
+        boxes: examples of what is meant, in pixels of the image: each a ``Box``, or four numbers x0, y0, x1, y1, as a
+            tuple or a row of an array (N, 4). They are kept as ``Box``.
+        negative_boxes: examples of what is not meant, likewise.
 
     Raises:
-        PromptError: the text is empty, the route unknown, or a box is not a ``Box``.
+        PromptError: the text is empty, or says that boxes alone decide and there are none; the route is unknown; a box
+            is not four numbers, or is empty.
     """
 
     text: str
@@ -89,7 +91,7 @@ class Prompt:
     def __post_init__(self) -> None:
         if not isinstance(self.text, str):
             raise PromptError(f"The prompt's text is a {type(self.text).__name__}; it must be a str.")
-        if not clean(self.text):
+        if is_blank(self.text):
             raise PromptError(
                 "The prompt's text is empty. Say what to segment, for example 'the red mug'; "
                 f"if boxes alone should decide, use the text {BOXES_ALONE!r}."
@@ -98,12 +100,25 @@ class Prompt:
             raise PromptError(unknown_name("route", self.route, (*ROUTES, AUTO)))
         for name in ("boxes", "negative_boxes"):
             boxes = getattr(self, name)
-            if not isinstance(boxes, Sequence):
-                raise PromptError(f"Prompt.{name} is {boxes!r}; it must be a list of Box(x0, y0, x1, y1).")
-            for box in boxes:
-                if not isinstance(box, Box):
-                    raise PromptError(f"Prompt.{name} holds {box!r}; it must hold Box(x0, y0, x1, y1) only.")
-            object.__setattr__(self, name, tuple(boxes))
+            if not isinstance(boxes, Sequence | np.ndarray) or isinstance(boxes, str | bytes | bytearray):
+                raise PromptError(f"{name} is {boxes!r}; it must be a list of boxes, each Box(x0, y0, x1, y1).")
+            object.__setattr__(self, name, tuple(_box(box, name) for box in boxes))
+        if not (self.boxes or self.negative_boxes) and cleans_to(self.text, BOXES_ALONE):
+            raise PromptError(
+                f"The text {BOXES_ALONE!r} lets boxes alone decide, and the prompt has none. Give it boxes, or say "
+                "what to segment, for example 'the red mug'."
+            )
+
+
+def _box(given: object, name: str) -> Box:
+    """A ``Box`` of one, or of four numbers."""
+    if isinstance(given, Box):
+        return given
+    if isinstance(given, Sequence | np.ndarray) and not isinstance(given, str | bytes | bytearray) and len(given) == 4:
+        return Box(*given)
+    raise PromptError(
+        f"{name} holds {given!r}; it must be a list of boxes, each Box(x0, y0, x1, y1) or four numbers, in pixels."
+    )
 
 
 def gates(routes: Sequence[str]) -> np.ndarray:

@@ -18,7 +18,6 @@ It is small integers throughout, so that another language computes exactly the s
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -30,11 +29,12 @@ import numpy as np
 from sam3i_edge import schema
 from sam3i_edge.errors import BundleError
 from sam3i_edge.files import write_json
+from sam3i_edge.manifest import ROUTE_FILE
 from sam3i_edge.prompt import ROUTES
+from sam3i_edge.text_files import decode, parse_json, read_json
 
 FORMAT = "sam3i-edge-route"
 FORMAT_VERSION = 1
-ROUTE_FILE = "route.json"
 DEFAULT_FILE = Path(__file__).with_name("route_default.json")
 
 FNV_OFFSET, FNV_PRIME = 2166136261, 16777619
@@ -75,11 +75,11 @@ class RouteClassifier:
         return cls.load(DEFAULT_FILE)
 
     @classmethod
-    def load(cls, path: str | Path) -> RouteClassifier:
-        """Read a ``route.json``. Raises BundleError naming the file and what is wrong with it."""
+    def load(cls, path: str | Path, content: bytes | None = None) -> RouteClassifier:
+        """Read a ``route.json``, or the ``content`` of one. Raises BundleError naming the file and what is wrong."""
         try:
-            return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
-        except (OSError, ValueError, RecursionError) as error:
+            return cls.from_dict(read_json(path) if content is None else parse_json(decode(content)))
+        except (OSError, ValueError) as error:
             raise BundleError(
                 f"{path} is no auto route: {error} Fit one with `sam3i-edge data route`, or export the bundle anew."
             ) from error

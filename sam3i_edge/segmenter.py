@@ -1,38 +1,34 @@
-"""``Segmenter``: load a bundle, encode an image once, ask it anything."""
+"""``Segmenter``: load a bundle, encode an image once, segment it by any prompt."""
 
 from __future__ import annotations
 
 import logging
 import numbers
-import threading
-from collections import OrderedDict
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from functools import lru_cache
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import overload
 
 import numpy as np
 
-from sam3i_edge.bundle import TOKENIZER_FILE, Bundle, Manifest, open_bundle
-from sam3i_edge.cache import cache_folder
-from sam3i_edge.errors import PromptError, RuntimeUnavailableError
-from sam3i_edge.graphs import FEATURES
-from sam3i_edge.image import check_image, preprocess
+from sam3i_edge.bundle import check_integrity, open_bundle
+from sam3i_edge.calls import Opened, counted, counting
+from sam3i_edge.engine import Engine, Features, Observer, check_finite, timed
+from sam3i_edge.errors import ImageError, PromptError, RuntimeUnavailableError, unknown_name
+from sam3i_edge.graph_engine import GraphEngine
+from sam3i_edge.image import RGB, ImageSource, as_image
 from sam3i_edge.instances import Instances, postprocess
-from sam3i_edge.prompt import AUTO, Prompt, gates, pack_boxes
-from sam3i_edge.route import ROUTE_FILE, RouteClassifier
-from sam3i_edge.runtimes import NATIVE, Session, SessionOptions, Tensor, default_device, open_session
-from sam3i_edge.runtimes.processor import int8_saturates
-from sam3i_edge.targets import is_int8, is_typed_half
-from sam3i_edge.tokenizer import PADDING_ID, Tokenizer
+from sam3i_edge.manifest import Manifest
+from sam3i_edge.native import NativeEngine
+from sam3i_edge.prompt import Box, Prompt, pack_boxes
+from sam3i_edge.verification import verify_once
 
 logger = logging.getLogger("sam3i_edge")
 
-TEXT_CACHE_SIZE = 1024
+PYTHON, NATIVE = "python", "native"
+ENGINES = (PYTHON, NATIVE)
+"""What can run a bundle: its graphs through a Python runtime, or the C++ library."""
 
-Features = dict[str, Tensor]
-Outputs = dict[str, np.ndarray]
+Prompts = str | Prompt | Sequence[str | Prompt]
 
 
 class Segmenter:
@@ -40,93 +36,82 @@ class Segmenter:
 
     >>> seg = Segmenter.load("bundle/")
     >>> frame = seg.encode(image)                             # (H, W, 3) uint8 RGB; the heavy step, once per image
+    >>> frame = seg.encode(cv2.imread(path), color="bgr")     # OpenCV's frames are BGR
     >>> found = frame.segment("the red mug left of the laptop")
     >>> found.masks, found.boxes, found.scores                # (n, H, W) bool, (n, 4) pixels, (n,) descending
 
     Threads may share one; a ``Frame``, too. ``close`` it, or use it in a ``with``, to free the device at once.
+
+    Attributes:
+        engine: what runs the bundle's graphs.
+        opened: when; a fork of the process asks for it.
     """
 
-    _threshold: float
-
-    def __init__(
-        self,
-        manifest: Manifest,
-        tokenizer: Tokenizer,
-        sessions: Mapping[str, Session],
-        threshold: float = 0.5,
-        classifier: RouteClassifier | None = None,
-        precision: str = "fp32",
-    ) -> None:
-        """Put a segmenter together: ``load`` does it for a bundle, ``evaluate.segmenter_of`` for a torch model.
-
-        Args:
-            manifest: says the sizes and the limits of the graphs.
-            tokenizer: makes texts of the model's length.
-            sessions: by the graphs' names.
-            threshold: in 0..1.
-            classifier: chooses for the route ``auto``; None: the built-in one.
-            precision: what the sessions compute in.
-        """
-        self.precision = precision
-        self._manifest = manifest
-        self._sessions = sessions
-        self._tokens = tokens = lru_cache(TEXT_CACHE_SIZE)(tokenizer.encode)
-        chooser = classifier or RouteClassifier.default()
-        self._auto_route = lru_cache(TEXT_CACHE_SIZE)(lambda text: chooser.route(tokens(text)))
-        self._text_cache: OrderedDict[tuple[str, str], tuple[np.ndarray, np.ndarray]] = OrderedDict()
-        self._text_lock = threading.Lock()
-        self.threshold = threshold
+    def __init__(self, engine: Engine, threshold: float = 0.5) -> None:
+        """Put a segmenter on an engine; ``load`` does both for a bundle. Raises PromptError for a bad threshold."""
+        self.engine = engine
+        self.opened = Opened()
+        self._threshold = check_threshold(threshold)
 
     @classmethod
+    @counting()
     def load(
         cls,
         bundle: str | Path,
         *,
+        engine: str = PYTHON,
+        runtime: str | None = None,
         device: str = "auto",
         threshold: float = 0.5,
-        runtime: str | None = None,
         verify: bool = False,
+        integrity: str = "full",
+        expect: str | None = None,
+        observer: Observer | None = None,
     ) -> Segmenter:
         """Check a bundle and open its graphs.
 
         Args:
             bundle: the folder that ``sam3i-edge export`` wrote.
-            device: ``auto``: the device of the bundle's target; or a name of the runtime's, for example ``cpu``.
-            threshold: instances scoring above this, in 0..1, are returned.
+            engine: ``python``, or ``native``: the C++ library, which must have been built with the package.
             runtime: overrides the runtime of the bundle's target. Its own defaults then stand for the target's device
-                and settings, and what is not integer in the graphs it computes in fp32. ``native``: the C++ library
-                does all of it, with its own runtimes; ``native:openvino`` and the like choose one.
+                and settings, and what is not integer in the graphs it computes in fp32.
+            device: ``auto``: the device of the bundle's target; or a name of the runtime's: ``cpu`` of ONNX Runtime,
+                ``CPU`` of OpenVINO, ``cuda:0`` of TensorRT.
+            threshold: instances scoring above this, in 0..1, are returned.
             verify: replay the golden cases on this device first, if that was not done before.
+            integrity: ``full``: read every file and compare its SHA-256; ``size``: compare sizes alone, which spares
+                reading a bundle of gigabytes at every start, and promises nothing of their content.
+            expect: the fingerprint that the bundle must have, as ``sam3i-edge inspect`` prints it; None: any.
+            observer: called with each stage (``engine.STAGES``) and the nanoseconds it took, each time it ran.
 
         Raises:
-            BundleError: the bundle is damaged, incomplete, or newer than this package; or, with ``verify``, its
-                answers on this device are not the float model's.
-            RuntimeUnavailableError: the runtime or the device is not to be had here.
+            BundleError: the bundle is damaged, incomplete, newer than this package, or not the one expected; or, with
+                ``verify``, its results on this device are not the float model's.
+            RuntimeUnavailableError: the engine, the runtime or the device is not available here.
             PromptError: the threshold is out of range.
+            ConfigError: ``integrity`` is unknown.
         """
+        check_integrity(integrity)
         threshold = check_threshold(threshold)  # before a large bundle is hashed and opened
-        if runtime is not None and runtime.partition(":")[0] == NATIVE:
-            from sam3i_edge.runtimes import native  # it is made of what this module defines
-
-            return native.load(bundle, runtime, device, threshold, verify)
-        opened = open_bundle(bundle)
-        tokenizer = Tokenizer.from_file(opened.path / TOKENIZER_FILE, opened.manifest.model.text.context_length)
-        classifier = RouteClassifier.load(opened.path / ROUTE_FILE)
-        name = runtime or opened.manifest.target.runtime
-        options = session_options(opened.manifest, name, device)
-        manifest = opened.manifest
-        sessions = open_sessions(opened, name, options)
-        precision = precision_in(manifest, options)
-        segmenter = cls(manifest, tokenizer, sessions, threshold, classifier, precision)
+        if engine not in ENGINES:
+            raise RuntimeUnavailableError(unknown_name("engine", engine, ENGINES))
+        if not isinstance(device, str) or not isinstance(runtime, str | None):
+            raise RuntimeUnavailableError(f"device={device!r}, runtime={runtime!r}: give names, such as device='cpu'.")
+        if engine == NATIVE:
+            running: Engine = NativeEngine(
+                bundle, runtime=runtime, device=device, integrity=integrity, expect=expect, observer=observer
+            )
+        else:
+            opened = open_bundle(bundle, integrity, expect=expect, run=True)
+            running = GraphEngine.load(opened, runtime=runtime, device=device, observer=observer)
+        logger.info("%s has the fingerprint %s", bundle, running.fingerprint)
         if verify:
-            from sam3i_edge.verify import verify_once  # it is made of what this module defines
-
-            verify_once(segmenter, opened)
-        return segmenter
+            verify_once(running, Path(bundle))
+        return cls(running, threshold)
 
     def close(self) -> None:
-        """Free the graphs. Whoever encodes or segments afterwards gets a ``RuntimeUnavailableError``."""
-        self._sessions = {}
+        """Free the graphs. Encoding or segmenting afterwards raises RuntimeUnavailableError."""
+        self.engine.close()
 
     def __enter__(self) -> Segmenter:
         return self
@@ -136,197 +121,220 @@ class Segmenter:
 
     @property
     def threshold(self) -> float:
-        """Instances scoring above this are returned. Setting it to anything but 0..1 raises PromptError."""
+        """Instances scoring above this are returned, unless a call gives its own."""
         return self._threshold
-
-    @threshold.setter
-    def threshold(self, value: float) -> None:
-        self._threshold = check_threshold(value)
 
     @property
     def manifest(self) -> Manifest:
         """What the loaded bundle says of itself."""
-        return self._manifest
+        return self.engine.manifest
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the loaded bundle: the SHA-256 of its manifest, which stands for all of its bytes."""
+        return self.engine.fingerprint
 
     @property
     def device(self) -> str:
         """What really runs the graphs, in the runtime's words."""
-        return self._session("vision").device
+        return self.engine.device
 
-    def encode(self, image: np.ndarray) -> Frame:
-        """Run the vision graph on ``image``, (H, W, 3) uint8 RGB of any size. Raises ImageError."""
-        height, width = check_image(image).shape[:2]
-        features = self._session("vision").run({"image": preprocess(image, self.manifest.model.image_size)})
+    @property
+    def precision(self) -> str:
+        """What the graphs compute in here."""
+        return self.engine.precision
+
+    def route_of(self, prompt: str | Prompt) -> str:
+        """The route that will run: the prompt's own, or what the bundle's classifier makes of the text for ``auto``."""
+        return self.engine.route_of(prompt if isinstance(prompt, Prompt) else Prompt(prompt))
+
+    def warm_up(self, prompts: int = 1) -> None:
+        """Run everything once on a blank image, with ``prompts`` prompts in one call, so that the first frame is as
+        fast as the others: runtimes compile and allocate on first use. Raises PromptError unless they are 1 or more."""
+        if not isinstance(prompts, numbers.Integral) or prompts < 1:
+            raise PromptError(f"warm_up takes a number of prompts, 1 or more; it got {prompts!r}.")
+        side = self.manifest.runtime.model.image_size
+        self.encode(np.zeros((side, side, 3), np.uint8)).segment([f"warm-up {i}" for i in range(prompts)])
+        self.engine.clear_caches()
+
+    @counted
+    def encode(self, image: ImageSource, *, color: str = RGB) -> Frame:
+        """Run the vision graph on an image: (H, W, 3) uint8 of any size, a ``PIL.Image`` or a file's path.
+
+        Args:
+            image: the image.
+            color: the order of an array's channels, ``rgb`` or ``bgr``. Frames of OpenCV (``cv2.imread``,
+                ``cv2.VideoCapture``) are BGR; with the wrong order the results are other ones, without an error.
+
+        Raises:
+            ImageError: the image is none of these, or cannot be read; or ``color`` is unknown, or given with a file or
+                a ``PIL.Image``, which know their own.
+            BundleError: the graph fails, or computes values that are not finite, as half precision may.
+        """
+        pixels = as_image(image, color)
+        height, width = pixels.shape[:2]
+        features = self.engine.encode(pixels)
+        self.engine.check_features(features)
         return Frame(self, features, width, height)
+
+    def encode_batch(self, images: Sequence[ImageSource], *, color: str = RGB) -> list[Frame]:
+        """``encode`` every image, of one camera each, say. All are checked before the first is encoded.
+
+        The vision graph takes one image at a time. Raises as ``encode``.
+        """
+        if isinstance(images, str) or not isinstance(images, Iterable):
+            raise ImageError(f"encode_batch takes a list of images; for one, a {type(images).__name__}, use encode.")
+        return [self.encode(pixels) for pixels in [as_image(image, color) for image in images]]
 
     @overload
     def segment(  # type: ignore[overload-overlap]  # a str is a Sequence[str], too; the first signature wins
-        self, image: np.ndarray, prompt: str | Prompt
+        self,
+        image: ImageSource,
+        prompt: str | Prompt,
+        *,
+        color: str = ...,
+        route: str | None = ...,
+        boxes: Sequence[Box] = ...,
+        negative_boxes: Sequence[Box] = ...,
+        threshold: float | None = ...,
     ) -> Instances: ...
     @overload
-    def segment(self, image: np.ndarray, prompt: Sequence[str | Prompt]) -> list[Instances]: ...
-    def segment(self, image: np.ndarray, prompt: str | Prompt | Sequence[str | Prompt]) -> Instances | list[Instances]:
-        """``encode(image).segment(prompt)`` in one step; a bad prompt is refused before the image is encoded."""
-        height, width = check_image(image).shape[:2]
-        pack_boxes(as_prompts(prompt), width, height, self.manifest.limits.max_boxes)
-        return self.encode(image).segment(prompt)
-
-    def route_of(self, prompt: Prompt) -> str:
-        """The route that will run: the prompt's own, or what the bundle's classifier makes of the text for ``auto``."""
-        return self._auto_route(prompt.text) if prompt.route == AUTO else prompt.route
-
-    def encode_texts(self, texts: Sequence[tuple[str, str]]) -> tuple[np.ndarray, np.ndarray]:
-        """Text memory (N, 32, D) float32 and padding (N, 32) bool of N >= 1 (text, route) pairs, cached by pair."""
-        with self._text_lock:
-            missing = [pair for pair in dict.fromkeys(texts) if pair not in self._text_cache]
-            for start in range(0, len(missing), self.manifest.limits.max_prompts):
-                self._encode_new_texts(missing[start : start + self.manifest.limits.max_prompts])
-            encoded = [self._text_cache[pair] for pair in texts]
-            for pair in texts:
-                self._text_cache.move_to_end(pair)
-            while len(self._text_cache) > TEXT_CACHE_SIZE:
-                self._text_cache.popitem(last=False)
-        return np.stack([row for row, _ in encoded]), np.stack([padding for _, padding in encoded])
-
-    def _encode_new_texts(self, pairs: Sequence[tuple[str, str]]) -> None:
-        tokens = np.stack([self._tokens(text) for text, _ in pairs])
-        inputs = {"tokens": tokens, "gates": gates([route for _, route in pairs])}
-        memory = np.asarray(self._session("text").run(inputs)["text"])
-        for pair, row, padding in zip(pairs, memory, tokens == PADDING_ID, strict=True):
-            self._text_cache[pair] = (row.copy(), padding)  # a view would keep the whole batch
-
-    def ground(self, features: Features, prompts: Sequence[Prompt], width: int, height: int) -> Outputs:
-        """Run the grounding graph for N >= 1 ``prompts`` on one image's features.
-
-        Returns:
-            The graph's outputs by name, N rows each: logits (N, K), presence (N, 1), boxes (N, K, 4) as fractions of
-            the image, masks (N, K, 4g, 4g) logits, query_index (N, K).
-
-        Raises:
-            PromptError: a box is outside the image, or there are too many.
-        """
-        limits = self.manifest.limits
-        routes = [self.route_of(prompt) for prompt in prompts]
-        boxes, labels = pack_boxes(prompts, width, height, limits.max_boxes)
-        texts, padding = self.encode_texts([(p.text, route) for p, route in zip(prompts, routes, strict=True)])
-        per_prompt = {
-            "text": texts,
-            "text_padding": padding,
-            "gates": gates(routes),
-            "box_prompts": boxes,
-            "box_labels": labels,
-        }
-        parts = []
-        for start in range(0, len(prompts), limits.max_prompts):
-            batch = {name: value[start : start + limits.max_prompts] for name, value in per_prompt.items()}
-            parts.append(self._session("grounding").run({**features, **batch}))
-        arrays = {name: [np.asarray(part[name]) for part in parts] for name in parts[0]}
-        return {name: rows[0] if len(rows) == 1 else np.concatenate(rows) for name, rows in arrays.items()}
-
-    def _session(self, graph: str) -> Session:
-        try:
-            return self._sessions[graph]
-        except KeyError:
-            raise RuntimeUnavailableError("This Segmenter is closed. Load the bundle again.") from None
+    def segment(
+        self,
+        image: ImageSource,
+        prompt: Sequence[str | Prompt],
+        *,
+        color: str = ...,
+        threshold: float | None = ...,
+    ) -> list[Instances]: ...
+    @counted
+    def segment(
+        self,
+        image: ImageSource,
+        prompt: Prompts,
+        *,
+        color: str = RGB,
+        route: str | None = None,
+        boxes: Sequence[Box] = (),
+        negative_boxes: Sequence[Box] = (),
+        threshold: float | None = None,
+    ) -> Instances | list[Instances]:
+        """``encode(image, color).segment(prompt, ...)`` in one step; a bad prompt is refused before the image is
+        encoded."""
+        pixels = as_image(image, color)
+        asked = as_prompts(prompt, route, boxes, negative_boxes)
+        pack_boxes(asked, pixels.shape[1], pixels.shape[0], self.manifest.runtime.limits.max_boxes)
+        least = self.threshold if threshold is None else check_threshold(threshold)
+        found = self.encode(pixels).segment(asked, threshold=least)
+        return found[0] if isinstance(prompt, str | Prompt) else found
 
 
 class Frame:
     """An encoded image: prompts on it cost only text and grounding.
 
     Attributes:
-        features: the pyramid, by name: (1, D, 4g, 4g), (1, D, 2g, 2g), (1, D, g, g) float32; where the runtime left
-            them, ``np.asarray`` brings them to the processor.
+        opened: its segmenter's.
+        features: the vision graph's outputs by name, where the engine left them; see ``engine.Features``.
         width: of the image, in pixels.
         height: of the image, in pixels.
     """
 
     def __init__(self, segmenter: Segmenter, features: Features, width: int, height: int) -> None:
         self._segmenter = segmenter
+        self.opened = segmenter.opened
         self.features = features
         self.width = width
         self.height = height
 
     @overload
     def segment(  # type: ignore[overload-overlap]  # as above
-        self, prompt: str | Prompt
+        self,
+        prompt: str | Prompt,
+        *,
+        route: str | None = ...,
+        boxes: Sequence[Box] = ...,
+        negative_boxes: Sequence[Box] = ...,
+        threshold: float | None = ...,
     ) -> Instances: ...
     @overload
-    def segment(self, prompt: Sequence[str | Prompt]) -> list[Instances]: ...
-    def segment(self, prompt: str | Prompt | Sequence[str | Prompt]) -> Instances | list[Instances]:
+    def segment(self, prompt: Sequence[str | Prompt], *, threshold: float | None = ...) -> list[Instances]: ...
+    @counted
+    def segment(
+        self,
+        prompt: Prompts,
+        *,
+        route: str | None = None,
+        boxes: Sequence[Box] = (),
+        negative_boxes: Sequence[Box] = (),
+        threshold: float | None = None,
+    ) -> Instances | list[Instances]:
         """Find what ``prompt`` means.
 
         A list of prompts, of any routes and with or without boxes, runs as one batch; as several, if it is longer than
         the bundle's ``limits.max_prompts`` (1 for the full-size model, whose attention maps fill the memory).
 
+        Args:
+            prompt: a text, a ``Prompt``, or a list of them.
+            route: of the text; None: ``auto``. With a ``Prompt`` or a list set ``Prompt.route``.
+            boxes: examples of what the text means, in pixels. With a ``Prompt`` or a list set ``Prompt.boxes``.
+            negative_boxes: examples of what it does not mean, likewise.
+            threshold: instances scoring above this, in 0..1, are returned; None: the segmenter's.
+
         Raises:
-            PromptError: a text is empty, a route unknown, a box outside the image, or there are too many boxes.
+            PromptError: a text is empty, a route unknown, a box outside the image, there are too many boxes, or the
+                threshold is out of range.
+            BundleError: a graph fails, or computes values that are not finite.
         """
-        found = self._segment(as_prompts(prompt))
+        asked = as_prompts(prompt, route, boxes, negative_boxes)
+        least = self._segmenter.threshold if threshold is None else check_threshold(threshold)
+        found = self._segment(asked, least) if asked else []
         return found[0] if isinstance(prompt, str | Prompt) else found
 
-    def _segment(self, asked: Sequence[Prompt]) -> list[Instances]:
-        if not asked:
-            return []
-        outputs = self._segmenter.ground(self.features, asked, self.width, self.height)
-        found = [
-            postprocess(
-                outputs["logits"][i],
-                outputs["presence"][i],
-                outputs["boxes"][i],
-                outputs["masks"][i],
-                width=self.width,
-                height=self.height,
-                threshold=self._segmenter.threshold,
-                route=self._segmenter.route_of(prompt),
-            )
-            for i, prompt in enumerate(asked)
-        ]
-        self._warn_if_full(found)
-        return found
-
-    def _warn_if_full(self, found: Sequence[Instances]) -> None:
-        limit = self._segmenter.manifest.limits.max_instances
-        queries = self._segmenter.manifest.model.num_queries
+    def _segment(self, asked: Sequence[Prompt], threshold: float) -> list[Instances]:
+        engine, found = self._segmenter.engine, []
+        limits = engine.manifest.runtime.limits
+        pack_boxes(asked, self.width, self.height, limits.max_boxes)  # a bad one is refused before the first call
+        for start in range(0, len(asked), limits.max_prompts):  # so that the outputs of one call are held, not of all
+            found += self._segment_at_once(asked[start : start + limits.max_prompts], threshold)
+        limit, queries = limits.max_instances, engine.manifest.runtime.model.num_queries
         if limit < queries and any(len(instances) == limit for instances in found):
             logger.warning("A prompt found %d instances, the most this bundle returns; there may be more.", limit)
+        return found
+
+    def _segment_at_once(self, asked: Sequence[Prompt], threshold: float) -> list[Instances]:
+        engine = self._segmenter.engine
+        outputs = engine.ground(self.features, asked, self.width, self.height)
+        check_finite("grounding", outputs, engine.device)
+        with timed(engine.observer, "postprocess"):
+            return [
+                postprocess(
+                    {name: values[i] for name, values in outputs.items()},
+                    width=self.width,
+                    height=self.height,
+                    threshold=threshold,
+                    route=engine.route_of(prompt),
+                    prompt=prompt,
+                    resize=engine.resize_masks,
+                )
+                for i, prompt in enumerate(asked)
+            ]
 
 
-def open_sessions(opened: Bundle, runtime: str, options: SessionOptions) -> dict[str, Session]:
-    """The graphs of a bundle by name, with the engines that it brings. Raises as ``runtimes.open_session``."""
-    return {
-        name: open_session(runtime, opened.graph_path(name), replace(options, engine=opened.engine(name)))
-        for name in opened.manifest.graphs
-    }
-
-
-def session_options(manifest: Manifest, runtime: str, device: str) -> SessionOptions:
-    """How ``load`` opens a bundle's graphs with a runtime, its target's or another."""
-    target, is_own = manifest.target, runtime == manifest.target.runtime
-    usual = default_device(runtime)  # refuses an unknown runtime, before its name becomes a folder's
-    chosen = device if device != "auto" else target.device if is_own else usual
-    return SessionOptions(
-        device=chosen,
-        precision=manifest.precision if is_own else "int8" if is_int8(manifest.precision) else "fp32",
-        threads=target.threads,
-        max_prompts=manifest.limits.max_prompts,
-        settings=target.settings if is_own else {},
-        resident=frozenset(FEATURES),
-        cache=cache_folder(runtime),
-        as_written=is_int8(manifest.precision) and (not is_own or (chosen.lower() == "cpu" and int8_saturates())),
-    )
-
-
-def precision_in(manifest: Manifest, options: SessionOptions) -> str:
-    """What the bundle computes in when it is opened so: another runtime than its target's has precisions of its own."""
-    typed = is_typed_half(manifest.target, manifest.precision)  # then it stands in the graphs
-    return manifest.precision if typed else options.precision
-
-
-def as_prompts(prompt: str | Prompt | Sequence[str | Prompt]) -> list[Prompt]:
+def as_prompts(
+    prompt: Prompts, route: str | None = None, boxes: Sequence[Box] = (), negative_boxes: Sequence[Box] = ()
+) -> list[Prompt]:
     """What ``segment`` takes, as a list of prompts. Raises PromptError."""
-    if isinstance(prompt, str | Prompt):
-        prompt = [prompt]
-    if not isinstance(prompt, Sequence):
+    if isinstance(prompt, str):
+        given = {} if route is None else {"route": route}
+        return [Prompt(prompt, boxes=boxes, negative_boxes=negative_boxes, **given)]
+    if route is not None or any(not isinstance(some, Sequence) or some for some in (boxes, negative_boxes)):
+        raise PromptError(
+            "route=, boxes= and negative_boxes= go with a single text. Set them in the Prompt: "
+            "Prompt('mug', route='concept', boxes=[...])."
+        )
+    if isinstance(prompt, Prompt):
+        return [prompt]
+    if not isinstance(prompt, Sequence) or isinstance(prompt, bytes | bytearray):
         raise PromptError(f"The prompt is a {type(prompt).__name__}; give a str, a Prompt, or a list of them.")
     return [item if isinstance(item, Prompt) else Prompt(item) for item in prompt]
 

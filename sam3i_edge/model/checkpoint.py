@@ -10,17 +10,28 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from sam3i_edge.config import ModelConfig
 from sam3i_edge.errors import CheckpointError
 from sam3i_edge.model.sam3i import Sam3i
 
-DETECTOR_PREFIX, TRACKER_PREFIX = "detector.", "tracker."
-"""Meta's sam3.pt holds the detector under the one prefix and the video tracker, which is left out, under the other."""
+CONTAINERS = ("model", "state_dict", "model_state_dict")
+"""Keys under which training code keeps the weights beside its own state."""
 
-IGNORED = re.compile(r"^backbone\.text\.|\.attn\.freqs_cis$|^backbone\.vision_backbone\.sam2_convs\.")
-"""A second, dead text encoder; rotary tables that follow from the config; the tracker's neck."""
+WRAPPERS = re.compile(r"^(module\.|model\.|detector\.)+")
+"""What stands before the model's own names, once or more: of DistributedDataParallel, of Lightning and other trainers,
+and of Meta's sam3.pt, which holds a video tracker beside the detector."""
+
+COMPILED = "_orig_mod."
+"""Of ``torch.compile``, which may stand within a name."""
+
+IGNORED = re.compile(
+    r"^tracker\.|^backbone\.text\.|\.attn\.freqs_cis(_real|_imag)?$|^backbone\.vision_backbone\.sam2_convs\."
+)
+"""The video tracker; a second, dead text encoder; rotary tables that follow from the config; the tracker's neck."""
 
 LOSS_ONLY = re.compile(r"^(simple_query_proj|complex_query_proj|concept_proj)\.")
 """Projections that only training uses: a checkpoint may leave them out."""
@@ -34,7 +45,8 @@ def load(checkpoint: str | Path, config: ModelConfig | str | Path) -> Sam3i:
     """Load a trained model.
 
     Reads published SAM3-I checkpoints (``{"model": …}`` or the bare state dict), Meta's ``sam3.pt`` (base SAM 3:
-    the adapters start as the identity) and ``.safetensors``. The file is memory-mapped: its tensors become the
+    the adapters start as the identity) and ``.safetensors``, also as training wrappers name the weights: see
+    ``CONTAINERS`` and ``WRAPPERS``. The file is memory-mapped: its tensors become the
     parameters without a second copy, so keep the file in place while the model is in use.
 
     Args:
@@ -77,7 +89,7 @@ def _read(path: Path) -> Mapping[str, Any]:
             f"Unpickling could run code, so it is refused. Save the state dict alone: "
             f"torch.save({{'model': model.state_dict()}}, ...). Detail: {_first_sentence(error)}"
         ) from error
-    except (RuntimeError, ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
+    except Exception as error:  # what a damaged pickle leads to is anything
         raise CheckpointError(
             f"{path} ({path.stat().st_size} bytes) cannot be read as a checkpoint: truncated, damaged, or not "
             f"written by torch.save in its zip format. Copy or download it again. Detail: {_first_sentence(error)}"
@@ -98,13 +110,8 @@ def _check_zip(path: Path) -> None:
 
 def _read_safetensors(path: Path) -> Mapping[str, Any]:
     try:
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-    except ImportError as error:
-        raise CheckpointError(f"Reading {path} needs safetensors: pip install 'sam3i-edge[export]'.") from error
-    try:
         return load_file(path)
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, ValueError, KeyError, RuntimeError) as error:
         raise CheckpointError(
             f"{path} ({path.stat().st_size} bytes) cannot be read as safetensors: truncated or damaged. "
             f"Copy or download it again. Detail: {error}"
@@ -117,22 +124,25 @@ def _first_sentence(error: Exception) -> str:
 
 def _select_model(content: Mapping[str, Any], path: Path) -> dict[str, Tensor]:
     """The detector's tensors, under the names the model uses."""
-    state = content["model"] if isinstance(content.get("model"), Mapping) else content
+    state = content
+    for _ in range(len(CONTAINERS)):  # a pickled mapping may hold itself
+        state = next((state[name] for name in CONTAINERS if isinstance(state.get(name), Mapping)), state)
     strangers = [repr(key) for key in state if not isinstance(key, str)]
     if strangers:
         raise CheckpointError(f"{path} holds no SAM3-I state dict: among its keys are {_shown(strangers)}.")
-    if any(key.startswith(DETECTOR_PREFIX) for key in state):
-        state = {
-            key.removeprefix(DETECTOR_PREFIX): value
-            for key, value in state.items()
-            if not key.startswith(TRACKER_PREFIX)
-        }
-    state = {key: value for key, value in state.items() if not IGNORED.search(key)}
-    strangers = [key for key, value in state.items() if not isinstance(value, Tensor)]
-    if strangers or not state:
+    names = {key: WRAPPERS.sub("", key.replace(COMPILED, "")) for key in state}
+    selected: dict[str, Any] = {}
+    for key, name in names.items():
+        if name in selected and not IGNORED.search(name):
+            first = next(other for other, same in names.items() if same == name)
+            raise CheckpointError(f"{path} holds {name} twice, as {first} and as {key}. Save one model alone.")
+        selected[name] = state[key]
+    selected = {name: value for name, value in selected.items() if not IGNORED.search(name)}
+    strangers = [name for name, value in selected.items() if not isinstance(value, Tensor) or value.is_nested]
+    if strangers or not selected:
         found = f"among its entries are {_shown(strangers)}" if strangers else "it is empty"
         raise CheckpointError(f"{path} holds no SAM3-I state dict: {found}. Expected tensors, or {{'model': tensors}}.")
-    return state
+    return selected
 
 
 def _check_fits(model: Sam3i, state: Mapping[str, Tensor], is_base: bool, path: Path) -> None:

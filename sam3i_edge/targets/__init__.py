@@ -5,35 +5,23 @@ A new device is a new file; ``sam3i-edge targets NAME`` prints one to begin with
 
 from __future__ import annotations
 
-import json
 import platform
-import re
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from sam3i_edge import schema
 from sam3i_edge.errors import ConfigError, ExportError, unknown_name
-from sam3i_edge.runtimes import RUNTIMES, check_capability, is_nvidia
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from sam3i_edge.graphs import check_capability
+from sam3i_edge.manifest import RuntimeTarget
+from sam3i_edge.precision import PRECISIONS
+from sam3i_edge.runtimes import RUNTIMES
+from sam3i_edge.text_files import read_json, read_toml
 
 FOLDER = Path(__file__).parent
 TARGETS = tuple(sorted(path.stem for path in FOLDER.glob("*.toml")))
 """The names of those that come with the package."""
 
-PRECISIONS = ("fp32", "bf16", "fp16", "int8", "int8-bf16", "int8-fp16")
-"""What a graph computes in. ``int8-bf16``: in int8 where the recipe says so, all else in bf16; ``int8``: in fp32. Where
-half precision stands in the graphs' own types, ``int8-fp16`` leaves to the recipe what stays in fp32."""
-NVIDIA_SETTINGS = ("workspace_mb", "builder_optimization_level")
 INT8_SCHEMES = ("symmetric", "affine")
-ATTENTION = ("unfused", "fused")
-"""Whether an engine builder may make one kernel of softmax(QKᵀ)V in half precision. Such kernels were found to be wrong
-on some GPUs, in silence."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +35,7 @@ class Target:
     device: str
     """What the device ``auto`` means: a name of the runtime's, such as ``cpu``, ``GPU`` or ``cuda:0``."""
     precisions: tuple[str, ...]
-    """Those of ``PRECISIONS`` that it can run; the first is the default."""
+    """Those of ``PRECISIONS`` that it can run."""
     int8: str
     """How its runtime wants int8 activations: ``symmetric``, or ``affine`` (uint8 with a zero point)."""
     opset: int
@@ -68,8 +56,10 @@ class Target:
     """Processor threads; 0: the runtime's own choice."""
     settings: dict[str, str] = field(default_factory=dict)
     """Passed to the runtime as they are, under its own names."""
+    default_precision: str = ""
+    """What is exported where none is asked for, one of ``precisions``; empty: the first."""
     attention: str = ""
-    """One of ``ATTENTION``, of graphs with half precision in their types; empty: unfused."""
+    """One of ``manifest.ATTENTION``, of graphs with half precision in their types; empty: unfused."""
     compute_capabilities: tuple[str, ...] = ()
     """Of the GPUs that engines are built for ahead of time, at export, such as ``8.6``; none: on the device."""
 
@@ -78,42 +68,27 @@ class Target:
         """Whether it is for this machine's processor."""
         return not self.machine or platform.machine() in self.machine
 
+    @property
+    def on_device(self) -> RuntimeTarget:
+        """The part of it that a device needs."""
+        return RuntimeTarget(self.name, self.runtime, self.device, self.threads, self.settings, self.attention)
+
     def __post_init__(self) -> None:
         for name in ("opset", "ir_version", "max_prompts", "attention_mb"):
             if getattr(self, name) <= 0:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be greater than 0.")
-        if self.threads < 0:
-            raise ConfigError(f"threads is {self.threads}; it must be 0 (the runtime's choice) or more.")
         if self.int8 not in INT8_SCHEMES:
             raise ConfigError(unknown_name("int8", self.int8, INT8_SCHEMES))
-        if self.attention and self.attention not in ATTENTION:
-            raise ConfigError(unknown_name("attention", self.attention, ATTENTION))
+        _ = self.on_device  # which checks itself
         for capability in self.compute_capabilities:
             check_capability(capability)
-        if self.runtime in RUNTIMES and is_nvidia(self.runtime):
-            for name in NVIDIA_SETTINGS:
-                if not re.fullmatch(r"[0-9]{1,9}", self.settings.get(name, "0")):
-                    raise ConfigError(f"settings.{name} is {self.settings[name]!r}; it must be a whole number.")
         if not self.precisions:
             raise ConfigError(f"precisions is empty; give some of {', '.join(PRECISIONS)}.")
         for precision in self.precisions:
             if precision not in PRECISIONS:
                 raise ConfigError(unknown_name("precision", precision, PRECISIONS))
-
-
-def is_int8(precision: str) -> bool:
-    """Whether a bundle of this precision was quantized by a recipe."""
-    return precision.startswith("int8")
-
-
-def float_type(precision: str) -> str:
-    """What a bundle of this precision computes in outside its integer layers: ``fp32``, ``bf16`` or ``fp16``."""
-    return precision.removeprefix("int8").lstrip("-") or "fp32"
-
-
-def is_typed_half(target: Target, precision: str) -> bool:
-    """Whether half precision stands in the graphs' own types. Other runtimes are told to compute in it."""
-    return float_type(precision) == "fp16" and is_nvidia(target.runtime)
+        if self.default_precision and self.default_precision not in self.precisions:
+            raise ConfigError(unknown_name("default_precision", self.default_precision, self.precisions))
 
 
 def get_target(name_or_file: str | Path) -> Target:
@@ -129,26 +104,21 @@ def get_target(name_or_file: str | Path) -> Target:
             raise ExportError(unknown_name("target", str(name_or_file), TARGETS) + hint)
         path = FOLDER / f"{name_or_file}.toml"
     try:
-        values = _read(path)
+        values = read_json(path) if path.suffix == ".json" else read_toml(path)
         target = schema.parse(Target, {"name": path.stem, **values} if isinstance(values, dict) else values)
         if target.runtime not in RUNTIMES:
             raise ConfigError(unknown_name("runtime", target.runtime, RUNTIMES))
         return target
     except OSError as error:
         raise ExportError(f"Cannot read the target {path}: {error.strerror}.") from error
-    except (ValueError, RecursionError, ConfigError) as error:
+    except (ValueError, ConfigError) as error:
         raise ExportError(f"{path}: {error}") from error
-
-
-def _read(path: Path) -> Any:
-    text = path.read_text(encoding="utf-8")
-    return json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
 
 
 def check_precision(target: Target, precision: str | None) -> str:
     """``precision``, or the target's default when it is None. Raises ExportError if the target has no such one."""
     if precision is None:
-        return target.precisions[0]
+        return target.default_precision or target.precisions[0]
     if precision not in target.precisions:
         raise ExportError(unknown_name(f"precision for target {target.name}", precision, target.precisions))
     return precision

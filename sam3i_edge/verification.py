@@ -2,47 +2,32 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import logging
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-import sam3i_edge
 from sam3i_edge import schema
-from sam3i_edge.bundle import MANIFEST_FILE, Bundle, Manifest, sha256_of
 from sam3i_edge.cache import cache_folder
-from sam3i_edge.compare import ANSWER_TOLERANCES, LOSS_DB, MAX_SQNR_DB, TOLERANCES, Difference, Tolerance, measure
+from sam3i_edge.engine import Engine, Outputs
 from sam3i_edge.errors import BundleError, unknown_name
 from sam3i_edge.files import write_json
-from sam3i_edge.golden import Golden, pixels_inside, read_golden, sample, sampled_positions
+from sam3i_edge.golden import Golden, full_stage, pixels_inside, read_golden
 from sam3i_edge.graphs import FEATURES
-from sam3i_edge.image import preprocess
 from sam3i_edge.instances import sigmoid
+from sam3i_edge.manifest import Manifest
+from sam3i_edge.runtimes import is_typed_half
 from sam3i_edge.runtimes.nvidia_build import TENSORRT
-from sam3i_edge.segmenter import Outputs, Segmenter
-from sam3i_edge.targets import is_int8, is_typed_half
+from sam3i_edge.tolerances import Difference, InstanceTolerance, Tolerances, measure
+from sam3i_edge.version import __version__
 
 logger = logging.getLogger("sam3i_edge")
-
-BEST = 5
-"""So many instances of each prompt, by the float model's score, have their masks and scores compared."""
-INT8_LEAST_SCORE = 0.3
-"""With integers only instances that a threshold might return have their masks compared: the others' are vague, and what
-the recipe costs on real pictures is measured at export."""
-LEAST_PIXELS = 100
-"""Smaller masks are not compared: in FP32 one pixel of their edge would decide."""
-
-
-SINGLE = "/presence"
-"""One logit for each prompt. A few values near 0 have no signal to hold the noise against: below fp32 the worst value
-and the scores, which it is a factor of, decide alone. (0.007 off in bf16 was 24 dB in a model that is unsure.)"""
-
 
 FUSED_ATTENTION = (
     "Fused attention in half precision is wrong on some GPUs: export again with --attention unfused, and run verify"
@@ -106,74 +91,75 @@ class Verdict:
         return f"the outputs are within their tolerance, but not the instances of {wrong.prompt!r}: {changes}", True
 
 
-def verify(segmenter: Segmenter, golden: Golden) -> Verdict:
+def verify(engine: Engine, golden: Golden) -> Verdict:
     """Replay the golden cases stage by stage, each stage on the outputs of the one before.
 
     Every prompt runs alone, as it did in the float model, and in calls as full as the bundle allows.
 
     Raises:
-        BundleError: the golden cases do not fit the bundle, or a graph fails to run.
+        BundleError: the golden cases do not fit the bundle, a graph fails to run, or the bundle has no tolerances for
+            what it is computed in here.
     """
-    precision = segmenter.precision
-    if precision not in TOLERANCES:
-        raise BundleError(unknown_name("precision", precision, TOLERANCES))
+    runtime, precision = engine.manifest.runtime, engine.precision
+    if precision not in runtime.tolerances:
+        problem = unknown_name("precision", precision, runtime.tolerances)
+        raise BundleError(f"The manifest has no tolerances: {problem} Export the bundle again.")
+    tolerances = runtime.tolerances[precision]
     height, width = golden.image.shape[:2]
-    pixels = preprocess(golden.image, segmenter.manifest.model.image_size)
-    frame = segmenter.encode(golden.image)
-    tolerances = _Tolerances(precision, segmenter.manifest.accuracy)
-    checks = [_check(golden, "preprocess/image", pixels, tolerances)]
-    checks += [_check(golden, f"vision/{name}", np.asarray(frame.features[name]), tolerances) for name in FEATURES]
-    texts, _ = segmenter.encode_texts([(prompt.text, segmenter.route_of(prompt)) for prompt in golden.prompts])
+    features = engine.encode(golden.image)
+    checks = [_check(golden, "preprocess/image", engine.preprocess(golden.image), tolerances)]
+    checks += [_check(golden, f"vision/{name}", np.asarray(features[name]), tolerances) for name in FEATURES]
+    texts, _ = engine.encode_texts([(prompt.text, engine.route_of(prompt)) for prompt in golden.prompts])
     checks.append(_check(golden, "text/text", texts, tolerances))
 
-    count, most = len(golden.prompts), segmenter.manifest.limits.max_prompts
-    rows = [segmenter.ground(frame.features, [prompt], width, height) for prompt in golden.prompts]
+    count, most = len(golden.prompts), runtime.limits.max_prompts
+    rows = [engine.ground(features, [prompt], width, height) for prompt in golden.prompts]
     alone = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
     runs = {"grounding": alone}
     if most > 1:
-        full = segmenter.ground(frame.features, golden.prompts * -(-most // count), width, height)
-        runs[f"grounding of {most}"] = {name: values[-count:] for name, values in full.items()}
+        full = engine.ground(features, golden.prompts * -(-most // count), width, height)
+        runs[full_stage(runtime.limits)] = {name: values[-count:] for name, values in full.items()}
     order = golden.expected["grounding/query_index"]
     answers: list[AnswerCheck] = []
     for stage, outputs in runs.items():
         found, missing = align(outputs, order)
-        displaced = missing & _may_give_way(golden, outputs, precision)
+        displaced = missing & _may_give_way(golden, outputs, tolerances.instances)
         for name, values in found.items():
             if name == "presence":
                 checks.append(_check(golden, f"{stage}/{name}", values, tolerances))
             else:
                 values[missing] = np.nan  # which no tolerance allows
                 checks.append(_check(golden, f"{stage}/{name}", values, tolerances, displaced))
-        answers = answers or list(_check_answers(golden, found, displaced, precision))
-    return Verdict(
-        segmenter.device, precision, tuple(checks), tuple(answers), remedy_of(segmenter.manifest, segmenter.device)
-    )
+        answers = answers or list(_check_answers(golden, found, displaced, tolerances.instances))
+    return Verdict(engine.device, precision, tuple(checks), tuple(answers), remedy_of(engine.manifest, engine.device))
 
 
 def remedy_of(manifest: Manifest, device: str) -> str:
     """What to try where a device may be wrong in a known way; empty if nothing is known."""
-    is_fused = is_typed_half(manifest.target, manifest.precision) and manifest.target.attention == "fused"
+    target = manifest.runtime.target
+    is_fused = is_typed_half(target.runtime, manifest.runtime.precision) and target.attention == "fused"
     return FUSED_ATTENTION if is_fused and device.startswith(TENSORRT.name) else ""
 
 
-def verify_once(segmenter: Segmenter, bundle: Bundle) -> Verdict:
-    """``verify``, unless this bundle passed it before with this device, runtime and package.
+def verify_once(engine: Engine, bundle: Path) -> Verdict:
+    """``verify``, unless this bundle passed it before with this engine, device, runtime and package.
 
     Raises:
         BundleError: it did not pass.
     """
-    made_of = [sha256_of(bundle.path / MANIFEST_FILE), segmenter.device, segmenter.precision]
-    made_of += [platform.node(), platform.machine(), sam3i_edge.__version__]
+    made_of = [engine.fingerprint, type(engine).__name__, engine.device, engine.precision]
+    made_of += [platform.node(), platform.machine(), __version__]
     folder = cache_folder("verdicts")
     kept = folder / f"{hashlib.sha256(json.dumps(made_of).encode()).hexdigest()}.json" if folder else None
     verdict = None
     if kept and kept.is_file():
         try:
-            verdict = schema.parse(Verdict, json.loads(kept.read_text(encoding="utf-8")))
-        except (OSError, ValueError):
+            known = schema.parse(Verdict, json.loads(kept.read_text(encoding="utf-8")))
+            verdict = known if known.checks and known.passed else None
+        except (OSError, ValueError, RecursionError):
             logger.warning("The kept verdict %s cannot be read; verifying again.", kept)
     if verdict is None:
-        verdict = verify(segmenter, read_golden(bundle.path))
+        verdict = verify(engine, read_golden(bundle))
         if kept and verdict.passed:
             try:
                 write_json(kept, schema.plain(verdict))
@@ -181,48 +167,32 @@ def verify_once(segmenter: Segmenter, bundle: Bundle) -> Verdict:
                 logger.warning("The verdict could not be kept (%s): the next load verifies again.", error)
     if not verdict.passed:
         raise BundleError(
-            f"{bundle.path} on {verdict.device}, {verdict.precision}: {verdict.problem}. Do not use it here; "
-            f"sam3i-edge verify {bundle.path} shows every output."
+            f"{bundle} on {verdict.device}, {verdict.precision}: {verdict.problem}. Do not use it here; "
+            f"sam3i-edge verify {bundle} shows every output."
         )
     return verdict
 
 
-@dataclass(frozen=True)
-class _Tolerances:
-    """How far each output may be off, by the precision and by what the bundle reached at export."""
-
-    precision: str
-    accuracy: Mapping[str, Difference]
-
-    def of(self, name: str) -> Tolerance:
-        if name.startswith("preprocess/"):
-            return TOLERANCES["pixels"]
-        general = TOLERANCES[self.precision]
-        if self.precision != "fp32" and name.endswith(SINGLE):
-            return dataclasses.replace(general, min_sqnr_db=-MAX_SQNR_DB)
-        if self.precision not in LOSS_DB or name not in self.accuracy:
-            return general
-        reached = self.accuracy[name].sqnr_db - LOSS_DB[self.precision]
-        return dataclasses.replace(general, min_sqnr_db=max(general.min_sqnr_db, reached))
-
-
 def _check(
-    golden: Golden, name: str, actual: np.ndarray, tolerances: _Tolerances, displaced: np.ndarray | None = None
+    golden: Golden, name: str, actual: np.ndarray, tolerances: Tolerances, displaced: np.ndarray | None = None
 ) -> Check:
     """Compare one output; of an output of instances the ``displaced`` (N, K) are left out."""
     stage, output = name.split("/")
-    expected = golden.expected[f"{stage.partition(' ')[0]}/{output}"]
-    found = sample(actual)
+    recorded = f"{stage.partition(' ')[0]}/{output}"
+    expected, step = golden.expected[recorded], golden.steps[recorded]
+    found = actual.reshape(-1)[::step]
+    if name not in tolerances.outputs:
+        raise BundleError(f"The manifest has no tolerance for {name}. Export the bundle again.")
     if found.size != expected.size:
         raise BundleError(
             f"The golden cases have {expected.size} values of {stage}/{output}, the bundle gives {found.size}. Export "
-            f"it anew."
+            f"it again."
         )
     if displaced is not None:
-        instance = sampled_positions(actual.size) // (actual.size // displaced.size)
+        instance = np.arange(0, actual.size, step) // (actual.size // displaced.size)
         found = np.where(displaced.reshape(-1)[instance], expected, found)
     difference = measure(found, expected)
-    return Check(name, difference, tolerances.of(name).allows(difference, float(np.abs(expected).max())))
+    return Check(name, difference, tolerances.outputs[name].allows(difference, float(np.abs(expected).max())))
 
 
 def _expected_scores(golden: Golden) -> np.ndarray:
@@ -232,7 +202,7 @@ def _expected_scores(golden: Golden) -> np.ndarray:
     return _scores(logits, presence)
 
 
-def _may_give_way(golden: Golden, outputs: Outputs, precision: str) -> np.ndarray:
+def _may_give_way(golden: Golden, outputs: Outputs, tolerance: InstanceTolerance) -> np.ndarray:
     """(N, K): the expected instances that the graph may leave for others.
 
     The last of them stand at the edge of what it chooses: those of the worse half that score like its last do.
@@ -240,23 +210,23 @@ def _may_give_way(golden: Golden, outputs: Outputs, precision: str) -> np.ndarra
     expected = _expected_scores(golden)
     worse = np.arange(expected.shape[1]) >= (expected.shape[1] + 1) // 2
     last = _scores(outputs["logits"], outputs["presence"]).min(axis=1, keepdims=True)
-    may: np.ndarray = worse & (expected - last <= ANSWER_TOLERANCES[precision].max_score_change)
+    may: np.ndarray = worse & (expected - last <= tolerance.max_score_change)
     return may
 
 
-def _check_answers(golden: Golden, found: Outputs, displaced: np.ndarray, precision: str) -> Iterator[AnswerCheck]:
+def _check_answers(
+    golden: Golden, found: Outputs, displaced: np.ndarray, tolerance: InstanceTolerance
+) -> Iterator[AnswerCheck]:
     count, most = found["logits"].shape
     expected_scores = _expected_scores(golden)
     changes = np.abs(_scores(found["logits"], found["presence"]) - expected_scores)
     changes = np.where(displaced, 0, np.nan_to_num(changes, nan=1))  # no score can change more; JSON has no NaN
-    ious = _mask_ious(pixels_inside(found["masks"]), golden.inside).reshape(count, most)
-    ious = np.where(displaced, np.nan, ious)
-    if is_int8(precision):
-        ious = np.where(expected_scores >= INT8_LEAST_SCORE, ious, np.nan)
-    best = np.argsort(-expected_scores, axis=1)[:, :BEST]
+    ious = _mask_ious(pixels_inside(found["masks"]), golden.inside, tolerance.min_pixels).reshape(count, most)
+    ious = np.where(displaced | (expected_scores < tolerance.min_score), np.nan, ious)
+    best = np.argsort(-expected_scores, axis=1)[:, : tolerance.best]
     for prompt, iou, change, chosen in zip(golden.prompts, ious, changes, best, strict=True):
         worst_iou, worst_change = float(np.nanmin([1.0, *iou[chosen]])), float(change[chosen].max())
-        passed = ANSWER_TOLERANCES[precision].allows(worst_iou, worst_change)
+        passed = tolerance.allows(worst_iou, worst_change)
         yield AnswerCheck(prompt.text, prompt.route, worst_iou, worst_change, passed)
 
 
@@ -265,12 +235,12 @@ def _scores(logits: np.ndarray, presence: np.ndarray) -> np.ndarray:
     return scores
 
 
-def _mask_ious(found: np.ndarray, expected: np.ndarray) -> np.ndarray:
-    """IoU of each mask with the expected one, both as ``pixels_inside`` gives them; NaN for tiny ones."""
+def _mask_ious(found: np.ndarray, expected: np.ndarray, min_pixels: int) -> np.ndarray:
+    """IoU of each mask with the expected one, both as ``pixels_inside`` gives them; NaN for smaller ones."""
     if found.shape != expected.shape:
         return np.zeros(len(found))
     both, either = (np.unpackbits(bits, axis=1).sum(axis=1) for bits in (found & expected, found | expected))
-    return np.where(either >= LEAST_PIXELS, both / np.maximum(either, 1), np.nan)
+    return np.where(either >= min_pixels, both / np.maximum(either, 1), np.nan)
 
 
 class Aligned(NamedTuple):

@@ -10,22 +10,26 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from sam3i_edge.bundle import (
-    ENGINES,
-    Manifest,
-    TensorRtRecord,
-    check_files,
-    read_manifest,
-    record_of,
-    sha256_of,
-    write_manifest,
-)
+from sam3i_edge.bundle import Bundle, check_files, check_fingerprint, record_of, sha256_of
 from sam3i_edge.cache import locked
 from sam3i_edge.errors import BundleError, RuntimeUnavailableError
-from sam3i_edge.runtimes import RUNTIMES, PrebuiltEngine
+from sam3i_edge.files import partial_folder
+from sam3i_edge.graphs import PrebuiltEngine
+from sam3i_edge.manifest import (
+    ENGINES,
+    FORMAT_VERSION,
+    MANIFEST_FILE,
+    Manifest,
+    RuntimeSection,
+    fingerprint_of,
+    manifest_bytes,
+    parse_manifest,
+    read_manifest,
+    write_manifest,
+)
+from sam3i_edge.runtimes import RUNTIMES, is_typed_half
 from sam3i_edge.runtimes.engine_layers import AMPERE, layers_in
 from sam3i_edge.runtimes.nvidia_build import TENSORRT_RTX, BuildOptions, build_apart, check_capabilities
-from sam3i_edge.targets import is_typed_half
 
 logger = logging.getLogger("sam3i_edge")
 
@@ -39,13 +43,24 @@ def builder_problem() -> str:
     """Why TensorRT-RTX cannot be used for building; empty if it can."""
     try:
         TENSORRT_RTX.version  # noqa: B018  # it is found when it is asked
-    except (ImportError, OSError) as error:
+    except Exception as error:  # not there, or broken
         return f"TensorRT-RTX cannot be imported ({error}): {RUNTIMES[RUNTIME].install}"
     return ""
 
 
-def judge(folder: Path, manifest: Manifest, progress: Progress) -> TensorRtRecord:
+def judge(
+    folder: Path, runtime: RuntimeSection, compute_capabilities: Sequence[str], progress: Progress
+) -> tuple[str, tuple[PrebuiltEngine, ...]]:
     """Parse and build every graph of a bundle that is being made; for TensorRT-RTX keep the engines in it.
+
+    Args:
+        folder: of the bundle.
+        runtime: of its manifest.
+        compute_capabilities: those that the target wants engines for.
+        progress: called with a line at each step.
+
+    Returns:
+        The product and version that took every graph, empty if there is none here; and the engines.
 
     Raises:
         GraphRefusedError: the parser or the builder does not take a graph.
@@ -53,18 +68,20 @@ def judge(folder: Path, manifest: Manifest, progress: Progress) -> TensorRtRecor
     """
     if problem := builder_problem():
         progress(f"the graphs were checked by sam3i-edge only, not by NVIDIA's parser and builder: {problem}")
-        return TensorRtRecord(checked_by="", engines=())
-    capabilities = manifest.target.compute_capabilities if manifest.target.runtime == RUNTIME else ()
-    if capabilities:
-        engines = _build(folder, folder, manifest, capabilities, progress)
-        return TensorRtRecord(str(TENSORRT_RTX), engines)
+        return "", ()
+    if runtime.target.runtime == RUNTIME and compute_capabilities:
+        return str(TENSORRT_RTX), _build(folder, folder, runtime, compute_capabilities, progress)
     with tempfile.TemporaryDirectory() as thrown_away:  # only to see whether they can be built
-        _build(folder, Path(thrown_away), manifest, AMPERE, progress)
-    return TensorRtRecord(str(TENSORRT_RTX), ())
+        _build(folder, Path(thrown_away), runtime, AMPERE, progress)
+    return str(TENSORRT_RTX), ()
 
 
 def build_engines(
-    bundle: str | Path, capabilities: Sequence[str], progress: Progress = lambda message: None
+    bundle: str | Path,
+    capabilities: Sequence[str],
+    progress: Progress = lambda message: None,
+    *,
+    expect: str | None = None,
 ) -> Manifest:
     """Build a bundle's engines for GPUs of some compute capabilities, in place of those that it has.
 
@@ -74,6 +91,7 @@ def build_engines(
         bundle: the folder, of a target whose runtime is TensorRT-RTX.
         capabilities: such as ``8.6``.
         progress: called with a line at each step.
+        expect: the fingerprint that the bundle must have before; None: any. It has another one afterwards.
 
     Returns:
         The new manifest.
@@ -83,27 +101,43 @@ def build_engines(
         RuntimeUnavailableError: TensorRT-RTX is not installed, or does not know one of the compute capabilities.
     """
     path = Path(bundle)
-    runtime = read_manifest(path).target.runtime
-    if runtime != RUNTIME:
+    content = manifest_bytes(path)
+    check_fingerprint(path, fingerprint_of(content), expect)
+    before = parse_manifest(content, path)
+    if (name := before.runtime.target.runtime) != RUNTIME:
         raise BundleError(
-            f"{path} is for {runtime}, whose engines are built on the device. Ahead of time they are built for "
+            f"{path} is for {name}, whose engines are built on the device. Ahead of time they are built for "
             f"TensorRT-RTX: sam3i-edge export --target rtx"
+        )
+    if before.format_version != FORMAT_VERSION:
+        raise BundleError(
+            f"{path} has bundle format version {before.format_version}; this version of sam3i-edge writes "
+            f"{FORMAT_VERSION} and would lose what is new. Update sam3i-edge."
         )
     if problem := builder_problem():
         raise RuntimeUnavailableError(problem)
     check_capabilities(TENSORRT_RTX, capabilities)
-    if (path / ENGINES).is_symlink() or not os.access(path, os.W_OK | os.X_OK):
-        raise BundleError(f"{path} cannot be written, or its folder {ENGINES} is a link: copy the bundle first.")
+    if any((path / name).is_symlink() for name in (ENGINES, MANIFEST_FILE)) or not os.access(path, os.W_OK | os.X_OK):
+        raise BundleError(
+            f"{path} cannot be written, or its {ENGINES} or {MANIFEST_FILE} is a link: copy the bundle first (cp -rL)."
+        )
     with locked(path):
         manifest = read_manifest(path)
         # Its engines may be missing or damaged: they are about to be replaced.
         rest = {name: found for name, found in manifest.files.items() if not name.startswith(f"{ENGINES}/")}
-        check_files(path, dataclasses.replace(manifest, tensorrt=None, files=rest), unlisted_may_lie_in=ENGINES)
-        with tempfile.TemporaryDirectory(prefix=f".{path.name}.partial-", dir=path.resolve().parent) as stage:
-            engines = _build(path, Path(stage), manifest, capabilities, progress)
-            files = rest | {engine.file: record_of(Path(stage) / engine.file) for engine in engines}
-            made = dataclasses.replace(manifest, tensorrt=TensorRtRecord(str(TENSORRT_RTX), engines), files=files)
-            _put_in_place(path, Path(stage), made)
+        without = dataclasses.replace(manifest.runtime, engines=())
+        held_to = dataclasses.replace(manifest, runtime=without, files=rest)
+        check_files(Bundle(path, held_to, ""), unlisted_may_lie_in=ENGINES)
+        with partial_folder(path.resolve()) as stage:
+            engines = _build(path, stage, without, capabilities, progress)
+            files = rest | {engine.file: record_of(stage / engine.file) for engine in engines}
+            made = dataclasses.replace(
+                manifest,
+                runtime=dataclasses.replace(without, engines=engines),
+                provenance=manifest.provenance | {"tensorrt": {"checked_by": str(TENSORRT_RTX)}},
+                files=files,
+            )
+            _put_in_place(path, stage, made)
     return made
 
 
@@ -121,10 +155,6 @@ def _put_in_place(path: Path, stage: Path, made: Manifest) -> None:
                 file.unlink()
 
 
-def _must_be_unfused(manifest: Manifest) -> bool:
-    return is_typed_half(manifest.target, manifest.precision) and manifest.target.attention != "fused"
-
-
 def _warn_of_fused_attention(graph: str, log: Path) -> None:
     """Another builder, or a model of other sizes, may find a pattern that we do not know of."""
     layers = layers_in(log.read_text(encoding="utf-8", errors="replace"))
@@ -139,17 +169,18 @@ def _warn_of_fused_attention(graph: str, log: Path) -> None:
 
 
 def _build(
-    source: Path, output: Path, manifest: Manifest, capabilities: Sequence[str], progress: Progress
+    source: Path, output: Path, runtime: RuntimeSection, capabilities: Sequence[str], progress: Progress
 ) -> tuple[PrebuiltEngine, ...]:
     """Build every graph of the bundle ``source``; the engines go to a folder in ``output``."""
     asked = tuple(dict.fromkeys(capabilities))
-    options = BuildOptions(manifest.limits.max_prompts, manifest.target.settings, asked)
+    options = BuildOptions(runtime.limits.max_prompts, runtime.target.settings, asked)
+    unfused = is_typed_half(runtime.target.runtime, runtime.precision) and runtime.target.attention != "fused"
     engines = []
     (output / ENGINES).mkdir(exist_ok=True)
-    for name, spec in manifest.graphs.items():
+    for name, spec in runtime.graphs.items():
         progress(f"{TENSORRT_RTX} parses and builds the {name} graph for compute capability {', '.join(asked)}")
         made = output / ENGINES / f"{name}.partial"
-        log = output / ENGINES / f"{name}.log.partial" if _must_be_unfused(manifest) else None
+        log = output / ENGINES / f"{name}.log.partial" if unfused else None
         build_apart(TENSORRT_RTX, source / spec.file, options, made, log)
         if log is not None:
             _warn_of_fused_attention(name, log)

@@ -1,4 +1,7 @@
-"""How far a graph's output is from the float model's, and how far it may be."""
+"""How far a graph's output is from the float model's, and how far it may be.
+
+What is allowed stands in the bundle, resolved at export (``sam3i_edge.tolerance_rules``).
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sam3i_edge.targets import PRECISIONS, is_int8
+from sam3i_edge.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -34,46 +37,39 @@ class Tolerance:
         return difference.max_abs <= limit and difference.sqnr_db >= self.min_sqnr_db
 
 
-MAX_SQNR_DB = 200.0
-"""Stands for "no difference at all"; JSON has no infinity."""
-
-INT8 = tuple(precision for precision in PRECISIONS if is_int8(precision))
-
-TOLERANCES = {
-    "pixels": Tolerance(max_abs=0.0, min_sqnr_db=MAX_SQNR_DB),
-    "fp32": Tolerance(max_abs=1e-3, min_sqnr_db=60.0),
-    "fp16": Tolerance(max_abs=0.05, min_sqnr_db=40.0),
-    "bf16": Tolerance(max_abs=0.25, min_sqnr_db=25.0),
-    **dict.fromkeys(INT8, Tolerance(max_abs=1.0, min_sqnr_db=10.0)),
-}
-"""For the resized image (integer arithmetic: equal everywhere), and per precision for every output of every graph."""
-
-
-LOSS_DB = {"fp32": 25.0, **dict.fromkeys(INT8, 6.0)}
-"""How much of the SQNR reached at export a device may lose. In fp32 it only sums in another order than the one that
-checked the bundle; a weight that is 1 % off loses more (of 44 in the small model all, but for one of no effect). With
-integers the error is the recipe's, and the same everywhere but for roundings."""
-
-
 @dataclass(frozen=True)
-class AnswerTolerance:
-    """Both must hold for every instance that counts."""
+class InstanceTolerance:
+    """Mask and score must hold for every instance that counts."""
 
     min_mask_iou: float
     max_score_change: float
+    min_score: float
+    """Instances that the float model scores lower have no mask compared,"""
+    best: int
+    """of each prompt so many are compared, the float model's best,"""
+    min_pixels: int
+    """and smaller masks are not."""
+
+    def __post_init__(self) -> None:
+        if self.best < 1:
+            raise ConfigError(f"best is {self.best}; it must be 1 or more.")
 
     def allows(self, mask_iou: float, score_change: float) -> bool:
         """Whether an instance is still the same."""
         return mask_iou >= self.min_mask_iou and score_change <= self.max_score_change
 
 
-ANSWER_TOLERANCES = {
-    "fp32": AnswerTolerance(0.99, 2e-3),
-    "fp16": AnswerTolerance(0.95, 0.02),
-    "bf16": AnswerTolerance(0.85, 0.1),
-    **dict.fromkeys(INT8, AnswerTolerance(0.75, 0.2)),
-}
-"""Per precision, for masks and scores."""
+@dataclass(frozen=True)
+class Tolerances:
+    """All that a bundle may be off by in one precision."""
+
+    outputs: dict[str, Tolerance]
+    """By the names of ``sam3i_edge.golden.checked_outputs``."""
+    instances: InstanceTolerance
+
+
+MAX_SQNR_DB = 200.0
+"""Stands for "no difference at all"; JSON has no infinity."""
 
 
 def measure(actual: np.ndarray, reference: np.ndarray) -> Difference:
