@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ import pytest
 from xdist.scheduler import LoadFileScheduling
 
 from sam3i_edge import Box, Instances, Prompt
+from sam3i_edge.bundle import list_files
+from sam3i_edge.manifest import read_manifest, write_manifest
 
 DATA = Path(__file__).parent / "data"
 PARITY = DATA / "parity"
@@ -55,6 +58,13 @@ BAD_MERGES = (
 """What is no file of merges: neither side may read it, the Python one nor the C++ one."""
 
 
+def instances_of(masks: np.ndarray, boxes: np.ndarray, scores: np.ndarray, prompt: Prompt) -> Instances:
+    """Instances with these masks, (n, H, W) bool at the image's size."""
+    _, height, width = masks.shape
+    logits = masks.astype(np.float32) - 0.5
+    return Instances(np.asarray(scores), boxes, logits, width, height, prompt.route, prompt)
+
+
 def _case(values: dict[str, Any], recorded: Any) -> Case:
     name, image = values["name"], recorded[f"image/{values['image']}"]
     height, width = image.shape[:2]
@@ -70,13 +80,9 @@ def _case(values: dict[str, Any], recorded: Any) -> Case:
     count, _, mask_height, mask_width = values["final_masks_shape"]
     bits = np.unpackbits(expected["final_masks"])[: count * mask_height * mask_width]
     order = np.argsort(-expected["final_scores"], kind="stable")
-    final = Instances(
-        bits.reshape(count, mask_height, mask_width).astype(bool)[order],
-        expected["final_boxes"][order],
-        expected["final_scores"][order],
-        values["route"],
-    )
     prompt = Prompt(values["text"], values["route"], boxes(True), boxes(False))
+    masks = bits.reshape(count, mask_height, mask_width).astype(bool)[order]
+    final = instances_of(masks, expected["final_boxes"][order], expected["final_scores"][order], prompt)
     return Case(name, image, values["image"], prompt, values["threshold"], expected, final)
 
 
@@ -91,19 +97,29 @@ def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return (a & b).sum((1, 2)) / np.maximum((a | b).sum((1, 2)), 1)
 
 
-NEED_CPP = {"test_cpp.py", "test_cpp_package.py", "test_native.py"}
+NEED_CPP = {"test_cpp.py", "test_cpp_package.py", "test_native_engine.py"}
 """They share what is built from C++, which takes longest, so they begin first."""
+
+SHARE_NOTHING = {"test_nvidia_matrix.py"}
+"""Long tests that each export for themselves: apart, they fill the processes to the end."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: item.path.name not in NEED_CPP)
+    """Files with slow tests begin before those without, so that no long one is left for the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: (item.path.name not in NEED_CPP, item.path not in slow))
 
 
 class Together(LoadFileScheduling):  # type: ignore[misc]
-    """When tests run in several processes: those of a file stay in one, and so do those that need C++."""
+    """When tests run in several processes: those of a file stay in one, and so do those that need C++.
+
+    But for those that share nothing.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
         file = str(super()._split_scope(nodeid))
+        if Path(file).name in SHARE_NOTHING:
+            return nodeid
         return "C++" if Path(file).name in NEED_CPP else file
 
 
@@ -148,10 +164,17 @@ def model() -> Any:
     return load(PARITY / "checkpoint.pt", PARITY / "config.json")
 
 
+def rewrite(bundle: Path, **runtime: Any) -> None:
+    """Change fields of the manifest's runtime section; its hashes agree with the files, as of one who tampers."""
+    manifest = read_manifest(bundle)
+    changed = dataclasses.replace(manifest.runtime, **runtime)
+    write_manifest(bundle, dataclasses.replace(manifest, runtime=changed, files=list_files(bundle)))
+
+
 @pytest.fixture(scope="session")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The recorded checkpoint, exported. Tests that change files must copy it."""
-    from sam3i_edge.export import export
+    from sam3i_edge.exporter import export
 
     path = tmp_path_factory.mktemp("export") / "bundle"
     export(PARITY / "checkpoint.pt", PARITY / "config.json", path)

@@ -1,5 +1,3 @@
-import dataclasses
-
 import pytest
 
 from sam3i_edge.errors import ConfigError
@@ -36,7 +34,7 @@ def test_unknown_preset_names_the_closest():
         ({"image_size": 1000}, "image_size is 1000; it must be a multiple of patch_size .14."),
         ({"num_heads": 0}, "num_heads is 0; it must be greater than 0"),
         ({"encoder_layers": 10**7}, "encoder_layers is 10000000; it must be .* at most 1000"),
-        ({"vision": {"mlp_ratio": float("inf")}}, "vision.mlp_ratio is inf; it must be .* at most 65536"),
+        ({"vision": {"mlp_ratio": float("inf")}}, "vision.mlp_ratio is inf; it must be finite"),
         ({"vision": {"window_size": 60000}}, "vision.window_size is 60000; it must be at most 1024"),
         ({"adapter": {"scale": float("nan")}}, "adapter.scale is nan; it must be finite"),
         ({"vision": {"global_attention_layers": [40]}}, "each between 0 and 31"),
@@ -52,15 +50,11 @@ def test_refused(values, message):
 
 def test_a_file_that_is_no_config_is_named(tmp_path):
     path = tmp_path / "config.json"
-    for content, message in (("{", "not valid JSON"), ("[]", "expected an object"), ('{"x": 1}', "Unknown key 'x'")):
+    bad = {"{": "not valid JSON", "[" * 100_000: "config", "[]": "expected an object", '{"x": 1}': "Unknown key 'x'"}
+    for content, message in bad.items():
         path.write_text(content)
         with pytest.raises(ConfigError, match=message) as error:
             ModelConfig.from_json(path)
         assert "config.json" in str(error.value)
     with pytest.raises(ConfigError, match="No such file"):
         ModelConfig.from_json(tmp_path / "none.json")
-
-
-def test_frozen():
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        ModelConfig.preset("small").num_heads = 3

@@ -1,5 +1,7 @@
 """Reading, refusing and resizing images."""
 
+import re
+
 import cv2
 import numpy as np
 import pytest
@@ -9,7 +11,8 @@ from PIL import Image
 
 from sam3i_edge import read_image
 from sam3i_edge.errors import ImageError
-from sam3i_edge.image import MAX_PIXELS, check_image, preprocess
+from sam3i_edge.image import as_image, check_image, preprocess
+from sam3i_edge.image_files import MAX_PIXELS
 
 RNG = np.random.default_rng(0)
 
@@ -39,6 +42,31 @@ def test_memory_layout_does_not_matter():
     assert np.array_equal(preprocess(check_image(flipped), 28), preprocess(np.ascontiguousarray(flipped), 28))
 
 
+def test_bgr_is_resized_as_rgb_is_without_a_copy():
+    image = RNG.integers(0, 256, (60, 80, 3), dtype=np.uint8)
+    bgr = np.ascontiguousarray(image[..., ::-1])
+    taken = as_image(bgr, "bgr")
+    assert np.array_equal(taken, image)
+    assert np.shares_memory(taken, bgr)
+    assert np.array_equal(preprocess(taken, 28), preprocess(image, 28))
+    assert preprocess(taken, 28).flags.c_contiguous
+
+
+@pytest.mark.parametrize(
+    ("source", "color", "message"),
+    [
+        (np.zeros((4, 5, 3), np.uint8), "BGR", "Unknown color 'BGR'. Known: rgb, bgr. Did you mean 'bgr'?"),
+        (np.zeros((4, 5, 3), np.uint8), np.array(["rgb", "bgr"]), "Unknown color array(['rgb', 'bgr']"),
+        (np.zeros((4, 5, 3), np.uint8), ["bgr"], "Unknown color ['bgr']"),
+        ("photo.jpg", "bgr", "a file knows that itself. Leave color out"),
+        (Image.new("RGB", (5, 4)), "bgr", "a PIL.Image knows that itself"),
+    ],
+)
+def test_orders_of_channels_that_are_none(source, color, message):
+    with pytest.raises(ImageError, match=re.escape(message)):
+        as_image(source, color)
+
+
 @pytest.mark.parametrize(
     ("image", "message"),
     [
@@ -53,7 +81,7 @@ def test_memory_layout_does_not_matter():
         (np.zeros((4, 5, 2), np.uint8), "three colour channels"),
         (np.zeros((0, 5, 3), np.uint8), "no pixels"),
         ([[1, 2, 3]], "is a list"),
-        ("photo.jpg", r"read_image\(path\)"),
+        ("photo.jpg", r"is a str; expected a NumPy array .*a PIL\.Image or a path"),
         (None, "is a NoneType"),
     ],
 )
@@ -117,3 +145,26 @@ def test_no_such_file(tmp_path):
         read_image(tmp_path / "none.png")
     with pytest.raises(ImageError, match="Is a directory"):
         read_image(tmp_path)
+    with pytest.raises(ImageError, match="null"):
+        read_image("a\0b")
+
+
+@pytest.mark.parametrize("mode", ["I", "F", "I;16"])
+def test_pillows_images_of_more_than_8_bits(mode):
+    with pytest.raises(ImageError, match=f"more than 8 bits .Pillow's mode {mode}"):
+        as_image(Image.new(mode, (5, 6)))
+
+
+def test_images_that_pillow_cannot_read():
+    closed = Image.new("RGB", (5, 6))
+    closed.close()
+    for image in (closed, Image.new("La", (5, 6))):
+        with pytest.raises(ImageError, match="Pillow cannot read the image"):
+            as_image(image)
+
+
+def test_a_file_of_too_many_pixels(tmp_path, monkeypatch):
+    Image.new("L", (20, 10)).save(tmp_path / "large.png")
+    monkeypatch.setattr("sam3i_edge.image_files.MAX_PIXELS", 199)
+    with pytest.raises(ImageError, match="20 wide and 10 high"):
+        as_image(tmp_path / "large.png")

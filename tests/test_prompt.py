@@ -26,33 +26,24 @@ def test_text_must_be_text():
         Prompt(b"mug")
 
 
-@pytest.mark.parametrize("corners", [(5, 0, 1, 3), (0, 5, 3, 1), (2, 2, 2, 5)])
-def test_inverted_or_empty_box(corners):
-    with pytest.raises(PromptError, match="empty or inverted"):
-        Box(*corners)
-
-
-@pytest.mark.parametrize("value", [math.nan, math.inf, 10**400, np.float16(np.inf)])
-def test_box_that_is_not_finite(value):
-    with pytest.raises(PromptError, match="must be finite"):
-        Box(0, 0, value, 3)
-
-
-@pytest.mark.parametrize("value", ["9", None, (1, 2)])
-def test_box_of_anything_but_numbers(value):
-    with pytest.raises(PromptError, match="must be numbers"):
-        Box(0, 0, value, 10)
+@pytest.mark.parametrize(
+    ("message", "boxes"),
+    [
+        ("empty or inverted", [(5, 0, 1, 3), (0, 5, 3, 1), (2, 2, 2, 5)]),
+        ("must be finite", [(0, 0, value, 3) for value in (math.nan, math.inf, 10**400, np.float16(np.inf))]),
+        ("must be numbers", [(0, 0, value, 10) for value in ("9", None, (1, 2))]),
+        ("100 wide and 50 high", [(-1, 0, 5, 5), (0, 0, 101, 5), (0, 0, 5, 51), (200, 200, 300, 300)]),
+    ],
+)
+def test_boxes_that_are_refused(message, boxes):
+    for corners in boxes:
+        with pytest.raises(PromptError, match=message):
+            Box(*corners).normalized(width=100, height=50)
 
 
 def test_box_of_numpy_scalars_does_not_overflow():
     box = Box(*map(np.uint8, (200, 200, 250, 250)))
     assert box.normalized(300, 300) == pytest.approx((0.75, 0.75, 1 / 6, 1 / 6))
-
-
-@pytest.mark.parametrize("corners", [(-1, 0, 5, 5), (0, 0, 101, 5), (0, 0, 5, 51), (200, 200, 300, 300)])
-def test_box_outside_the_image(corners):
-    with pytest.raises(PromptError, match="100 wide and 50 high"):
-        Box(*corners).normalized(width=100, height=50)
 
 
 def test_box_normalized():
@@ -61,10 +52,29 @@ def test_box_normalized():
 
 
 def test_boxes_must_be_boxes():
-    with pytest.raises(PromptError, match=r"Prompt.boxes holds \(0, 0, 1, 1\)"):
-        Prompt("mug", boxes=[(0, 0, 1, 1)])
-    with pytest.raises(PromptError, match=r"must be a list of Box"):
+    with pytest.raises(PromptError, match=r"^boxes holds 0; it must be a list of boxes, each Box.* or four numbers"):
+        Prompt("mug", boxes=(0, 0, 1, 1))
+    for wrong in ((0, 0, 1), "0123", np.zeros((2, 4)), np.zeros(3), None):
+        with pytest.raises(PromptError, match=r"(negative_boxes holds|four numbers|must be numbers|empty or inverted)"):
+            Prompt("mug", negative_boxes=[wrong])
+    with pytest.raises(PromptError, match=r"^negative_boxes is .*must be a list of boxes"):
         Prompt("mug", negative_boxes=Box(0, 0, 1, 1))
+
+
+@pytest.mark.parametrize("given", [[(0, 1, 2, 3)], [[0, 1, 2, 3]], np.array([[0, 1, 2, 3]], np.float32)])
+def test_boxes_of_four_numbers(given):
+    assert Prompt("mug", boxes=given).boxes == (Box(0, 1, 2, 3),)
+    assert Prompt("mug", negative_boxes=given).negative_boxes == (Box(0, 1, 2, 3),)
+
+
+@pytest.mark.parametrize("text", ["visual", "Visual", " visual\n", "ｖisual", "\n" * 9000 + "visual"])
+def test_boxes_alone_cannot_decide_without_boxes(text):
+    for route in ("auto", "concept"):
+        with pytest.raises(PromptError, match=r"The text 'visual' lets boxes alone decide, and the prompt has none\."):
+            Prompt(text, route)
+    assert Prompt(text, boxes=[Box(0, 0, 1, 1)]).text == text
+    assert Prompt(text, negative_boxes=[Box(0, 0, 1, 1)]).text == text
+    assert Prompt(f"{text} aid").boxes == ()
 
 
 def test_gates_are_one_hot():

@@ -8,22 +8,24 @@ import logging
 import pickle
 import random
 import sys
+import time
 import types
-from functools import partial
 
 import pytest
 
+from sam3i_edge.clip_tokenizer import make_tokenizer_file
 from sam3i_edge.errors import BundleError
-from sam3i_edge.export.clip_tokenizer import make_tokenizer_file
-from sam3i_edge.tokenizer import Tokenizer, format_merges, parse_merges
+from sam3i_edge.prompt import Prompt
+from sam3i_edge.tokenizer import Tokenizer, format_merges, parse_merges, words_of
 from tests.conftest import BAD_MERGES, DATA
+from tests.odd_texts import lines, long_texts
 
 RECORDED = json.loads(gzip.decompress((DATA / "tokens.json.gz").read_bytes()))
 
 
 @pytest.fixture(scope="module")
 def tokenizer(tmp_path_factory) -> Tokenizer:
-    path = tmp_path_factory.mktemp("tokenizer") / "merges.txt.gz"
+    path = tmp_path_factory.mktemp("tokenizer") / "merges.txt"
     path.write_bytes(make_tokenizer_file())
     return Tokenizer.from_file(path, 32)
 
@@ -62,50 +64,42 @@ def reference():
             sys.modules["open_clip"] = previous
 
 
-ODDITIES = [
-    *(
-        "<start_of_text>",
-        "<end_of_text>",
-        "<END_OF_TEXT>",
-        "!<start_of_text>",
-        "<|endoftext|>",
-        "!",
-        "!!",
-        "'S",
-        "'ſ",
-        "ſ",
-    ),
-    *(
-        "Σ",
-        "İ",
-        "ǅ",
-        "ﬀ",
-        "K",
-        "e\u0301",
-        "\ufeff",
-        "\x00",
-        "\x85",
-        "\u2028",
-        "\ufffd",
-        "👨\u200d👩",
-        "&amp;lt;",
-        "&#39;",
-    ),
-    *("ÃƒÂ©", "â€œ", "fianc√©", "red", " the ", "\t\n", "1234", "½", "_", "🇩🇪"),
-]
-RANGES = [(0x20, 0x7F), (0xA0, 0x600), (0x900, 0x3000), (0x3000, 0xD7FF), (0x10000, 0x1FFFF)]
-
-
 def test_random_text_as_in_open_clip(tokenizer, reference):
-    """5,000 lines of every script, entities, mojibake, special tokens and control characters."""
-    rng = random.Random(0)
-    for _ in range(5000):
-        parts = [
-            rng.choice(ODDITIES) if rng.random() < 0.4 else chr(rng.randrange(*rng.choice(RANGES)))
-            for _ in range(rng.randrange(30))
-        ]
-        text = "".join(parts)
+    for text in lines(5000):
         assert tokenizer.encode(text).tolist() == reference([text])[0].tolist(), repr(text)
+
+
+@pytest.mark.parametrize("kind", long_texts(0))
+def test_a_long_text_costs_little(tokenizer, kind):
+    text = long_texts(100_000)[kind]
+    start = time.process_time()
+    Prompt(f"{text} x")
+    tokenizer.encode(text)
+    assert time.process_time() - start < 0.5
+
+
+@pytest.mark.parametrize("kind", long_texts(0))
+def test_a_long_text_as_in_open_clip(tokenizer, reference, kind):
+    text = long_texts(1500)[kind]
+    assert tokenizer.encode(text).tolist() == reference([text])[0].tolist()
+
+
+def test_long_words_of_the_vocabulary_as_in_open_clip(tokenizer, reference):
+    rng = random.Random(3)
+    parts = [word for word in words_of(parse_merges(make_tokenizer_file().decode())) if word and word.isalpha()]
+    for _ in range(40):
+        text = "x " * rng.randrange(32) + "".join(rng.choices(parts, k=rng.randrange(50, 150)))
+        assert tokenizer.encode(text).tolist() == reference([text])[0].tolist(), text
+
+
+def test_a_long_number_is_beyond_unicode(tokenizer):
+    assert tokenizer.encode("&#" + "1" * 5000 + ";x").tolist() == tokenizer.encode("\ufffdx").tolist()
+    assert tokenizer.encode("&#" + "0" * 5000 + "65;").tolist() == tokenizer.encode("a").tolist()
+
+
+def test_the_tokens_of_a_very_long_text_are_not_counted(tokenizer, caplog):
+    tokenizer.encode("word " * 1000)
+    assert "The text has more than 32 tokens; the model reads the first 32." in caplog.text
 
 
 def test_too_long_a_text_is_cut_with_a_warning(tokenizer, caplog):
@@ -117,25 +111,17 @@ def test_too_long_a_text_is_cut_with_a_warning(tokenizer, caplog):
 
 
 # Without a time in the header: every process must find the same cases
-compress = partial(gzip.compress, mtime=0)
-HEADER = b"#version: 0.2\n"
-WHOLE = compress(HEADER + b"\n" * 999)
-
-
-@pytest.mark.parametrize(
-    "content",
-    [*map(compress, BAD_MERGES), *(b"", HEADER, WHOLE[:-1], WHOLE[:20], WHOLE[:12] + b"\xff" + WHOLE[13:])],
-)
+@pytest.mark.parametrize("content", [*BAD_MERGES, bytes((1 << 24) + 1), gzip.compress(b"#version: 0.2\n", mtime=0)])
 def test_a_damaged_file_is_named(tmp_path, content):
-    path = tmp_path / "merges.txt.gz"
+    path = tmp_path / "merges.txt"
     path.write_bytes(content)
-    with pytest.raises(BundleError, match=r"merges\.txt\.gz is no CLIP tokenizer"):
+    with pytest.raises(BundleError, match=r"merges\.txt is no CLIP tokenizer"):
         Tokenizer.from_file(path, 32)
 
 
 def test_a_merge_left_out_keeps_the_ids_of_the_others(tmp_path):
-    path = tmp_path / "merges.txt.gz"
-    path.write_bytes(compress(HEADER + b"a b\n\nab c</w>\n"))
+    path = tmp_path / "merges.txt"
+    path.write_bytes(b"#version: 0.2\na b\n\nab c</w>\n")
     ids = Tokenizer.from_file(path, 8).encode("abc ab")
     assert ids.tolist() == [515, 514, 64, 256 + 65, 516, 0, 0, 0]
     assert format_merges(parse_merges("#version: 0.2\na b\n\nab c</w>\n")) == "#version: 0.2\na b\n\nab c</w>\n"

@@ -2,11 +2,11 @@
 
 import pytest
 
-from sam3i_edge.benchmarks import rounds
+from sam3i_edge.benchmarks import interleave
 
 
 @pytest.fixture(autouse=True, scope="session")
 def no_rest_between_turns():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rounds, "SETTLE_S", 0.0)
+        patch.setattr(interleave, "SETTLE_S", 0.0)
         yield

@@ -11,12 +11,11 @@ import numpy as np
 from sam3i_edge.benchmarks.report import (
     SCHEMA,
     SCHEMA_VERSION,
-    STAGES,
     Accuracy,
     ColdStart,
     Energy,
     GraphCost,
-    Layer,
+    LayerTime,
     Machine,
     Picture,
     Ratio,
@@ -30,6 +29,7 @@ from sam3i_edge.benchmarks.report import (
     Window,
 )
 from sam3i_edge.benchmarks.statistics import summarize
+from sam3i_edge.engine import STAGES
 
 MACHINE = Machine(
     name="test bench",
@@ -89,7 +89,7 @@ def make_run(name: str, factor: float = 1.0, giou: float | None = 61.25, baselin
         energy=Energy("RAPL, package-0", 2.625, 17.5),
         accuracy=Accuracy("tabletop", "val", 40, giou, 33.5, {"concept": scores}, "" if baseline else "torch", 0.375),
         roofline=Roofline(33.87, "fp32 product", 15.18, "copying", {"vision": cost}),
-        layers=(Layer("vision", "conv<1>", "Conv", 20.81, 12.96),),
+        layers=(LayerTime("vision", "conv<1>", "Conv", 20.81, 12.96),),
         sustained=Sustained(600.0, tuple(Window(60.0 * i, 400, 150.0 + i, None, None) for i in (1, 2, 3)), 1.0132, 0),
         pictures=(Picture("kitchen.jpg", 'the "red" mug', "simple", 2, base64.b64encode(jpeg.tobytes()).decode()),),
     )

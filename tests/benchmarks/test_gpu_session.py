@@ -8,13 +8,13 @@ import time
 
 import pytest
 
-from sam3i_edge.benchmarks import gpu_session
-from sam3i_edge.benchmarks.gpu_session import (
+from sam3i_edge.benchmarks.studies import gpu_session
+from sam3i_edge.benchmarks.studies.gpu_session import (
     DONE,
     FAILED,
     TIMED_OUT,
+    GpuSession,
     Outcome,
-    Session,
     Step,
     all_steps,
     report,
@@ -22,7 +22,7 @@ from sam3i_edge.benchmarks.gpu_session import (
 )
 from tests.runtimes.test_tensorrt_rtx import without_gpu
 
-COMMAND = [sys.executable, "-m", "sam3i_edge.benchmarks.gpu_session"]
+COMMAND = [sys.executable, "-m", "sam3i_edge.benchmarks.studies.gpu_session"]
 
 
 def session(folder, *names):
@@ -80,7 +80,7 @@ def test_a_step_that_hangs_is_ended_with_all_that_it_started(tmp_path, monkeypat
     real = subprocess.Popen
     monkeypatch.setattr(subprocess, "Popen", lambda command, **options: real([sys.executable, "-c", hang], **options))
     start = time.monotonic()
-    assert run_step(Step("hangs", lambda session: None, limit_s=1), Session(tmp_path, "rtx")).result == TIMED_OUT
+    assert run_step(Step("hangs", lambda session: None, limit_s=1), GpuSession(tmp_path, "rtx")).result == TIMED_OUT
     assert time.monotonic() - start < 20
 
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import helper, numpy_helper
 
 from sam3i_edge.benchmarks.int8_layers import count_kernels, placement
 from sam3i_edge.runtimes.engine_layers import layers_in
+from tests.export.tensorrt_graphs import graph
 
 LOG = """Engine layers:
 Name: wait_0, LayerType: wait, Inputs: [], Constants: [], Outputs: [], TacticName: , StreamId: 0
@@ -30,23 +30,8 @@ def test_kernels_are_counted_by_the_type_of_their_inputs() -> None:
 
 
 def test_placement_tells_layers_from_the_products_of_attention(tmp_path: Path) -> None:
-    scale, zero = np.float32(0.1), np.int8(0)
-    nodes = [
-        helper.make_node("QuantizeLinear", ["x", "scale", "zero"], ["x_int"]),
-        helper.make_node("DequantizeLinear", ["x_int", "scale", "zero"], ["x_back"]),
-        helper.make_node("MatMul", ["x_back", "weight"], ["query"]),
-        helper.make_node("Transpose", ["x_back"], ["key"], perm=[1, 0]),
-        helper.make_node("MatMul", ["query", "key"], ["product"]),
-        helper.make_node("Softmax", ["product"], ["shares"]),
-        helper.make_node("MatMul", ["shares", "x"], ["y"]),
-    ]
-    constants = {"scale": scale, "zero": zero, "weight": np.eye(4, dtype=np.float32)}
-    graph = helper.make_graph(
-        nodes,
-        "attention",
-        [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [4, 4])],
-        [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [4, 4])],
-        [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
-    )
-    onnx.save(helper.make_model(graph), tmp_path / "attention.onnx")
+    both = "i = QuantizeLinear(x, s, z) b = DequantizeLinear(i, s, z)"
+    product = "q = MatMul(b, w) k = Transpose(b) p = MatMul(q, k) h = Softmax(p) y = MatMul(h, x)"
+    constants = {"s": np.float32(0.1), "z": np.int8(0), "w": np.eye(4, dtype=np.float32)}
+    onnx.save(graph("float[4,4] x", f"{both} {product}", **constants).model(), tmp_path / "attention.onnx")
     assert placement(tmp_path / "attention.onnx") == {"pairs": [1], "linear": [1, 0, 1], "Q x K": [0, 1, 1]}

@@ -10,9 +10,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from sam3i_edge.benchmarks.layers import profile_graphs, read_onnxruntime
 from sam3i_edge.benchmarks.macs import count_graph
 from sam3i_edge.benchmarks.roofline import matrix_product_peak, write_product
+from sam3i_edge.config import default_limits
 from sam3i_edge.errors import BenchmarkError
-from sam3i_edge.export.modules import GroundingGraph, TextGraph, VisionGraph
-from sam3i_edge.graphs import default_limits, graph_specs
+from sam3i_edge.graph_modules import GroundingGraph, TextGraph, VisionGraph
+from sam3i_edge.graphs import graph_specs
 from sam3i_edge.runtimes import SessionOptions, open_session
 from sam3i_edge.targets import get_target
 from tests.runtimes.processor import needs_bf16
@@ -21,7 +22,7 @@ from tests.runtimes.processor import needs_bf16
 @pytest.mark.parametrize("name", ["vision", "text", "grounding"])
 def test_counts_agree_with_torchs_counter(bundle, model, name):
     limits = default_limits(model.config)
-    spec = graph_specs(model.config, limits)[name]
+    spec = graph_specs(model.config.sizes, limits)[name]
     module = {
         "vision": lambda: VisionGraph(model),
         "text": lambda: TextGraph(model),

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sam3i_edge.benchmarks.rounds import order, play, until
+from sam3i_edge.benchmarks.interleave import interleave, order, until
 from sam3i_edge.benchmarks.statistics import paired_ratio, summarize, unpaired_ratio
 
 
@@ -43,12 +43,14 @@ def test_rounds_end_when_the_ratio_is_known():
     def turn(index, number):
         samples[index].append(10.0 + index)
 
-    assert play([0, 1], turn, until(None, samples)) == 10
-    assert play([0, 1], turn, until(4, samples)) == 4
+    assert interleave([0, 1], turn, until(None, samples)) == 10
+    assert interleave([0, 1], turn, until(4, samples)) == 4
 
 
 def test_rounds_go_on_while_the_ratio_is_not_known():
     dice = np.random.default_rng(0)
     samples = [[], []]
-    played = play([0, 1], lambda index, number: samples[index].append(dice.lognormal(0, 0.5)), until(None, samples))
+    played = interleave(
+        [0, 1], lambda index, number: samples[index].append(dice.lognormal(0, 0.5)), until(None, samples)
+    )
     assert played == 600

@@ -5,7 +5,7 @@ import html
 
 import pytest
 
-from sam3i_edge.benchmarks.page import render_page
+from sam3i_edge.benchmarks.html import render_html
 from sam3i_edge.benchmarks.sustained import slowdown_notes, windows
 from tests.benchmarks.reports import make_report
 
@@ -28,7 +28,7 @@ def test_a_device_that_throttles_is_named():
     assert note.startswith(
         f"{runs[0].bundle} became slower in the sustained run: the last window's median is 2.0 times"
     )
-    assert html.escape(note) in render_page(dataclasses.replace(report, runs=tuple(runs), notes=(note,)))
+    assert html.escape(note) in render_html(dataclasses.replace(report, runs=tuple(runs), notes=(note,)))
 
 
 def test_a_steady_device_is_not():

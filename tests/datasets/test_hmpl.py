@@ -53,84 +53,89 @@ def test_plain_runs_and_polygons(write, content, segmentation):
     assert isinstance(instance.rle["counts"], bytes)
 
 
-BAD = {
-    "missing image": (("images", 0, "file_name", "x.png"), "image 1, file_name: there is no image"),
-    "escaping name": (
-        ("images", 0, "file_name", "../1.png"),
-        "image 1, file_name: is '../1.png'; expected a path below",
-    ),
-    "no width": (("images", 0, "width", None), "image 1, width: is missing; expected a whole number of pixels"),
-    "wrong size": (
-        ("annotations", 0, "segmentation", {"size": [9, 9], "counts": "0"}),
-        "annotation 10, segmentation: has size [9, 9]; the image is 32 wide and 24 high, so [24, 32]",
-    ),
-    "wrong total": (
-        ("annotations", 0, "segmentation", {"size": [24, 32], "counts": [5, 5]}),
-        "annotation 10, segmentation: has runs of 10 pixels in all; expected whole numbers, in all 768",
-    ),
-    "wrong compressed total": (
-        ("annotations", 0, "segmentation", {"size": [24, 32], "counts": "55"}),
-        "annotation 10, segmentation: has runs of 10 pixels in all; an image 32 wide and 24 high has 768",
-    ),
-    "undecodable": (
-        ("annotations", 0, "segmentation", {"size": [24, 32], "counts": "5 5"}),
-        "annotation 10, segmentation: cannot be decoded: its counts hold characters that no RLE has",
-    ),
-    "truncated": (
-        ("annotations", 0, "segmentation", {"size": [24, 32], "counts": "PP"}),
-        "annotation 10, segmentation: cannot be decoded: its counts end within a run",
-    ),
-    "empty": (
-        ("annotations", 0, "segmentation", {"size": [24, 32], "counts": [768]}),
-        "annotation 10, segmentation: is an empty mask",
-    ),
-    "no polygon": (("annotations", 0, "segmentation", [[1, 2, 3]]), "segmentation: holds a polygon that is not a flat"),
-    "far polygon": (("annotations", 0, "segmentation", [[0, 0, 1e9, 0, 1, 1]]), "the coordinate 1000000000.0, not in"),
-    "no mask": (
-        ("annotations", 0, "segmentation", 3),
-        "annotation 10, segmentation: is a number; expected an RLE object",
-    ),
-    "no text": (
-        ("annotations", 0, "text_inst_input", None),
-        "annotation 10, text_inst_input: there is no text, neither",
-    ),
-    "empty text": (
-        ("annotations", 0, "text_inst_input", {"concept": ["mug", " "]}),
-        "annotation 10, text_inst_input.concept[1]: is an empty text",
-    ),
-    "text of a wrong type": (
-        ("annotations", 0, "text_inst_input", {"concept": [7]}),
-        "annotation 10, text_inst_input.concept[0]: is 7; expected a text",
-    ),
-    "texts of a wrong type": (
-        ("annotations", 0, "text_inst_input", {"concept": "mug"}),
-        "annotation 10, text_inst_input.concept: is a string; expected a list of texts",
-    ),
-    "unknown level": (
-        ("annotations", 0, "text_inst_input", {"simple_querry": ["mug"]}),
-        "Unknown key 'simple_querry'. Known: concept, simple_query, complex_query. Did you mean 'simple_query'?",
-    ),
-    "duplicate annotation": (("annotations", 1, "id", 10), "annotation 10, id: is that of an earlier annotation"),
-    "duplicate image": (("images", 1, "id", 1), "image 1, id: is that of an earlier image"),
-    "unknown image": (("annotations", 0, "image_id", 99), "annotation 10, image_id: is 99; there is no such image"),
-    "image id of a wrong type": (("annotations", 0, "image_id", [1]), "annotation 10, image_id: is [1]; there is no"),
-    "no id": (("annotations", 0, "id", "10"), "annotations[0], id: is '10'; expected a whole number"),
-    "bad box": (("annotations", 0, "bbox", [0, 0, -1, 5]), "annotation 10, bbox: is [0, 0, -1, 5], empty, inverted or"),
-    "short box": (("annotations", 0, "bbox", [0, 0]), "annotation 10, bbox: is [0, 0]; expected [x, y, width, height]"),
-    "bad crowd": (("annotations", 0, "iscrowd", "no"), "annotation 10, iscrowd: is 'no'; expected 0 or 1"),
-}
+def masks(**values):
+    return {"size": [HEIGHT, WIDTH], **values}
 
 
-@pytest.mark.parametrize(("change", "message"), BAD.values(), ids=BAD)
-def test_bad_data_is_refused_or_skipped_by_name(write, content, change, message):
-    table, index, key, value = change
-    content[table][index][key] = value
+IMAGE, ANNOTATION = "image 1, ", "annotation 10, "
+BAD = [
+    (IMAGE, "file_name", "x.png", "there is no image"),
+    (IMAGE, "file_name", "../1.png", "is '../1.png'; expected a path below"),
+    (IMAGE, "width", None, "is missing; expected a whole number of pixels"),
+    (
+        ANNOTATION,
+        "segmentation",
+        {"size": [9, 9], "counts": "0"},
+        "has size [9, 9]; the image is 32 wide",
+    ),
+    (
+        ANNOTATION,
+        "segmentation",
+        masks(counts=[5, 5]),
+        "has runs of 10 pixels in all; expected whole numbers",
+    ),
+    (
+        ANNOTATION,
+        "segmentation",
+        masks(counts="55"),
+        "has runs of 10 pixels in all; an image 32 wide and 24 high has 768",
+    ),
+    (ANNOTATION, "segmentation", masks(counts="5 5"), "cannot be decoded: its counts hold characters that no RLE has"),
+    (ANNOTATION, "segmentation", masks(counts="PP"), "cannot be decoded: its counts end within a run"),
+    (ANNOTATION, "segmentation", masks(counts=[768]), "is an empty mask"),
+    (ANNOTATION, "segmentation", [[1, 2, 3]], "holds a polygon that is not a flat"),
+    (ANNOTATION, "segmentation", [[0, 0, 1e9, 0, 1, 1]], "the coordinate 1000000000.0, not in"),
+    (ANNOTATION, "segmentation", 3, "is a number; expected an RLE object"),
+    (ANNOTATION, "text_inst_input", None, "there is no text, neither"),
+    (ANNOTATION, "text_inst_input", {"concept": ["mug", " "]}, "concept[1]: is an empty text"),
+    (
+        ANNOTATION,
+        "text_inst_input",
+        {"concept": [" Visual"]},
+        "concept[0]: is 'visual', which asks for what boxes show",
+    ),
+    (
+        ANNOTATION,
+        "text_inst_input",
+        {"concept": ["ｖisual"]},
+        "concept[0]: is 'visual', which asks for what boxes show",
+    ),
+    (ANNOTATION, "text_inst_input", {"concept": [7]}, "concept[0]: is 7; expected a text"),
+    (ANNOTATION, "text_inst_input", {"concept": "mug"}, "concept: is a string; expected a list of texts"),
+    (
+        ANNOTATION,
+        "text_inst_input",
+        {"simple_querry": ["mug"]},
+        "Unknown key 'simple_querry'. Known: concept, simple_query",
+    ),
+    (ANNOTATION, "id", 11, "is that of an earlier annotation"),
+    (IMAGE, "id", 2, "is that of an earlier image"),
+    (ANNOTATION, "image_id", 99, "is 99; there is no such image"),
+    (ANNOTATION, "image_id", [1], "is [1]; there is no"),
+    (ANNOTATION, "id", "10", "is '10'; expected a whole number"),
+    (ANNOTATION, "bbox", [0, 0, -1, 5], "is [0, 0, -1, 5], empty, inverted or"),
+    (ANNOTATION, "bbox", [0, 0], "is [0, 0]; expected [x, y, width, height]"),
+    (ANNOTATION, "iscrowd", "no", "is 'no'; expected 0 or 1"),
+    (IMAGE, "width", 10**400, "is inf; expected a whole number of pixels"),
+    (ANNOTATION, "image_id", 10**400, "is inf; there is no such image"),
+    (ANNOTATION, "bbox", [10**400, 0, 1, 1], "is [inf, 0, 1, 1]; expected [x, y, width, height]"),
+    (ANNOTATION, "segmentation", [[10**400, 0, 1, 0, 1, 1]], "the coordinate inf, not in"),
+    (ANNOTATION, "segmentation", masks(counts=[10**400, 1]), "has the run inf; expected whole numbers"),
+]
+"""What is set, of the first image or annotation, to what, and what is said of it."""
+
+
+@pytest.mark.parametrize(("of", "key", "value", "message"), BAD)
+def test_bad_data_is_refused_or_skipped_by_name(write, content, of, key, value, message):
+    content[f"{of.split()[0]}s"][0][key] = value
+    where = {11: "annotation 11, ", 2: "image 2, ", "10": "annotations[0], "}.get(value, of) if key == "id" else of
+    said = re.compile(rf"{re.escape(where + key)}(: |\.).*{re.escape(message)}")
     path = write(content)
-    with pytest.raises(DataError, match=re.escape(message)) as refused:
+    with pytest.raises(DataError, match=said) as refused:
         load_samples(path, "val")
     assert str(path / "sam3i_val.json") in str(refused.value)
     loaded = load_samples(path, "val", on_problem="skip")
-    assert any(message in str(problem) for problem in loaded.problems)
+    assert any(said.search(str(problem)) for problem in loaded.problems)
 
 
 def test_texts_of_a_skipped_annotation_go_with_it(write, content):
@@ -176,6 +181,8 @@ def test_wrong_names(write, content, tmp_path):
     write(content, "sets/HMPL_1to1")
     with pytest.raises(DataError, match=r"Unknown dataset 'HMPL_1to1'.*Did you mean 'HMPL-Instruct_1to1'"):
         load_samples(tmp_path / "sets", "val")
+    with pytest.raises(DataError, match=r"There is no folder or file .*nodir\. Give a dataset's folder or file\.$"):
+        load_samples(tmp_path / "nodir", "val")
     with pytest.raises(DataError, match=r"There is no folder or file .*Did you mean 'RefCOCO'"):
         load_samples(tmp_path / "RefCoco", "val")
     with pytest.raises(DataError, match=r"holds no sam3i_vla\.json.*Did you mean 'val'"):

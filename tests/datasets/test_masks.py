@@ -40,3 +40,14 @@ def test_random_counts_are_refused_or_a_mask():
 def test_anything_else_is_refused(value):
     with pytest.raises(MaskError):
         read_segmentation(value, 10, 10)
+
+
+def test_polygons_that_would_exhaust_the_memory_are_refused():
+    """pycocotools keeps every pixel that an edge passes."""
+    width, points = 1000, 2000
+    zigzag = [value for i in range(points) for value in (i % 2 * width, i * 0.1)]
+    with pytest.raises(MaskError, match=r"edges of more than 1048576 pixels in all\. Give run lengths, or polygons of"):
+        read_segmentation([zigzag], width, 200)
+    read_segmentation([zigzag[:1000]], width, 200)
+    with pytest.raises(MaskError, match="edges of more than"):
+        read_segmentation([zigzag[:1000]] * 3, width, 200)

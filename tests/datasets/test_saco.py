@@ -1,14 +1,11 @@
 """SA-Co files as samples."""
 
 import json
-from pathlib import Path
 
 import pytest
 
-from sam3i_edge.data.saco import is_saco, load_predictions, load_saco
+from sam3i_edge.data.saco import is_saco, load_saco
 from sam3i_edge.errors import DataError
-
-METRICS = Path(__file__).parents[1] / "data" / "metrics"
 
 
 def saco(tmp_path, **change):
@@ -67,16 +64,3 @@ def test_a_pair_with_a_bad_annotation_is_left_out_whole(tmp_path):
         load_saco(file)
     (sample,) = load_saco(file, on_problem="skip").samples
     assert [query.text for query in sample.queries] == ["cat"]
-
-
-def test_recorded_predictions():
-    found = load_predictions(METRICS / "cgf1_pred.json")
-    assert sum(map(len, found.values())) == 105
-    assert all(pair == sorted(pair, key=lambda one: -one.score) for pair in found.values())
-
-
-def test_bad_predictions_are_named(tmp_path):
-    file = tmp_path / "pred.json"
-    file.write_text('[{"image_id": 1, "score": 2}]', encoding="utf-8")
-    with pytest.raises(DataError, match="prediction 0, score: is 2; expected a number between 0 and 1"):
-        load_predictions(file)

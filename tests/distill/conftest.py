@@ -8,12 +8,12 @@ import json
 import pytest
 import torch
 
-from sam3i_edge.data.hmpl import load_samples
 from sam3i_edge.model import Sam3i
 from sam3i_edge.train.loop import save_model
 from sam3i_edge.train.stages import initialize
-from tests.train.conftest import TINY
-from tests.train.shapes import write_shapes
+from tests.train.conftest import TINY, samples, shapes
+
+__all__ = ["samples", "shapes"]  # fixtures that the training's tests have, too
 
 CONFIG = dataclasses.replace(
     TINY,
@@ -44,13 +44,3 @@ def teacher_file(teacher, tmp_path_factory):
     save_model(teacher, folder / "teacher.safetensors")
     (folder / "config.json").write_text(json.dumps(CONFIG.to_dict()))
     return folder / "teacher.safetensors"
-
-
-@pytest.fixture(scope="session")
-def shapes(tmp_path_factory):
-    return write_shapes(tmp_path_factory.mktemp("shapes"), count=10)
-
-
-@pytest.fixture(scope="session")
-def samples(shapes):
-    return load_samples(shapes, "train").samples

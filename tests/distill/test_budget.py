@@ -7,12 +7,12 @@ import json
 
 import pytest
 
-from sam3i_edge.benchmarks.report import STAGES
 from sam3i_edge.cli import main
 from sam3i_edge.config import ModelConfig
 from sam3i_edge.distill import budget
-from sam3i_edge.distill.budget import BLOCKS, PROBES, Estimate, WidthTimes, _resized, _width, added, table
+from sam3i_edge.distill.budget import BLOCKS, PROBES, Estimate, WidthTimes, _resized, _width, added, lines
 from sam3i_edge.distill.students import PRESETS, plan
+from sam3i_edge.engine import STAGES
 from tests.train.conftest import with_backbone
 
 TIMES = WidthTimes(
@@ -69,11 +69,15 @@ def test_two_measurements_know_every_preset_of_the_teachers_pictures_and_queries
 
 
 def test_presets_that_a_teacher_cannot_have_are_left_out(monkeypatch, tmp_path):
-    monkeypatch.setattr(budget, "_measure", lambda *_: TIMES)
+    measured = []
+    monkeypatch.setattr(budget, "_measure", lambda config, probes, *_: measured.append(len(probes)) or TIMES)
     lite = with_backbone(FULL, "efficientvit_b0")
     said = []
     names = {one.name for one in budget.estimate(lite, "x86-cpu", tmp_path, 1, said.append)}
     assert {"teacher", "text", "slim", "low-res"} <= names and not names & {"default", "pruned", "small"}
+    assert any(
+        line.startswith(f"{sum(measured)} small models are exported and timed, in {len(measured)} g") for line in said
+    )
     assert any(line.startswith("left out: default. The teacher sees with efficientvit_b0") for line in said)
 
 
@@ -81,18 +85,20 @@ def test_the_largest_that_fits_is_named():
     estimates = [
         Estimate(name, dict.fromkeys(STAGES, ms / 5), "") for name, ms in (("teacher", 100), ("a", 40), ("b", 20))
     ]
-    assert "The largest that takes 50 ms or less: a" in table(estimates, 50)
-    assert "None takes 5 ms or less in FP32" in table(estimates, 5)
-    assert [line.split()[0] for line in table(estimates, None).splitlines()[1:]] == ["teacher", "a", "b"]
+    assert "The largest that takes 50 ms or less: a" in "\n".join(lines(estimates, 50))
+    assert "None takes 5 ms or less in FP32" in "\n".join(lines(estimates, 5))
+    *rows, legend = list(lines(estimates, None))[1:]
+    assert [line.split()[0] for line in rows] == ["teacher", "a", "b"]
+    assert legend.startswith("of it: share of the teacher's frame")
 
 
 def test_a_latency_without_a_unit_is_refused(capsys):
-    assert main(["distill", "--plan", "--latency", "50"]) == 1
+    assert main(["distill", "plan", "--latency", "50"]) == 1
     assert "Cannot read the latency '50'. Write a number with ms or s: 50ms." in capsys.readouterr().err
 
 
 def test_a_target_that_is_not_ready_is_refused_before_anything_is_exported(capsys):
-    assert main(["distill", "--plan", "--target", "jetson"]) == 1
+    assert main(["distill", "plan", "--target", "jetson"]) == 1
     told = capsys.readouterr().err
     assert "The target jetson is not ready here: " in told and "exporting" not in told
 
@@ -103,7 +109,7 @@ def test_adapters_of_any_number_of_heads_can_be_planned():
 
 
 def test_a_teacher_that_is_not_there_is_no_model_of_the_published_size(tmp_path, capsys):
-    assert main(["distill", "--plan", "--teacher", str(tmp_path / "none.safetensors")]) == 1
+    assert main(["distill", "plan", "--teacher", str(tmp_path / "none.safetensors")]) == 1
     assert "There is no checkpoint" in capsys.readouterr().err
 
 
@@ -113,7 +119,7 @@ def test_a_plan_of_a_small_model(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(budget, "PRESETS", some)
     small = dataclasses.replace(ModelConfig.preset("small"), text=ModelConfig.preset("tabletop").text)
     (tmp_path / "small.json").write_text(json.dumps(small.to_dict()))
-    command = ["distill", "--plan", "--config", str(tmp_path / "small.json"), "--target", "x86-cpu"]
+    command = ["distill", "plan", "--config", str(tmp_path / "small.json"), "--target", "x86-cpu"]
     assert main([*command, "--latency", "10s", "--json", str(tmp_path / "plan.json")]) == 0
     assert "The largest that takes 10000 ms or less: " in capsys.readouterr().out
     found = {row["name"]: row["frame_ms"] for row in json.loads((tmp_path / "plan.json").read_text())["estimates"]}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import os
+import fcntl
 import pickle
 import shutil
 
@@ -13,7 +13,7 @@ import torch
 from sam3i_edge.distill import cache as feature_cache
 from sam3i_edge.distill.cache import FeatureCache, fill, identity
 from sam3i_edge.distill.recipe import RECIPES
-from sam3i_edge.distill.tasks import PictureSet, collate_pictures, task_of
+from sam3i_edge.distill.stages import PictureSet, collate_pictures, stage_of
 from sam3i_edge.distill.teacher import Teacher
 from sam3i_edge.errors import ConfigError, TrainingError
 from sam3i_edge.model.vision import normalize
@@ -64,7 +64,6 @@ def test_a_cut_at_any_byte_leaves_a_cache_that_goes_on(teacher, samples, about, 
             (killed / file.name).unlink()
         partial = killed / f"{files[1].name}.partial-x"
         partial.write_bytes(content[:cut])
-        os.utime(partial, (0, 0))
         with pytest.raises(TrainingError, match=r"lacks 2 shards\. Fill it again: it goes on"):
             FeatureCache(killed, about)
         fill(killed, teacher, samples, about)
@@ -80,8 +79,10 @@ def test_a_cut_at_any_byte_leaves_a_cache_that_goes_on(teacher, samples, about, 
 def test_what_another_run_is_writing_is_left_to_it(teacher, samples, about, filled):
     shard = sorted(filled.glob("*.safetensors"))[1]
     partial = shard.rename(shard.with_name(f"{shard.name}.partial-1-x"))
-    fill(filled, teacher, samples, about)
-    assert partial.exists()
+    with partial.open("rb") as written:
+        fcntl.flock(written, fcntl.LOCK_EX)
+        fill(filled, teacher, samples, about)
+        assert partial.exists()
     partial.replace(shard)
     assert FeatureCache(filled, about)[4]
 
@@ -118,4 +119,4 @@ def test_a_folder_of_something_else_is_left_alone(teacher, samples, about, tmp_p
 def test_augmented_images_do_not_fit_it(teacher, samples, about, filled):
     recipe = dataclasses.replace(RECIPES["tabletop"]["vision"], least_scale=0.5)
     with pytest.raises(ConfigError, match=r"least_scale is 0\.5: a feature cache has the images at their own scale"):
-        task_of(teacher, Teacher(teacher), "vision", samples, recipe, FeatureCache(filled, about))
+        stage_of(teacher, Teacher(teacher), "vision", samples, recipe, FeatureCache(filled, about))

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from sam3i_edge import shipped
+from sam3i_edge import demo_model
 from sam3i_edge.cli import main
 from tests.distill.test_run import arguments
 
@@ -29,24 +29,16 @@ def test_it_says_what_each_model_is_scores_and_takes(folder):
     assert mine["parameters"] < teacher["parameters"] and mine["text_parameters"] < teacher["text_parameters"]
     assert all(mine["macs"][graph] < teacher["macs"][graph] for graph in ("vision", "text", "grounding"))
     for route, found in mine["routes"].items():
-        assert found["behind"] == pytest.approx(teacher["routes"][route]["giou"] - found["giou"])
-        assert found["confidence"]["lead"] >= 1 and 0 <= found["confidence"]["presence_ece"] <= 100
+        assert found["drop_giou"] == pytest.approx(teacher["routes"][route]["giou"] - found["giou"])
+        assert found["confidence"]["score_margin"] >= 1 and 0 <= found["confidence"]["presence_ece"] <= 100
     assert teacher["times"]["x86-cpu"]["to_teacher"] == 1.0
     low, high = mine["times"]["x86-cpu"]["ci95"]
     assert low <= mine["times"]["x86-cpu"]["to_teacher"] <= high
-
-
-@pytest.mark.slow
-def test_the_page_shows_the_same_numbers(folder):
-    page, (_, mine) = (
-        (folder / "students.md").read_text(),
-        json.loads((folder / "students.json").read_text())["students"],
-    )
-    assert f"| mine | concept | {mine['routes']['concept']['giou']:.1f} |" in page
-    assert mine["sha256"] in page
+    page = (folder / "students.md").read_text()
+    assert f"| mine | concept | {mine['routes']['concept']['giou']:.1f} |" in page and mine["sha256"] in page
 
 
 def test_two_models_of_a_name_are_refused(tmp_path, capsys):
-    command = ["report", "students", "a=1.pt", "a=2.pt", "--data", str(shipped.SCENES), "-o", str(tmp_path / "out")]
+    command = ["report", "students", "a=1.pt", "a=2.pt", "--data", str(demo_model.SCENES), "-o", str(tmp_path / "out")]
     assert main(command) == 1
     assert "'a' is no name, or that of two models" in capsys.readouterr().err

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from sam3i_edge.evaluate.agent import RuleAgent, together
-from sam3i_edge.evaluate.phrasing import Landmark, read_instruction
+from sam3i_edge.evaluate.instruction_parser import Landmark, read_instruction
 from sam3i_edge.instances import Instances
+from sam3i_edge.prompt import Prompt
+from tests.conftest import instances_of
 
 
 @pytest.mark.parametrize(
@@ -36,7 +38,12 @@ def boxes(*corners) -> Instances:
     masks = np.zeros((len(corners), 60, 100), bool)
     for mask, (x0, y0, x1, y1) in zip(masks, corners, strict=True):
         mask[y0:y1, x0:x1] = True
-    return Instances(masks, np.array(corners, np.float32), np.linspace(0.9, 0.6, len(corners)), "concept")
+    return instances_of(
+        masks,
+        np.array(corners, np.float32).reshape(-1, 4),
+        np.linspace(0.9, 0.6, len(corners)),
+        Prompt("mug", "concept"),
+    )
 
 
 MUGS = boxes((40, 20, 50, 30), (70, 30, 85, 50), (5, 10, 12, 16))
@@ -69,7 +76,8 @@ def test_the_same_thing_found_twice_counts_once():
     class Picture:
         height, width = 60, 100
 
-    both = together([MUGS, boxes((40, 20, 50, 30))], Picture())
+    prompt = Prompt("the mug", "concept")
+    both = together([MUGS, boxes((40, 20, 50, 30))], Picture(), prompt)
     assert len(both) == 3
     assert np.all(np.diff(both.scores) <= 0)
-    assert len(together([], Picture())) == 0
+    assert len(together([], Picture(), prompt)) == len(together([boxes(), boxes()], Picture(), prompt)) == 0

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from sam3i_edge.data.samples import Instance, Query, Sample
-from sam3i_edge.evaluate.confidence import calibration_error, measure_confidence, table, to_dict
-from sam3i_edge.evaluate.eager import segmenter_of
+from sam3i_edge.demo_model import SCENES
+from sam3i_edge.evaluate.confidence import calibration_error, lines, measure_confidence
+from sam3i_edge.evaluate.scores import rounded
+from sam3i_edge.evaluate.torch_engine import segmenter_of
 from sam3i_edge.image import read_image
 from sam3i_edge.instances import sigmoid
 from sam3i_edge.prompt import Prompt
-from sam3i_edge.shipped import SCENES
 
 
 @pytest.mark.parametrize(
@@ -38,12 +39,12 @@ def test_the_lead_and_presence_are_those_of_the_graphs_outputs(model):
     queries = (Query("mug", "concept", (0,)), Query("mugs", "concept", (0, 1)), Query("the cat", "simple", ()))
     found = measure_confidence(segmenter, [Sample(1, path, width, height, instances, queries)])
     prompts = [Prompt(query.text, query.route) for query in queries]
-    outputs = segmenter.ground(segmenter.encode(image).features, prompts, width, height)
+    outputs = segmenter.engine.ground(segmenter.encode(image).features, prompts, width, height)
     presence = sigmoid(outputs["presence"])[:, 0]
     best, second = np.sort(sigmoid(outputs["logits"][0]) * presence[0])[::-1][:2]
-    assert found["concept"].lead == pytest.approx(best / second, rel=1e-4)
-    assert (found["simple"].lead, found["simple"].texts, found["complex"].texts) == (None, 1, 0)
+    assert found["concept"].score_margin == pytest.approx(best / second, rel=1e-4)
+    assert (found["simple"].score_margin, found["simple"].texts, found["complex"].texts) == (None, 1, 0)
     assert found["simple"].presence_ece == pytest.approx(100 * presence[2], rel=1e-4)
-    assert to_dict(found)["complex"] == {"lead": None, "presence_ece": None, "texts": 0}
-    assert table(found).splitlines()[3].split() == ["complex", "-", "-", "0"]
+    assert rounded(found)["complex"] == {"score_margin": None, "presence_ece": None, "texts": 0}
+    assert "\n".join(lines(found)).splitlines()[3].split() == ["complex", "-", "-", "0"]
     assert dataclasses.asdict(found["concept"])["texts"] == 2

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sam3i_edge.evaluate.cgf1 import CgF1
-from sam3i_edge.evaluate.published import multi_inst, one_to_one
+from tests.evaluate.published import multi_inst, one_to_one
 
 METRICS = Path(__file__).parents[1] / "data" / "metrics"
 

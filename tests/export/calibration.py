@@ -3,13 +3,13 @@
 import shutil
 from pathlib import Path
 
-from sam3i_edge import shipped
+from sam3i_edge import demo_model
 
 
 def one_picture(folder: Path) -> Path:
-    """A picture of the package's scenes, and a prompt for each route."""
+    """One of the demo scenes, and a prompt for each route."""
     folder.mkdir()
-    shutil.copy(next((shipped.CHECKPOINT.parent / "scenes/images").glob("*29.jpg")), folder)
+    shutil.copy(next((demo_model.CHECKPOINT.parent / "scenes/images").glob("*29.jpg")), folder)
     (folder / "prompts.txt").write_text(
         "concept: mug\nsimple: the mug on the left\ncomplex: what you would drink from\n", encoding="utf-8"
     )

@@ -13,21 +13,19 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import onnx
 
-from sam3i_edge.export.tensorrt_lint import lint
+from sam3i_edge.exporter.tensorrt_lint import lint
+from sam3i_edge.runtimes.nvidia_build import TENSORRT_RTX, BuildOptions, GraphRefusedError, build, logger_for
 from tests.export.tensorrt_graphs import GRAPHS, Graph
 
 ROOT = Path(__file__).parents[2]
 RECORD = ROOT / "tests/data/tensorrt_verdicts.json"
 OK = "ok"
-CAPABILITY = "SM86"
-PROMPTS = (1, 1, 4)
-"""The least, the usual and the most."""
+OPTIONS = BuildOptions(4, {}, ("8.6",))
 LONGEST = 200
 
 
@@ -36,9 +34,9 @@ def lint_verdict(graph: Graph, folder: Path) -> str | list[str]:
     return lint(folder / "graph.onnx") or OK
 
 
-def nvidia_verdicts(names: Sequence[str]) -> dict[str, dict[str, str]]:
-    """Of parser and builder, by the name of the graph; the builder has none where the parser refused."""
-    found: dict[str, dict[str, str]] = {}
+def nvidia_verdicts(names: Sequence[str]) -> dict[str, str]:
+    """By the name of the graph."""
+    found: dict[str, str] = {}
     left = list(names)
     while left:
         with tempfile.TemporaryDirectory() as folder:
@@ -47,59 +45,25 @@ def nvidia_verdicts(names: Sequence[str]) -> dict[str, dict[str, str]]:
             done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
             if done.returncode > 0:
                 raise RuntimeError(done.stderr)
-            for name, stage, words in map(json.loads, log.read_text(encoding="utf-8").splitlines()):
-                found.setdefault(name, {})[stage] = words
-        left = [name for name in left if not _is_judged(found.get(name, {}))]
+            found |= dict(map(json.loads, log.read_text(encoding="utf-8").splitlines()))
+        left = [name for name in left if name not in found]
         if done.returncode < 0:
-            verdict = found.setdefault(left.pop(0), {})
-            verdict["builder" if "parser" in verdict else "parser"] = f"crashed (signal {-done.returncode})"
+            found[left.pop(0)] = f"crashed (signal {-done.returncode})"
     return found
 
 
-def _is_judged(verdict: dict[str, str]) -> bool:
-    return "builder" in verdict or verdict.get("parser", OK) != OK
-
-
 def _judge(names: Sequence[str], log: Path) -> None:
-    """In the child process: each verdict is written before what comes next can crash."""
+    """In the child process: each verdict is written before the next graph can crash it."""
+    file = log.with_name("graph.onnx")
     with log.open("w", encoding="utf-8", buffering=1) as lines:
         for name in names:
-            for stage, words in _stages(GRAPHS[name].model().SerializeToString()):
-                lines.write(json.dumps([name, stage, words]) + "\n")
-
-
-def _stages(model: bytes) -> Iterator[tuple[str, str]]:
-    import tensorrt_rtx_bindings as trt
-
-    class Log(trt.ILogger):  # type: ignore[misc]
-        def __init__(self) -> None:
-            super().__init__()
-            self.errors: list[str] = []
-
-        def log(self, severity: Any, message: str) -> None:
-            if severity <= trt.ILogger.ERROR:
-                self.errors.append(message)
-
-    log = Log()
-    builder = trt.Builder(log)
-    network = builder.create_network(0)
-    parser = trt.OnnxParser(network, log)
-    if not parser.parse(model):
-        error = parser.get_error(0)
-        where = f"{error.node_operator()} {error.node_name()}: " if error.node_operator() else ""
-        yield "parser", _short(where + error.desc())
-        return
-    yield "parser", OK
-    config = builder.create_builder_config()
-    config.num_compute_capabilities = 1
-    config.set_compute_capability(getattr(trt.ComputeCapability, CAPABILITY), 0)
-    profile = builder.create_optimization_profile()
-    for value in (network.get_input(i) for i in range(network.num_inputs)):
-        if -1 in tuple(value.shape):
-            profile.set_shape(value.name, *([n if s == -1 else s for s in value.shape] for n in PROMPTS))
-    config.add_optimization_profile(profile)
-    plan = builder.build_serialized_network(network, config)
-    yield "builder", OK if plan is not None else _short(log.errors[0])
+            onnx.save(GRAPHS[name].model(), file)
+            try:
+                build(TENSORRT_RTX, file, OPTIONS, logger_for(TENSORRT_RTX))
+                words = OK
+            except GraphRefusedError as error:
+                words = _short(str(error).removeprefix(f"{TENSORRT_RTX} ").replace(f" {file}", ""))
+            lines.write(json.dumps([name, words]) + "\n")
 
 
 def _short(words: str) -> str:
@@ -110,16 +74,16 @@ def _short(words: str) -> str:
 
 
 def _write_record() -> None:
-    import tensorrt_rtx_bindings as trt
-
     nvidia = nvidia_verdicts(list(GRAPHS))
     with tempfile.TemporaryDirectory() as folder:
-        verdicts = {name: {"lint": lint_verdict(graph, Path(folder))} | nvidia[name] for name, graph in GRAPHS.items()}
-    says = f"TensorRT-RTX {trt.__version__}, built for {CAPABILITY}"
+        verdicts = {
+            name: {"lint": lint_verdict(graph, Path(folder)), "nvidia": nvidia[name]} for name, graph in GRAPHS.items()
+        }
+    says = f"{TENSORRT_RTX}, built for {', '.join(OPTIONS.compute_capabilities)}"
     lines = ",\n".join(
         f"{json.dumps(name)}: {json.dumps(verdict, ensure_ascii=False)}" for name, verdict in verdicts.items()
     )
-    RECORD.write_text(f'{{"parser and builder": "{says}", "graphs": {{\n{lines}\n}}}}\n', encoding="utf-8")
+    RECORD.write_text(f'{{"nvidia": "{says}", "graphs": {{\n{lines}\n}}}}\n', encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -7,14 +7,14 @@ import onnx
 import pytest
 import torch
 
-from sam3i_edge.bundle import read_manifest
-from sam3i_edge.export import convert as convert_module
-from sam3i_edge.export.convert import convert
-from sam3i_edge.graphs import FEATURES, TensorSpec, default_limits, graph_specs
+from sam3i_edge.config import ModelConfig, default_limits
+from sam3i_edge.exporter import convert as convert_module
+from sam3i_edge.exporter.convert import convert
+from sam3i_edge.graphs import FEATURES, TensorSpec, graph_specs
 from sam3i_edge.image import preprocess
-from sam3i_edge.prompt import gates
+from sam3i_edge.manifest import read_manifest
+from sam3i_edge.prompt import gates, pack_boxes
 from sam3i_edge.runtimes import SessionOptions, open_session
-from sam3i_edge.segmenter import pack_boxes
 from sam3i_edge.targets import get_target
 
 TOLERANCE = 1e-3
@@ -73,7 +73,7 @@ def test_graph_is_plain(bundle, name):
     assert not operators & {"If", "Loop", "Scan", "NonZero", "RoiAlign", "CumSum", "Complex", "Attention", "CastLike"}
     assert str(Path(__file__).parent.parent.parent).encode() not in model.SerializeToString()
 
-    spec = read_manifest(bundle).graphs[name]
+    spec = read_manifest(bundle).runtime.graphs[name]
     for values, expected in ((model.graph.input, spec.inputs), (model.graph.output, spec.outputs)):
         assert tuple(map(described, values)) == expected
 
@@ -85,11 +85,11 @@ def described(value: onnx.ValueInfoProto) -> TensorSpec:
 
 
 def test_large_weights_go_beside_the_graph(model, tmp_path, monkeypatch):
-    from sam3i_edge.export.modules import VisionGraph
+    from sam3i_edge.graph_modules import VisionGraph
 
     monkeypatch.setattr(convert_module, "EXTERNAL_DATA_BYTES", 100_000)
     module = VisionGraph(model)
-    spec = graph_specs(model.config, default_limits(model.config))["vision"]
+    spec = graph_specs(model.config.sizes, default_limits(model.config))["vision"]
     (tmp_path / "graphs").mkdir()
     convert(module, spec, get_target("x86-cpu"), tmp_path)
     assert (tmp_path / "graphs/vision.onnx.data").stat().st_size > 1_000_000
@@ -103,7 +103,7 @@ def test_large_weights_go_beside_the_graph(model, tmp_path, monkeypatch):
 
 
 def test_openvino_fuses_the_rotary_embedding(bundle):
-    openvino = pytest.importorskip("openvino", reason="pip install 'sam3i-edge[openvino]'")
+    openvino = pytest.importorskip("openvino", reason="pip install '.[openvino]'")
     compiled = openvino.Core().compile_model(bundle / "graphs/vision.onnx", "CPU")
     kinds = [node.get_rt_info()["layerType"].astype(str) for node in compiled.get_runtime_model().get_ops()]
-    assert kinds.count("RoPE") == 2 * read_manifest(bundle).model.vision.num_layers
+    assert kinds.count("RoPE") == 2 * ModelConfig.preset("small").vision.num_layers

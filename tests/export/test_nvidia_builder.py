@@ -1,6 +1,5 @@
 """NVIDIA's own parser and builder, without a GPU: what they say of our graphs, and what export makes of it."""
 
-import dataclasses
 import shutil
 import subprocess
 import sys
@@ -8,21 +7,22 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
 
-from sam3i_edge.benchmarks.full_width import write_checkpoint
-from sam3i_edge.bundle import open_bundle, read_manifest, write_manifest
-from sam3i_edge.engines import build_engines
+from sam3i_edge.bundle import open_bundle
 from sam3i_edge.errors import BundleError, ExportError, RuntimeUnavailableError
-from sam3i_edge.export import Int8Options, export, pipeline
+from sam3i_edge.exporter import Int8Options, export, pipeline
+from sam3i_edge.manifest import read_manifest
+from sam3i_edge.model.random_weights import write_checkpoint
+from sam3i_edge.prebuilt_engines import build_engines
 from sam3i_edge.runtimes import nvidia_build
 from sam3i_edge.runtimes.engine_layers import engine_layers
 from sam3i_edge.runtimes.nvidia_build import TENSORRT_RTX, BuildOptions, GraphRefusedError, build_apart
 from sam3i_edge.targets import get_target
+from tests.conftest import rewrite
 from tests.export.calibration import one_picture
+from tests.export.tensorrt_graphs import GRAPHS
 from tests.train.conftest import TINY
 
 pytest.importorskip("tensorrt_rtx_bindings", reason="needs NVIDIA's parser and builder: pip install '.[rtx]' (x86-64)")
@@ -42,7 +42,7 @@ def test_attention_is_as_it_was_asked_for(tiny, attention, is_fused, tmp_path, c
     path = tmp_path / "bundle"
     int8 = Int8Options(one_picture(tmp_path / "calibration"))
     export(tiny, None, path, target="nvidia", precision="fp16", attention=attention, int8=int8, check=False)
-    assert read_manifest(path).target.attention == attention
+    assert read_manifest(path).runtime.target.attention == attention
     assert any(layer.is_fused_attention for layer in engine_layers(path / "graphs/vision.onnx")) == is_fused
     assert "fuses attention" not in caplog.text
 
@@ -55,89 +55,27 @@ def test_attention_that_is_fused_all_the_same_is_a_warning(tiny, tmp_path, monke
     assert "NVIDIA's builder fuses attention in the vision graph all the same" in caplog.text
 
 
-def refused(tmp_path, nodes, constants, source, dtype=TensorProto.FLOAT, shape=(1, 4, 4, 3)):
-    """What ``build_apart`` says of a small graph."""
-    graph = helper.make_graph(
-        nodes,
-        "test",
-        [helper.make_tensor_value_info(source, dtype, shape)],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
-        [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
-    )
-    file = tmp_path / "g.onnx"
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10), file)
-    with pytest.raises(GraphRefusedError) as error:
-        build_apart(TENSORRT_RTX, file, BuildOptions(1, {}, CAPABILITY), tmp_path / "engine")
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("UINT8 transposed", r"cannot read .*: n0 \(Transpose\): "),
+        ("a scale of 0.0 in quantizing", r"cannot read .*: n0 \(QuantizeLinear\): "),
+        ("dequantized INT32", r"cannot read .*: n0 \(DequantizeLinear\): "),
+        ("TopK of 3841", r"cannot build an engine of .*: .*K exceeds the maximum"),
+        ("Attention", r"crashes \(signal 11.*last words: \S+"),  # in 1.7.1
+    ],
+)
+def test_a_graph_that_is_refused_is_named_with_its_node(name, message, tmp_path):
+    onnx.save(GRAPHS[name].model(), tmp_path / "g.onnx")
+    with pytest.raises(GraphRefusedError, match=f"TensorRT-RTX {TENSORRT_RTX.version}.*{message}"):
+        build_apart(TENSORRT_RTX, tmp_path / "g.onnx", BuildOptions(1, {}, CAPABILITY), tmp_path / "engine")
     assert not (tmp_path / "engine").exists()
-    return str(error.value)
-
-
-FLOATS = TensorProto.FLOAT
-BROKEN = {
-    "a byte image is transposed": (
-        [
-            helper.make_node("Transpose", ["image"], ["t"], perm=[0, 3, 1, 2], name="turn"),
-            helper.make_node("Cast", ["t"], ["y"], to=FLOATS),
-        ],
-        {},
-        TensorProto.UINT8,
-        "turn (Transpose)",
-    ),
-    "a scale is zero": (
-        [
-            helper.make_node("QuantizeLinear", ["image", "s", "z"], ["q"], name="quantize"),
-            helper.make_node("DequantizeLinear", ["q", "s", "z"], ["y"]),
-        ],
-        {"s": np.float32(0), "z": np.int8(0)},
-        FLOATS,
-        "quantize (QuantizeLinear)",
-    ),
-    "a resize is antialiased": (
-        [helper.make_node("Resize", ["image", "", "scales"], ["y"], mode="linear", antialias=1, name="shrink")],
-        {"scales": np.array([1, 0.5, 0.5, 1], np.float32)},
-        FLOATS,
-        "shrink (Resize)",
-    ),
-    "int32 is dequantized": (
-        [
-            helper.make_node("DequantizeLinear", ["w", "s"], ["d"], name="dequantize"),
-            helper.make_node("Add", ["image", "d"], ["y"]),
-        ],
-        {"w": np.arange(3, dtype=np.int32), "s": np.float32(0.1)},
-        FLOATS,
-        "dequantize (DequantizeLinear)",
-    ),
-}
-
-
-@pytest.mark.parametrize("name", BROKEN)
-def test_a_broken_graph_is_refused_by_its_node(name, tmp_path):
-    nodes, constants, dtype, where = BROKEN[name]
-    message = refused(tmp_path, nodes, constants, "image", dtype)
-    assert f"TensorRT-RTX {TENSORRT_RTX.version} cannot read" in message
-    assert where in message
-
-
-def test_a_graph_that_crashes_the_builder_is_refused(tmp_path):
-    """Fused Attention in FP16 does, in 1.7.1."""
-    attention = helper.make_node("Attention", ["x", "x", "x"], ["y"], name="attention")
-    half = TensorProto.FLOAT16
-    graph = helper.make_graph(
-        [attention],
-        "test",
-        [helper.make_tensor_value_info("x", half, [1, 4, 64, 32])],
-        [helper.make_tensor_value_info("y", half, [1, 4, 64, 32])],
-    )
-    file = tmp_path / "attention.onnx"
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 23)], ir_version=11), file)
-    with pytest.raises(GraphRefusedError, match=r"crashes \(signal 11.*last words: \S+"):
-        build_apart(TENSORRT_RTX, file, BuildOptions(1, {}, CAPABILITY), tmp_path / "engine")
 
 
 def test_a_refusal_stops_the_export(tiny, tmp_path, monkeypatch):
     """With the model's own vision graph, its image transposed before it is cast; our lint is kept from seeing it."""
     monkeypatch.setattr(
-        "sam3i_edge.export.modules.normalize", lambda image: image.permute(0, 3, 1, 2).float() / 127.5 - 1
+        "sam3i_edge.graph_modules.normalize", lambda image: image.permute(0, 3, 1, 2).float() / 127.5 - 1
     )
     monkeypatch.setattr(pipeline, "lint", lambda path: [])
     with pytest.raises(
@@ -157,21 +95,22 @@ def rtx(tiny, tmp_path_factory):
 
 def test_a_bundle_for_rtx_brings_its_engines(rtx):
     manifest = open_bundle(rtx).manifest
-    assert manifest.tensorrt.checked_by == str(TENSORRT_RTX)
-    assert {engine.graph for engine in manifest.tensorrt.engines} == set(manifest.graphs)
-    for engine in manifest.tensorrt.engines:
+    engines = manifest.runtime.engines
+    assert manifest.provenance["tensorrt"] == {"checked_by": str(TENSORRT_RTX)}
+    assert {engine.graph for engine in engines} == set(manifest.runtime.graphs)
+    for engine in engines:
         assert engine.compute_capabilities == get_target("rtx").compute_capabilities
         assert engine.built_by == str(TENSORRT_RTX)
         assert manifest.files[engine.file].bytes == (rtx / engine.file).stat().st_size > 10_000
-    assert open_bundle(rtx).engine("vision").file == str(rtx / manifest.tensorrt.engines[0].file)
+    assert open_bundle(rtx).engine("vision").file == str(rtx / engines[0].file)
 
 
 def test_engines_are_replaced(rtx):
-    before = {engine.file for engine in read_manifest(rtx).tensorrt.engines}
+    before = {engine.file for engine in read_manifest(rtx).runtime.engines}
     (rtx / "engines/vision-01234567.engine").write_bytes(b"of a build that was killed")
     (rtx / next(iter(before))).unlink()  # an engine that is lost is no reason not to build it again
     build_engines(rtx, ["8.9"])
-    engines = open_bundle(rtx).manifest.tensorrt.engines  # which refuses a file too many
+    engines = open_bundle(rtx).manifest.runtime.engines  # which refuses a file too many
     assert {engine.compute_capabilities for engine in engines} == {("8.9",)}
     assert before.isdisjoint(engine.file for engine in engines)
 
@@ -187,7 +126,7 @@ def test_a_build_that_fails_leaves_the_bundle_as_it_was(rtx, monkeypatch, error)
             raise error
         real(product, graph, options, output, log)
 
-    monkeypatch.setattr("sam3i_edge.engines.build_apart", fail_late)
+    monkeypatch.setattr("sam3i_edge.prebuilt_engines.build_apart", fail_late)
     with pytest.raises(type(error)):
         build_engines(rtx, ["12.0"])
     assert open_bundle(rtx).manifest == before
@@ -210,7 +149,7 @@ def test_a_folder_of_engines_elsewhere_is_left_alone(rtx, tmp_path):
     (copy / "engines").rename(elsewhere)
     (copy / "engines").symlink_to(elsewhere)
     before = sorted(elsewhere.iterdir())
-    with pytest.raises(BundleError, match="its folder engines is a link: copy the bundle first"):
+    with pytest.raises(BundleError, match="is a link: copy the bundle first"):
         build_engines(copy, ["8.6"])
     assert sorted(elsewhere.iterdir()) == before
 
@@ -218,7 +157,7 @@ def test_a_folder_of_engines_elsewhere_is_left_alone(rtx, tmp_path):
 def test_two_builds_at_once(rtx):
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(lambda capability: build_engines(rtx, [capability]), ["8.6", "8.9"]))
-    assert open_bundle(rtx).manifest.tensorrt.engines[0].compute_capabilities in (("8.6",), ("8.9",))
+    assert open_bundle(rtx).manifest.runtime.engines[0].compute_capabilities in (("8.6",), ("8.9",))
 
 
 def test_modules_in_the_current_folder_are_not_run(rtx, tmp_path, monkeypatch):
@@ -268,31 +207,20 @@ def test_engines_for_gpus_that_nobody_knows(rtx):
 
 def test_engines_for_a_bundle_of_another_runtime(rtx, tmp_path):
     copy = shutil.copytree(rtx, tmp_path / "copy")
-    write_manifest(copy, dataclasses.replace(read_manifest(rtx), target=get_target("jetson")))
+    rewrite(copy, target=get_target("jetson").on_device)
     with pytest.raises(BundleError, match="is for tensorrt, whose engines are built on the device"):
         build_engines(copy, ["8.6"])
 
 
 def test_without_the_wheels_only_the_lint_looks(tiny, tmp_path, monkeypatch):
+    """Nor is anything compared, of random weights."""
     monkeypatch.setitem(nvidia_build.sys.modules, "tensorrt_rtx_bindings", None)
+    monkeypatch.setattr("sam3i_edge.exporter.pipeline.verify", lambda *_: pytest.fail("it was compared"))
     lines, path = [], tmp_path / "bundle"
     export(tiny, None, path, target="rtx", check=False, progress=lines.append)
     assert any("the graphs were checked by sam3i-edge only" in line for line in lines)
-    assert read_manifest(path).tensorrt.checked_by == ""
-    assert read_manifest(path).tensorrt.engines == ()
-    with pytest.raises(
-        RuntimeUnavailableError, match=r"TensorRT-RTX cannot be imported .*: pip install 'sam3i-edge\[rtx\]'"
-    ):
+    made = read_manifest(path).provenance
+    assert (made["tensorrt"], made["accuracy"], made["checked_on"]) == ({"checked_by": ""}, {}, "")
+    assert read_manifest(path).runtime.engines == ()
+    with pytest.raises(RuntimeUnavailableError, match=r"TensorRT-RTX cannot be imported .*: pip install '\.\[rtx\]'"):
         build_engines(path, ["8.6"])
-
-
-def test_a_missing_engine_is_named(rtx):
-    manifest = read_manifest(rtx)
-    engine = manifest.tensorrt.engines[0]
-    files = {name: record for name, record in manifest.files.items() if name != engine.file}
-    write_manifest(rtx, dataclasses.replace(manifest, files=files))
-    try:
-        with pytest.raises(BundleError, match=f"lists no hash for {engine.file}"):
-            open_bundle(rtx)
-    finally:
-        write_manifest(rtx, manifest)

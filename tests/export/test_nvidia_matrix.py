@@ -1,34 +1,31 @@
 """Every target of NVIDIA's, in every precision, for models of every kind: what its parser and builder make of them."""
 
-import dataclasses
-import json
-
 import onnx
 import pytest
 
-from sam3i_edge import shipped
-from sam3i_edge.benchmarks.full_width import write_checkpoint
-from sam3i_edge.bundle import read_manifest
-from sam3i_edge.export import Int8Options, export
+from sam3i_edge import demo_model
+from sam3i_edge.exporter import Int8Options, export
+from sam3i_edge.manifest import read_manifest
+from sam3i_edge.model.random_weights import write_checkpoint
+from sam3i_edge.precision import float_type, is_int8
 from sam3i_edge.runtimes import RUNTIMES
-from sam3i_edge.runtimes.engine_layers import layers_in
+from sam3i_edge.runtimes.engine_layers import AMPERE, layers_in
 from sam3i_edge.runtimes.nvidia_build import TENSORRT_RTX, BuildOptions, build_apart
-from sam3i_edge.targets import TARGETS, float_type, get_target, is_int8
-from tests.conftest import PARITY
+from sam3i_edge.targets import TARGETS, get_target
 from tests.export.calibration import one_picture
 from tests.train.conftest import TINY, with_backbone
 
 pytest.importorskip("tensorrt_rtx_bindings", reason="needs NVIDIA's parser and builder: pip install '.[rtx]' (x86-64)")
 
 NVIDIA_TARGETS = [name for name in TARGETS if RUNTIMES[get_target(name).runtime].is_nvidia]
-PRECISIONS = get_target("nvidia").precisions
+PRECISIONS = get_target("rtx").precisions
 GRAPH_FIELDS = ("opset", "ir_version", "int8", "attention", "precisions")
 """All of a target that a graph depends on."""
 SUBJECTS = {
-    "small": lambda folder: (PARITY / "checkpoint.pt", PARITY / "config.json"),
-    "demo": lambda folder: (None, None),
-    "student": lambda folder: (shipped.STUDENT, None),
-    "timm": lambda folder: (write_checkpoint(with_backbone(TINY, "repvit_m0_9"), folder / "timm"), None),
+    "small": lambda folder: write_checkpoint(TINY, folder / "small"),
+    "demo": lambda folder: None,
+    "student": lambda folder: demo_model.STUDENT,
+    "timm": lambda folder: write_checkpoint(with_backbone(TINY, "repvit_m0_9"), folder / "timm"),
 }
 
 
@@ -37,17 +34,15 @@ def test_the_targets_share_their_graphs():
     assert set(NVIDIA_TARGETS) == {"jetson", "jetson-thor", "nvidia", "rtx"}
     for name in NVIDIA_TARGETS:
         for field in GRAPH_FIELDS:
-            assert getattr(get_target(name), field) == getattr(get_target("nvidia"), field), (name, field)
+            assert getattr(get_target(name), field) == getattr(get_target("rtx"), field), (name, field)
 
 
-def builds(manifest):
-    """What the targets ask of the builder; those that ask the same only once."""
-    found = {}
-    for target in map(get_target, NVIDIA_TARGETS):
-        limit = min(target.max_prompts, manifest.limits.max_prompts)
-        options = BuildOptions(limit, target.settings, target.compute_capabilities or ("8.6",))
-        found[json.dumps(dataclasses.asdict(options))] = options
-    return list(found.values())
+def test_what_is_built_for_rtx_and_jetson_includes_the_rest():
+    """So that only those are built here: the compute capability of ``nvidia`` and ``jetson-thor`` is one of rtx's."""
+    rtx = get_target("rtx")
+    assert set(AMPERE) <= set(rtx.compute_capabilities)
+    for name in ("nvidia", "jetson-thor"):
+        assert (get_target(name).max_prompts, get_target(name).settings) == (rtx.max_prompts, rtx.settings), name
 
 
 def quantized_nodes(graph):
@@ -65,20 +60,19 @@ def quantized_nodes(graph):
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("subject", SUBJECTS)
-def test_every_target_takes_it(subject, precision, tmp_path):
-    checkpoint, config = SUBJECTS[subject](tmp_path)
+def test_every_target_takes_it(subject, precision, tmp_path, caplog):
     bundle, log = tmp_path / "bundle", tmp_path / "log"
     calibration = one_picture(tmp_path / "calibration") if precision != "fp32" else None
     int8 = Int8Options(calibration, scored_images=0 if is_int8(precision) else Int8Options().scored_images)
-    export(checkpoint, config, bundle, target="nvidia", precision=precision, int8=int8, check=False)
+    export(SUBJECTS[subject](tmp_path), None, bundle, target="rtx", precision=precision, int8=int8, check=False)
     manifest = read_manifest(bundle)
-    assert manifest.tensorrt.checked_by == str(TENSORRT_RTX)  # it has been built for nvidia and jetson-thor
-    own = BuildOptions(manifest.limits.max_prompts, manifest.target.settings, ("8.6",))
-    others = [options for options in builds(manifest) if options != own]
-    assert len(others) == 2
-    for name, graph in manifest.graphs.items():
-        for options in others:
-            build_apart(TENSORRT_RTX, bundle / graph.file, options, tmp_path / "engine", log)
+    assert {engine.graph for engine in manifest.runtime.engines} == set(manifest.runtime.graphs)
+    assert "fuses attention" not in caplog.text
+    jetson = get_target("jetson")
+    limit = min(jetson.max_prompts, manifest.runtime.limits.max_prompts)
+    options = BuildOptions(limit, jetson.settings, AMPERE)
+    for name, graph in manifest.runtime.graphs.items():
+        build_apart(TENSORRT_RTX, bundle / graph.file, options, tmp_path / "engine", log)
         layers = layers_in(log.read_text(encoding="utf-8"))
         if is_int8(precision):
             wanted = quantized_nodes(bundle / graph.file)

@@ -3,8 +3,10 @@
 import dataclasses
 import json
 import pickle
+import random
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -42,8 +44,48 @@ def test_dead_weights_are_ignored(published, model):
     assert same(load(PARITY / "checkpoint.pt", SMALL), model)
 
 
-def test_bare_state_dict(saved, published, model):
-    assert same(load(saved(published), SMALL), model)
+def test_a_bare_state_dict_or_one_beside_the_state_of_training(saved, published, model):
+    for content in (published, {"model": published, "optimizer": {"state": {0: torch.zeros(3)}}, "epoch": 3}):
+        assert same(load(saved(content), SMALL), model)
+
+
+def beneath(*prefixes: str):
+    """Puts each prefix before all names, the last one outermost."""
+    return lambda state: {"".join(reversed(prefixes)) + name: value for name, value in state.items()}
+
+
+PARTS = ("real", "imag")
+WRAPPERS = {
+    "DistributedDataParallel": beneath("module."),
+    "compiled": beneath("_orig_mod."),
+    "compiled, then DistributedDataParallel": beneath("_orig_mod.", "module."),
+    "a compiled part": lambda state: {
+        name.replace(".layers.0.", ".layers.0._orig_mod."): v for name, v in state.items()
+    },
+    "Lightning": lambda state: {"state_dict": beneath("model.")(state), "epoch": 3},
+    "Meta's detector, distributed": lambda state: {"model": beneath("detector.", "module.")(state)},
+    "two containers": lambda state: {"model": {"model_state_dict": state}},
+    "rotary tables in two parts": lambda state: (
+        state | {f"backbone.vision_backbone.trunk.blocks.0.attn.freqs_cis_{part}": torch.zeros(4) for part in PARTS}
+    ),
+}
+
+
+@pytest.mark.parametrize("wrapped", WRAPPERS.values(), ids=WRAPPERS)
+def test_weights_under_the_names_of_training_wrappers(saved, published, model, wrapped):
+    assert same(load(saved(wrapped(published)), SMALL), model)
+
+
+def test_one_weight_under_two_names_is_refused(saved, published):
+    with pytest.raises(CheckpointError, match=r"holds .*mask_embed.* twice, as segm.* and as module\.segm"):
+        load(saved(published | beneath("module.")({n: v for n, v in published.items() if "mask_embed" in n})), SMALL)
+
+
+def test_a_mapping_that_holds_itself(saved):
+    state: dict = {}
+    state["model"] = state
+    with pytest.raises(CheckpointError, match="holds no SAM3-I state dict"):
+        load(saved(state), SMALL)
 
 
 def test_safetensors(tmp_path, model):
@@ -55,12 +97,6 @@ def test_safetensors(tmp_path, model):
 def test_half_precision_becomes_float32(saved, published):
     loaded = load(saved({name: value.half() for name, value in published.items() if "freqs" not in name}), SMALL)
     assert all(parameter.dtype == torch.float32 for parameter in loaded.parameters())
-
-
-def test_training_state_beside_the_model_is_ignored(saved, published, model):
-    assert same(
-        load(saved({"model": published, "optimizer": {"state": {0: torch.zeros(3)}}, "epoch": 3}), SMALL), model
-    )
 
 
 def test_base_sam3_starts_with_identity_adapters(saved, published):
@@ -189,6 +225,54 @@ def test_code_in_a_pickle_is_refused_and_not_run(tmp_path, zipped):
 def test_no_state_dict(saved, content):
     with pytest.raises(CheckpointError, match=r"holds (no SAM3-I state dict|a list)"):
         load(saved(content), SMALL)
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+def test_nested_tensors_are_no_weights(saved):
+    nested = torch.nested.nested_tensor([torch.zeros(2), torch.zeros(3)])
+    with pytest.raises(
+        CheckpointError, match="holds no SAM3-I state dict: among its entries are a\\. Expected tensors"
+    ):
+        load(saved({"model": {"a": nested}}), SMALL)
+
+
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+def test_mutated_pickles_are_refused_in_our_words(saved):
+    """Whatever torch's unpickler raises: a struct.error, a KeyError, a TypeError, ..."""
+    path = saved({"model": {f"layer{number}.weight": torch.zeros(number, 3) for number in range(6)}})
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    (name,) = (name for name in members if name.endswith("data.pkl"))
+    rng = random.Random(0)
+    for _ in range(200):
+        content = bytearray(members[name])
+        for at in rng.sample(range(len(content)), rng.choice([1, 2, 8])):
+            content[at : at + rng.choice([0, 1, 4])] = rng.randbytes(rng.choice([0, 1, 4]))
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+            for member, kept in (members | {name: bytes(content)}).items():
+                archive.writestr(member, kept)
+        with pytest.raises(CheckpointError, match=r"checkpoint\.pt"):
+            load(path, SMALL)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"[" * 100_000,
+        b'{"a": 1}',
+        b'{"a": {"dtype": "F99", "shape": [1], "data_offsets": [0, 4]}}',
+        b'{"a": {"dtype": "F32", "shape": [4611686018427387904, 4], "data_offsets": [0, 4]}}',
+        b'{"a": {"dtype": "F32", "shape": [1], "data_offsets": [4, 0]}}',
+        b'{"a": {"dtype": "F8_E8M0", "shape": [4], "data_offsets": [0, 4]}}',
+        b'{"a": {"dtype": "F4", "shape": [8], "data_offsets": [0, 4]}}',
+    ],
+)
+def test_headers_that_invent_something(tmp_path, header):
+    path = tmp_path / "checkpoint.safetensors"
+    for length in (len(header), 1 << 62):
+        path.write_bytes(length.to_bytes(8, "little") + header + bytes(4))
+        with pytest.raises(CheckpointError, match=r"checkpoint\.safetensors"):
+            load(path, SMALL)
 
 
 def test_loading_makes_no_second_copy(tmp_path):

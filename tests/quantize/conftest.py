@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sam3i_edge.export import Int8Options, export
+from sam3i_edge.exporter import Int8Options, export
 from tests.conftest import PARITY
 from tests.train.conftest import shapes
 
@@ -13,7 +13,7 @@ __all__ = ["shapes"]  # a fixture that the training's tests have, too
 
 @pytest.fixture(scope="session")
 def int8_bundles(tmp_path_factory):
-    """By target. The scenes of the package calibrate it; its weights are random, so accuracy is not measured."""
+    """By target. The demo scenes calibrate it; its weights are random, so accuracy is not measured."""
     folder = tmp_path_factory.mktemp("int8")
     for target in ("intel-cpu", "x86-cpu"):
         export(

@@ -1,6 +1,5 @@
 """Calibration data from a dataset, a folder or the package; what is wrong with it is said before any work."""
 
-import json
 import logging
 
 import pytest
@@ -55,27 +54,9 @@ def test_pictures_of_every_kind_that_is_read_are_used(folder):
     assert len(load_calibration(folder)) == 4
 
 
-def test_a_prompt_that_says_nothing(folder):
-    (folder / "prompts.txt").write_text("concept: mug\nconcept: &nbsp;")
-    with pytest.raises(DataError, match=r"prompts\.txt, line 2: The prompt's text is empty"):
-        load_calibration(folder)
-
-
 def test_a_mark_at_the_beginning_of_the_file(folder):
     (folder / "prompts.txt").write_text("\n".join(LINES[1:]), encoding="utf-8-sig")
     assert load_calibration(folder).counts() == dict.fromkeys(ROUTES, 3)
-
-
-def test_a_file_that_is_not_utf_8(folder):
-    (folder / "prompts.txt").write_bytes("concept: Schlüssel".encode("latin-1"))
-    with pytest.raises(DataError, match=r"prompts\.txt is not UTF-8 text"):
-        load_calibration(folder)
-
-
-def test_pictures_without_prompts(folder):
-    (folder / "prompts.txt").unlink()
-    with pytest.raises(DataError, match=r"holds pictures but no prompts\.txt\. Write one"):
-        load_calibration(folder)
 
 
 def test_a_dataset(shapes):
@@ -93,32 +74,36 @@ def test_the_hash_is_of_pictures_and_prompts(folder):
     assert len({before, with_prompt, load_calibration(folder).sha256()}) == 3
 
 
-def test_a_route_without_prompts(folder):
-    (folder / "prompts.txt").write_text("\n".join(LINES[:2]))
-    with pytest.raises(DataError, match="has no prompt on simple and complex; every route has weights of its own"):
-        load_calibration(folder)
-
-
-def test_an_unreadable_picture(folder):
-    (folder / "2.png").write_bytes(b"no picture")
-    with pytest.raises(ImageError, match=r"2\.png"):
-        load_calibration(folder)
-
-
-def test_no_pictures(folder):
-    for picture in folder.glob("*.png"):
-        picture.unlink()
-    with pytest.raises(DataError, match=r"is empty: give a dataset, or pictures and prompts\.txt"):
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("prompts.txt", "concept: mug\nconcept: &nbsp;", r"prompts\.txt, line 2: The prompt's text is empty"),
+        (
+            "prompts.txt",
+            "concept: Schlüssel".encode("latin-1"),
+            r"prompts\.txt: it is not UTF-8 text \(byte 13\); save it as UTF-8",
+        ),
+        ("prompts.txt", None, r"holds pictures but no prompts\.txt\. Write one"),
+        (
+            "prompts.txt",
+            "\n".join(LINES[:2]),
+            "has no prompt on simple and complex; every route has weights of its own",
+        ),
+        ("prompts.txt", "concept: mug\nsimpel: the mug", r"prompts.txt, line 2: 'simpel: the mug' is not of the form"),
+        ("2.png", b"no picture", r"2\.png"),
+        ("*.png", None, r"is empty: give a dataset, or pictures and prompts\.txt"),
+    ],
+)
+def test_what_cannot_calibrate(folder, name, content, message):
+    for file in folder.glob(name):
+        file.unlink()
+    if content is not None:
+        (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises((DataError, ImageError), match=message):
         load_calibration(folder)
 
 
 def test_a_dataset_without_images(tmp_path):
-    (tmp_path / "sam3i_train.json").write_text(json.dumps({"images": [], "annotations": []}))
-    with pytest.raises(DataError):
+    (tmp_path / "sam3i_train.json").write_text('{"images": [], "annotations": []}')
+    with pytest.raises(DataError, match="holds no image with a text"):
         load_calibration(tmp_path)
-
-
-def test_a_line_that_is_no_prompt(folder):
-    (folder / "prompts.txt").write_text("concept: mug\nsimpel: the mug")
-    with pytest.raises(DataError, match=r"prompts.txt, line 2: 'simpel: the mug' is not of the form ROUTE: TEXT"):
-        load_calibration(folder)

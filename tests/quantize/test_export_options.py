@@ -4,12 +4,12 @@ import dataclasses
 
 import pytest
 
-from sam3i_edge.bundle import Quantization
 from sam3i_edge.errors import ExportError
-from sam3i_edge.export import Int8Options, export, quantized
-from sam3i_edge.export.quantized import Plan, make_plan, measured
+from sam3i_edge.exporter import Int8Options, export, quantized
+from sam3i_edge.exporter.quantized import QuantizationPlan, make_plan, measured
+from sam3i_edge.provenance import Quantization
 from sam3i_edge.quantize.calibration import load_calibration
-from sam3i_edge.quantize.recipe import Recipe
+from sam3i_edge.quantize.recipe import QuantRecipe
 from sam3i_edge.targets import get_target
 from tests.train.shapes import write_shapes
 
@@ -59,15 +59,15 @@ def test_a_token_table_that_tensorrt_does_not_take(tmp_path):
 
 
 MEASURED = Quantization(
-    recipe=Recipe(),
+    recipe=QuantRecipe(),
     calibration="data",
     calibration_sha256="",
     calibration_images=64,
     calibration_prompts={},
     scored_on="data, val",
     scored_images=50,
-    float_scores={"concept gIoU": 80.0, "simple gIoU": 70.0, "concept cgF1": 50.0, "false alarms": 5.0},
-    scores={"concept gIoU": 79.5, "simple gIoU": 68.5, "concept cgF1": 49.9, "false alarms": 9.0},
+    float_scores={"giou/concept": 80.0, "giou/simple": 70.0, "cgf1": 50.0, "false_positive_rate": 5.0},
+    scores={"giou/concept": 79.5, "giou/simple": 68.5, "cgf1": 49.9, "false_positive_rate": 9.0},
 )
 
 
@@ -78,7 +78,7 @@ def after(monkeypatch):
 
 
 def plan(max_drop, force=False):
-    return Plan(Recipe(), load_calibration(None), max_drop=max_drop, force=force)
+    return QuantizationPlan(QuantRecipe(), load_calibration(None), max_drop=max_drop, force=force)
 
 
 def test_a_broken_promise_names_the_worst(after):
@@ -92,5 +92,5 @@ def test_a_promise_that_is_kept_forced_or_not_given(after, kept):
 
 
 def test_the_table_says_what_it_cost():
-    assert "simple gIoU      70.00 ->  68.50" in MEASURED.table()
-    assert "was not measured" in dataclasses.replace(MEASURED, scores={}).table()
+    assert "simple gIoU          70.00 ->  68.50" in MEASURED.lines()
+    assert "was not measured" in dataclasses.replace(MEASURED, scores={}).lines()[0]

@@ -6,26 +6,27 @@ import dataclasses
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 import torch
 from torch import nn
 
+from sam3i_edge.config import default_limits
 from sam3i_edge.errors import ConfigError, ExportError
-from sam3i_edge.export.convert import convert
-from sam3i_edge.export.modules import graph_modules
-from sam3i_edge.export.quantized import Int8Options, make_plan
-from sam3i_edge.graphs import GraphSpec, TensorSpec, default_limits, graph_specs
+from sam3i_edge.exporter.convert import convert
+from sam3i_edge.exporter.quantized import Int8Options, make_plan
+from sam3i_edge.graph_modules import graph_modules
+from sam3i_edge.graphs import GraphSpec, TensorSpec, graph_specs
 from sam3i_edge.model.vision import normalize
-from sam3i_edge.quantize.aware import FakeIntegers
 from sam3i_edge.quantize.int4 import GROUP, HIGHEST, packed, round_weights, rounded
 from sam3i_edge.quantize.lowering import lowering
 from sam3i_edge.quantize.ptq import decibels
+from sam3i_edge.quantize.qat import FakeIntegers
 from sam3i_edge.quantize.quantizer import SCHEMES
-from sam3i_edge.quantize.recipe import Recipe
+from sam3i_edge.quantize.recipe import QuantRecipe
 from sam3i_edge.runtimes import SessionOptions, open_session
 from sam3i_edge.targets import get_target
 from tests.distill.conftest import make_teacher
+from tests.quantize.kernels import kernels_of, onnxruntime_kernels
 
 SPEC = GraphSpec("block.onnx", (TensorSpec("x", "float32", (1, 50, 64)),), (TensorSpec("y", "float32", (1, 50, 64)),))
 FLOOR_DB = 100.0
@@ -88,7 +89,7 @@ def written(tmp_path_factory):
     """The block, its weights rounded, and the file of its graph."""
     module, folder = Block().eval(), tmp_path_factory.mktemp("int4")
     before = module.body[0].weight.detach().clone()
-    round_weights({"text": module}, {"text": SPEC}, Recipe(text={"body": "int4"}))
+    round_weights({"text": module}, {"text": SPEC}, QuantRecipe(text={"body": "int4"}))
     assert not torch.equal(module.body[0].weight, before)
     convert(module, SPEC, get_target("x86-cpu"), folder, lowering("onnxruntime"))
     return module, folder / SPEC.file
@@ -105,10 +106,7 @@ def test_the_file_holds_4_bits_where_groups_are_whole(written):
 
 def test_onnx_runtime_multiplies_by_them_as_they_are(written, tmp_path):
     module, file = written
-    options = onnxruntime.SessionOptions()
-    options.optimized_model_filepath = str(tmp_path / "optimized.onnx")
-    onnxruntime.InferenceSession(str(file), options, ["CPUExecutionProvider"], disabled_optimizers=["MatMulAddFusion"])
-    kernels = [node.op_type for node in onnx.load(tmp_path / "optimized.onnx").graph.node]
+    kernels = onnxruntime_kernels(file, tmp_path)
     assert kernels.count("MatMulNBits") == 2 and "DequantizeLinear" not in kernels
     assert_near(module, open_session("onnxruntime", file, SessionOptions("cpu", precision="int8")))
 
@@ -116,8 +114,7 @@ def test_onnx_runtime_multiplies_by_them_as_they_are(written, tmp_path):
 def test_openvino_multiplies_by_them_as_they_are(written):
     module, file = written
     session = open_session("openvino", file, SessionOptions("CPU", precision="int8"))
-    info = [op.get_rt_info() for op in session._single.model.get_runtime_model().get_ordered_ops()]
-    layers = [(i["layerType"].value, i["runtimePrecision"].value) for i in info]
+    layers = kernels_of(session._single.model)
     assert layers.count(("FullyConnected", "i4")) == 2, layers
     assert_near(module, session)
 
@@ -133,7 +130,7 @@ def assert_near(module, session):
 
 def test_training_feels_what_export_will_round():
     rest = {"*": "fp32"}
-    recipe = Recipe(vision=rest | {"trunk.blocks.*": "int4"}, text=rest, grounding=rest)
+    recipe = QuantRecipe(vision=rest | {"trunk.blocks.*": "int4"}, text=rest, grounding=rest)
     model = make_teacher()
     fake = FakeIntegers(model, recipe, SCHEMES["symmetric"])
     assert len(fake.seen) == 0
@@ -146,7 +143,7 @@ def test_training_feels_what_export_will_round():
     limits = default_limits(model.config)
     with torch.no_grad():
         plain = model.encode_image(pixels)
-        round_weights(graph_modules(model, limits), graph_specs(model.config, limits), recipe)
+        round_weights(graph_modules(model, limits), graph_specs(model.config.sizes, limits), recipe)
         wanted = model.encode_image(pixels)
     for a, b, c in zip(found, wanted, plain, strict=True):
         torch.testing.assert_close(a, b)
@@ -162,12 +159,12 @@ def test_a_search_with_int4_lines_is_refused(tmp_path):
 
 def test_an_unknown_block_is_named():
     with pytest.raises(ConfigError, match=r"Unknown block of the text graph 'boody'.*Did you mean 'body'"):
-        round_weights({"text": Block()}, {"text": SPEC}, Recipe(text={"boody": "int4"}))
+        round_weights({"text": Block()}, {"text": SPEC}, QuantRecipe(text={"boody": "int4"}))
 
 
-@pytest.mark.parametrize("recipe", [Recipe(text={"*": "int4"}), Recipe(embedding="int4")])
+@pytest.mark.parametrize("recipe", [QuantRecipe(text={"*": "int4"}), QuantRecipe(embedding="int4")])
 def test_tensorrt_is_refused(tmp_path, recipe):
-    assert dataclasses.replace(recipe, embedding="int4").has("int4") and not Recipe().has("int4")
+    assert dataclasses.replace(recipe, embedding="int4").has("int4") and not QuantRecipe().has("int4")
     (tmp_path / "recipe.toml").write_text(recipe.to_toml())
     with pytest.raises(ExportError, match=r"recipe\.toml has int4, and for TensorRT there are no 4-bit weights"):
         make_plan("int8", get_target("jetson"), Int8Options(recipe=tmp_path / "recipe.toml"), search=False)

@@ -3,21 +3,20 @@
 import math
 
 import onnx
-import onnxruntime
-import openvino
 import pytest
 import torch
 from torch import nn
 
 from sam3i_edge.errors import RuntimeUnavailableError
 from sam3i_edge.graphs import GraphSpec, TensorSpec
-from sam3i_edge.quantize.aim import Aim
 from sam3i_edge.quantize.latency import saved_ms
 from sam3i_edge.quantize.layer_graphs import layer_graph
 from sam3i_edge.quantize.layers import LayerCall
 from sam3i_edge.quantize.ptq import trace
+from sam3i_edge.quantize.quant_target import QuantTarget
 from sam3i_edge.quantize.quantizer import SCHEMES, quantizable_nodes
 from sam3i_edge.targets import get_target
+from tests.quantize.kernels import INTEGER_PRODUCTS, onnxruntime_kernels, openvino_kernels
 
 LINEAR = LayerCall((2, 10, 64), (32, 64))
 ATTENTION = LayerCall((1, 2, 20, 16), (1, 2, 16, 30), is_attention=True)
@@ -58,7 +57,7 @@ def test_work_and_outputs():
 @pytest.mark.parametrize("target", ["intel-cpu", "x86-cpu"])
 def test_every_size_is_timed_once(target):
     said = []
-    found = saved_ms([LINEAR, CONV, LINEAR, ATTENTION], Aim(get_target(target), "int8"), said.append)
+    found = saved_ms([LINEAR, CONV, LINEAR, ATTENTION], QuantTarget(get_target(target), "int8"), said.append)
     assert list(found) == [LINEAR, CONV, ATTENTION] and all(math.isfinite(saved) for saved in found.values())
     assert said == ["timed 3 of 3 layers"]
 
@@ -66,7 +65,7 @@ def test_every_size_is_timed_once(target):
 @pytest.mark.parametrize("target", ["nvidia", "arm-cpu"])
 def test_a_target_that_is_not_here(target):
     with pytest.raises(RuntimeUnavailableError):
-        saved_ms([LINEAR], Aim(get_target(target), "int8"))
+        saved_ms([LINEAR], QuantTarget(get_target(target), "int8"))
 
 
 @pytest.mark.parametrize("call", [LINEAR, CONV, ATTENTION])
@@ -77,31 +76,20 @@ def test_what_is_timed_computes_in_integers_and_in_floating_point(call, target, 
         graph = layer_graph(call, made_for, scheme)
         onnx.checker.check_model(graph, full_check=True)
         onnx.save(graph, tmp_path / f"{name}.onnx")
-        kernels = openvino_kernels if made_for.runtime == "openvino" else onnxruntime_kernels
-        assert any(kernels(tmp_path / f"{name}.onnx")) == (name == "int8")
+        file = tmp_path / f"{name}.onnx"
+        if made_for.runtime == "openvino":
+            kinds = ("FullyConnected", "MatMul", "Convolution", "Subgraph")
+            found = [kernel for kernel, kind in openvino_kernels(file) if kernel in kinds and kind in ("i8", "u8")]
+        else:
+            found = [kernel for kernel in onnxruntime_kernels(file, tmp_path) if kernel in INTEGER_PRODUCTS]
+        assert bool(found) == (name == "int8")
 
 
 @pytest.mark.parametrize("call", [LINEAR, CONV, ATTENTION])
 def test_beside_half_precision_nothing_is_in_single(call):
-    aim = Aim(get_target("nvidia"), "int8-fp16")
+    aim = QuantTarget(get_target("nvidia"), "int8-fp16")
     for scheme in (None, aim.scheme):
         graph = onnx.shape_inference.infer_shapes(layer_graph(call, aim.target, scheme, aim.floating)).graph
         types = {v.type.tensor_type.elem_type for v in (*graph.input, *graph.value_info, *graph.output)}
         types |= {constant.data_type for constant in graph.initializer}
         assert types == {onnx.TensorProto.FLOAT16} | ({onnx.TensorProto.INT8} if scheme else set())
-
-
-def openvino_kernels(file):
-    """Of each operator that OpenVINO runs, whether it is an integer product."""
-    compiled = openvino.Core().compile_model(str(file), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    for op in compiled.get_runtime_model().get_ordered_ops():
-        kind, precision = (op.get_rt_info()[key].value for key in ("layerType", "runtimePrecision"))
-        yield kind in ("FullyConnected", "MatMul", "Convolution", "Subgraph") and precision in ("i8", "u8")
-
-
-def onnxruntime_kernels(file):
-    options = onnxruntime.SessionOptions()
-    options.optimized_model_filepath = str(file.with_suffix(".optimized.onnx"))
-    onnxruntime.InferenceSession(str(file), options, ["CPUExecutionProvider"], disabled_optimizers=["MatMulAddFusion"])
-    for node in onnx.load(options.optimized_model_filepath).graph.node:
-        yield node.op_type in ("MatMulIntegerToFloat", "QLinearMatMul", "QLinearConv")

@@ -18,21 +18,13 @@ def graph():
     rng = np.random.default_rng(0)
     large = rng.normal(size=(128, 128)).astype(np.float32)
     weights = {"small": large[0], "large": large, "scales": np.full(5000, 0.1, np.float32), "infinite": large - np.inf}
-    nodes = [
-        helper.make_node("Add", ["x", "small"], ["a"]),
-        helper.make_node("MatMul", ["a", "large"], ["b"]),
-        helper.make_node("MatMul", ["b", "large"], ["c"]),
-        helper.make_node("Max", ["c", "infinite"], ["y"]),
-        helper.make_node("QuantizeLinear", ["wide", "scales", "zero"], ["q"], axis=1),
-    ]
-    weights["zero"] = np.zeros(5000, np.int8)
-    inputs = [helper.make_tensor_value_info(n, TensorProto.FLOAT, [128, k]) for n, k in (("x", 128), ("wide", 5000))]
-    outputs = [
-        helper.make_tensor_value_info("y", TensorProto.FLOAT, [128, 128]),
-        helper.make_tensor_value_info("q", TensorProto.INT8, [128, 5000]),
-    ]
-    constants = [numpy_helper.from_array(value, name) for name, value in weights.items()]
-    made = helper.make_graph(nodes, "graph", inputs, outputs, constants)
+    made = onnx.parser.parse_graph("""
+        graph (float[128,128] x, float[128,5000] wide) => (float[128,128] y, int8[128,5000] q) {
+            a = Add(x, small) b = MatMul(a, large) c = MatMul(b, large) y = Max(c, infinite)
+            q = QuantizeLinear<axis=1>(wide, scales, zero)
+        }""")
+    constants = weights | {"zero": np.zeros(5000, np.int8)}
+    made.initializer.extend(numpy_helper.from_array(value, name) for name, value in constants.items())
     return helper.make_model(made, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
 
 

@@ -4,13 +4,14 @@ import pytest
 import torch
 from torch import nn
 
-from sam3i_edge.export.modules import graph_modules
-from sam3i_edge.graphs import GraphSpec, TensorSpec, default_limits, graph_specs
+from sam3i_edge.config import default_limits
+from sam3i_edge.graph_modules import graph_modules
+from sam3i_edge.graphs import GraphSpec, TensorSpec, graph_specs
 from sam3i_edge.quantize.embedding import EMBEDDINGS
 from sam3i_edge.quantize.observers import ACTIVATION_OBSERVERS
 from sam3i_edge.quantize.ptq import quantize_graph
 from sam3i_edge.quantize.quantizer import SCHEMES
-from sam3i_edge.quantize.recipe import Recipe
+from sam3i_edge.quantize.recipe import QuantRecipe
 from sam3i_edge.quantize.smoothing import pairs, smooth
 from tests.train.conftest import TINY, tiny_model
 
@@ -111,7 +112,7 @@ def test_bias_correction_takes_the_mean_error_away(make, shape, others, scheme):
     errors = {}
     with torch.no_grad():
         for corrected in (False, True):
-            recipe = Recipe(observer="min-max", bias_correction=corrected)
+            recipe = QuantRecipe(observer="min-max", bias_correction=corrected)
             found = quantize_graph(module, spec, "vision", recipe, SCHEMES[scheme], lambda: [(x,)])
             errors[corrected] = (found.module(x) - module(x)).mean(others).abs().max()
     assert errors[True] < errors[False] / 20
@@ -122,10 +123,10 @@ def test_bias_correction_takes_the_mean_error_away(make, shape, others, scheme):
 
 def test_a_quantized_graph_is_near_the_float_one_and_the_float_one_is_untouched():
     limits = default_limits(TINY)
-    module, spec = graph_modules(tiny_model().eval(), limits)["vision"], graph_specs(TINY, limits)["vision"]
+    module, spec = graph_modules(tiny_model().eval(), limits)["vision"], graph_specs(TINY.sizes, limits)["vision"]
     before = {name: value.clone() for name, value in module.state_dict().items()}
     with torch.no_grad():
-        found = quantize_graph(module, spec, "vision", Recipe(), SCHEMES["symmetric"], lambda: [(IMAGE,)])
+        found = quantize_graph(module, spec, "vision", QuantRecipe(), SCHEMES["symmetric"], lambda: [(IMAGE,)])
         for value, wanted in zip(found.module(IMAGE), module(IMAGE), strict=True):
             assert 10 * torch.log10(wanted.square().sum() / (value - wanted).square().sum()) > 20
     assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())

@@ -1,20 +1,20 @@
 """The products of attention: a block of their own, in int8 where a recipe says so, and then in integer kernels."""
 
-import openvino
 import pytest
 import torch
 from torch import nn
 
-from sam3i_edge.export.convert import convert
+from sam3i_edge.exporter.convert import convert
 from sam3i_edge.graphs import GraphSpec, TensorSpec
 from sam3i_edge.model.layers import MultiheadAttention, padding_bias
 from sam3i_edge.quantize.layers import LayerCall
 from sam3i_edge.quantize.lowering import lowering
 from sam3i_edge.quantize.ptq import blocks, quantize_graph, trace
 from sam3i_edge.quantize.quantizer import SCHEMES
-from sam3i_edge.quantize.recipe import Recipe
+from sam3i_edge.quantize.recipe import QuantRecipe
 from sam3i_edge.quantize.simulate import Simulated, fake_quantizers
 from sam3i_edge.targets import get_target
+from tests.quantize.kernels import openvino_kernels
 
 SIZE = 64
 SPEC = GraphSpec(
@@ -53,7 +53,7 @@ def inputs():
 
 
 def quantized(network, inputs, scheme, **lines):
-    return quantize_graph(network, SPEC, "vision", Recipe(vision=lines), SCHEMES[scheme], lambda: [inputs])
+    return quantize_graph(network, SPEC, "vision", QuantRecipe(vision=lines), SCHEMES[scheme], lambda: [inputs])
 
 
 def test_they_are_a_block_of_their_own_that_the_default_leaves_in_floating_point(network, inputs):
@@ -83,10 +83,7 @@ def test_both_are_quantized_and_others_are_not(network, inputs, scheme):
 def test_openvino_computes_them_in_integers(network, inputs, choice, tmp_path):
     found = quantized(network, inputs, "symmetric", **{"*.products": choice})
     convert(found.module, SPEC, get_target("intel-cpu"), tmp_path, lowering("openvino"))
-    settings = {"INFERENCE_PRECISION_HINT": "f32"}
-    compiled = openvino.Core().compile_model(str(tmp_path / SPEC.file), "CPU", settings)
-    info = [op.get_rt_info() for op in compiled.get_runtime_model().get_ordered_ops()]
-    kinds = [(i["layerType"].value, i["runtimePrecision"].value) for i in info]
+    kinds = openvino_kernels(tmp_path / SPEC.file)
     integer = ("Subgraph", "i8") in kinds or kinds.count(("MatMul", "i8")) == 2
     assert integer == (choice == "int8"), kinds
 
@@ -97,7 +94,7 @@ def test_they_are_simulated_as_they_are_quantized(network, inputs):
     every = lambda names: dict.fromkeys(names, "int8")  # noqa: E731
     found = calibrate(network, SPEC, every, "min-max", SCHEMES["symmetric"], lambda: [inputs])
     simulated = Simulated(found.traced, fake_quantizers(found.prepared), ["attention", "attention.products"])
-    recipe = Recipe(observer="min-max", bias_correction=False, vision={"*.products": "int8"})
+    recipe = QuantRecipe(observer="min-max", bias_correction=False, vision={"*.products": "int8"})
     made = quantize_graph(network, SPEC, "vision", recipe, SCHEMES["symmetric"], lambda: [inputs])
     with torch.no_grad():
         torch.testing.assert_close(simulated.run(*inputs), made.module(*inputs), rtol=1e-4, atol=1e-4)

@@ -4,26 +4,27 @@ import numpy as np
 import pytest
 import torch
 
+from sam3i_edge.clip_tokenizer import clip_tokenizer
 from sam3i_edge.evaluate.cgf1 import CgF1
-from sam3i_edge.evaluate.masks import encode
-from sam3i_edge.export.clip_tokenizer import clip_tokenizer
-from sam3i_edge.export.modules import graph_modules
+from sam3i_edge.graph_modules import graph_modules
 from sam3i_edge.graphs import Limits
+from sam3i_edge.prompt import Prompt
 from sam3i_edge.quantize import auto
-from sam3i_edge.quantize.aim import Aim
 from sam3i_edge.quantize.auto import Budget, Scored, _gains, drop_of
 from sam3i_edge.quantize.calibration import load_calibration
 from sam3i_edge.quantize.inputs import GraphInputs
 from sam3i_edge.quantize.layers import LayerCall
-from sam3i_edge.quantize.search import Drop, Progress
+from sam3i_edge.quantize.quant_target import QuantTarget
+from sam3i_edge.quantize.search import Drop, SearchProgress
 from sam3i_edge.quantize.sensitivity import Simulation
 from sam3i_edge.targets import get_target
+from tests.conftest import instances_of
 from tests.train.conftest import TINY, tiny_model
 
 
 def picture(found, quiet=True):
     """cgF1 of one picture: a phrase with a target, ``found`` or not, and one without any, left alone or not."""
-    masks = encode(torch.ones(1, 4, 4, dtype=torch.bool).numpy())
+    masks = instances_of(np.ones((1, 4, 4), bool), np.zeros((1, 4)), np.ones(1), Prompt("cup")).rle()
     counts = CgF1()
     counts.add(masks if found else [], masks)
     counts.add([] if quiet else masks, [])
@@ -59,7 +60,7 @@ def test_gains_are_for_one_picture_or_one_prompt():
         ("grounding", "b"): [LayerCall((6, 10, 64), (32, 64))],
     }
     simulation = Simulation({}, calls, {"vision": 1, "grounding": 6})
-    aim, kept = Aim(get_target("nvidia"), "int8-fp16"), Progress()  # not here: work stands for time
+    aim, kept = QuantTarget(get_target("nvidia"), "int8-fp16"), SearchProgress()  # not here: work stands for time
     gains, unit = _gains(simulation, aim, kept, Budget(1.0, ()), lambda message: None)
     assert gains == {("vision", "a"): 50 * 64 * 32, ("grounding", "b"): 10 * 64 * 32}
     assert unit == "MACs" and not kept.gains  # another day it may be here
@@ -67,8 +68,8 @@ def test_gains_are_for_one_picture_or_one_prompt():
 
 def test_times_are_kept_for_the_runtime_and_processor_that_they_were_taken_on(monkeypatch):
     calls = {("vision", "a"): [LayerCall((1, 50, 64), (32, 64))]}
-    simulation, aim = Simulation({}, calls, {"vision": 1}), Aim(get_target("x86-cpu"), "int8")
-    kept, timed = Progress(drops={"1": Drop(0.0, 0.0, "")}), []
+    simulation, aim = Simulation({}, calls, {"vision": 1}), QuantTarget(get_target("x86-cpu"), "int8")
+    kept, timed = SearchProgress(drops={"1": Drop(0.0, 0.0, "")}), []
     monkeypatch.setattr(auto, "saved_ms", lambda calls, *_: timed.append(1) or dict.fromkeys(calls, 2.5))
     for _ in range(2):
         assert _gains(simulation, aim, kept, Budget(1.0, ()), lambda message: None) == ({("vision", "a"): 2.5}, "ms")

@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from sam3i_edge.errors import ExportError
-from sam3i_edge.quantize.search import Drop, Progress, load_progress, ordered, save_progress, search
+from sam3i_edge.quantize.search import Drop, SearchProgress, load_progress, ordered, save_progress, search
 from sam3i_edge.quantize.sensitivity import Sensitivity
 
 HARMS = {"a": 0.5, "b": 1e-4, "c": 0.02, "d": 1e-5}
@@ -75,12 +75,12 @@ def test_what_was_measured_is_not_measured_again():
 
 
 def test_progress_is_kept_and_a_damaged_one_dropped(tmp_path, caplog):
-    progress = Progress(
+    progress = SearchProgress(
         {"vision/a": 0.5}, {"vision/a": 1.5}, "onnxruntime 1.0, a processor", {"2": Drop(0.1, 0.2, "simple gIoU")}
     )
     save_progress(tmp_path / "search.json", progress)
     assert load_progress(tmp_path / "search.json") == progress
     (tmp_path / "search.json").write_text("{")
     with caplog.at_level(logging.WARNING):
-        assert load_progress(tmp_path / "search.json") == Progress()
+        assert load_progress(tmp_path / "search.json") == SearchProgress()
     assert "begins anew" in caplog.text

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from sam3i_edge.export import export
+from sam3i_edge.exporter import export
 from tests.conftest import PARITY
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PROGRAMS = ("cmake", "c++", "cc", "pkg-config")
-HEADERS = ("gtest/gtest.h", "nlohmann/json.hpp")
-PHOTO = next((ROOT / "sam3i_edge/shipped/scenes/images").glob("*29.jpg"))
+HEADERS = ("gtest/gtest.h", "nlohmann/json.hpp", "openssl/evp.h")
+PHOTO = next((ROOT / "sam3i_edge/demo_model/scenes/images").glob("*29.jpg"))
 
 
 def missing() -> str:
@@ -34,7 +34,7 @@ def missing() -> str:
 @pytest.fixture(scope="session")
 def packages() -> None:
     if what := missing():
-        pytest.skip(f"{what} is not here: apt install cmake g++ libgtest-dev nlohmann-json3-dev pkg-config")
+        pytest.skip(f"{what} is not here: apt install cmake g++ libgtest-dev libssl-dev nlohmann-json3-dev pkg-config")
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ from types import SimpleNamespace
 import numpy as np
 import onnxruntime
 
+from sam3i_edge.runtimes.nvidia_build import Built, GraphRefusedError
 from sam3i_edge.runtimes.onnxruntime import NUMPY_TYPES
 
 SUCCESS, OUT_OF_MEMORY = 0, 2
@@ -71,20 +72,26 @@ class TensorRt:
     class ILogger:
         INTERNAL_ERROR, ERROR, WARNING = range(3)
 
-    NetworkDefinitionCreationFlag = SimpleNamespace(STRONGLY_TYPED=1)
-    MemoryPoolType = SimpleNamespace(WORKSPACE=0)
-    BuilderFlag = SimpleNamespace(TF32=7)
     TensorIOMode = SimpleNamespace(INPUT="in", OUTPUT="out")
 
     def __init__(self, cuda):
         self.cuda = cuda
         self.builds = []
         self.nptype = lambda dtype: dtype
-        self.OnnxParser = _Parser
-        self.Builder = lambda logger: _Builder(self)
         self.Runtime = lambda logger: SimpleNamespace(
             deserialize_cuda_engine=lambda content: self.deserialize(content, logger)
         )
+
+    def build(self, product, graph, options, log, timing=b"", content=None):
+        """As ``nvidia_build.build``, which test_tensorrt_rtx and test_nvidia_builder test on NVIDIA's own library."""
+        try:
+            inputs = onnxruntime.InferenceSession(content or str(graph)).get_inputs()
+        except Exception as error:
+            raise GraphRefusedError(f"{product} cannot read {graph}: {error}") from error
+        self.builds.append(graph)
+        most = {x.name: [options.max_prompts if side == -1 else side for side in _shape(x)] for x in inputs}
+        about = {"version": self.__version__, "most": most}
+        return Built(json.dumps(about).encode() + b"\n" + graph.read_bytes(), timing + b"t")
 
     def deserialize(self, content, logger):
         head, _, graph = content.partition(b"\n")
@@ -93,68 +100,6 @@ class TensorRt:
             logger.log(logger.ERROR, f"the engine is of version {about['version']}")
             return None
         return _Engine(self, graph, about["most"])
-
-
-class _Network:
-    def __init__(self, flags):
-        self.flags = flags
-        self.inputs = []
-        self.get_input = lambda i: self.inputs[i]
-
-    @property
-    def num_inputs(self):
-        return len(self.inputs)
-
-
-class _Parser:
-    def __init__(self, network, logger):
-        self._network = network
-        self.num_errors = 0
-
-    def parse_from_file(self, path):
-        try:
-            session = onnxruntime.InferenceSession(path)
-        except Exception as error:
-            self.num_errors, self._problem = 1, str(error)
-            return False
-        self._network.file = path
-        self._network.inputs = [SimpleNamespace(name=x.name, shape=_shape(x)) for x in session.get_inputs()]
-        return True
-
-    def get_error(self, _):
-        return SimpleNamespace(desc=lambda: self._problem, node_name=lambda: "", node_operator=lambda: "")
-
-
-class _Builder:
-    def __init__(self, tensorrt):
-        self._tensorrt = tensorrt
-
-    def create_network(self, flags):
-        return _Network(flags)
-
-    def create_builder_config(self):
-        config = SimpleNamespace(profiles=[], cleared=[], timing=None)
-        config.set_memory_pool_limit = lambda pool, size: None
-        config.clear_flag = config.cleared.append
-        config.add_optimization_profile = config.profiles.append
-        config.create_timing_cache = lambda content: SimpleNamespace(serialize=lambda: content + b"t")
-        config.set_timing_cache = lambda timing, _: setattr(config, "timing", timing)
-        config.get_timing_cache = lambda: config.timing
-        return config
-
-    def create_optimization_profile(self):
-        profile = SimpleNamespace(most={})
-        profile.set_shape = lambda name, least, best, most: profile.most.update({name: most})
-        return profile
-
-    def build_serialized_network(self, network, config):
-        free = [port for port in network.inputs if -1 in port.shape]
-        assert bool(free) == bool(config.profiles), "free shapes need a profile, fixed ones none"
-        self._tensorrt.builds.append(SimpleNamespace(flags=network.flags, cleared=config.cleared))
-        most = config.profiles[0].most if config.profiles else {}
-        with open(network.file, "rb") as graph:  # noqa: PTH123
-            about = {"version": self._tensorrt.__version__, "most": most}
-            return json.dumps(about).encode() + b"\n" + graph.read()
 
 
 class _Engine:

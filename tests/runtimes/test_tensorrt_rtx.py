@@ -6,8 +6,8 @@ import re
 import pytest
 
 from sam3i_edge.errors import BundleError, RuntimeUnavailableError
-from sam3i_edge.runtimes import SessionOptions, find_runtime, nvidia_build, open_session
-from sam3i_edge.runtimes.engines import EngineCache, EngineKey
+from sam3i_edge.runtimes import SessionOptions, find_runtime, open_session
+from sam3i_edge.runtimes.engine_cache import EngineCache, EngineKey
 from sam3i_edge.runtimes.nvidia_build import TENSORRT_RTX, BuildOptions, GraphRefusedError, build, logger_for
 from tests.runtimes.conformance import Conformance
 
@@ -38,22 +38,6 @@ def test_build(bundle, recwarn):
     assert len(built.engine) > 10_000
     assert built.timing == b""
     assert not recwarn.list  # its timing cache is deprecated
-
-
-def test_a_free_side_needs_the_profile(bundle, monkeypatch):
-    monkeypatch.setattr(nvidia_build, "_add_profile", lambda *_: None)
-    with pytest.raises(GraphRefusedError, match=r"cannot build an engine of .*text\.onnx: .*no optimization profile"):
-        build(TENSORRT_RTX, bundle / "graphs/text.onnx", OPTIONS, logger_for(TENSORRT_RTX))
-
-
-def test_a_workspace_that_is_no_number(bundle):
-    with pytest.raises(ValueError, match="lots"):
-        build(
-            TENSORRT_RTX,
-            bundle / "graphs/text.onnx",
-            BuildOptions(1, {"workspace_mb": "lots"}),
-            logger_for(TENSORRT_RTX),
-        )
 
 
 @without_gpu

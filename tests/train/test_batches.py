@@ -9,9 +9,9 @@ import numpy as np
 import pycocotools.mask
 import pytest
 
+from sam3i_edge.clip_tokenizer import clip_tokenizer
 from sam3i_edge.data.samples import Query
 from sam3i_edge.errors import DataError
-from sam3i_edge.export.clip_tokenizer import clip_tokenizer
 from sam3i_edge.train.batches import Collate, StepSampler, TrainingSet, ask
 from tests.train.conftest import tiny_recipe
 from tests.train.shapes import COLOURS

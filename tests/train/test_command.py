@@ -41,11 +41,8 @@ def test_base_then_stage_1(data, tmp_path, capsys):
     config = ["--config", str(data / "tiny.json")]
     assert main(command(data, tmp_path / "base", "--stage", "base", *config)) == 0
     assert "trained 4 steps" in capsys.readouterr().out
-    # The sizes lie beside the checkpoint now.
-    assert (
-        main(command(data, tmp_path / "1", "--stage", "1", "--checkpoint", str(tmp_path / "base/last.safetensors")))
-        == 0
-    )
+    last = str(tmp_path / "base/last.safetensors")  # with its sizes beside it
+    assert main(command(data, tmp_path / "1", "--stage", "1", "--checkpoint", last)) == 0
     assert (tmp_path / "1/best.safetensors").is_file()
 
 
@@ -70,11 +67,8 @@ def test_ctrl_c_leaves_a_run_that_resumes(data, tmp_path):
     ("options", "message"),
     [
         (["--stage", "2"], "Stage 2 adapts a trained model: give it with --checkpoint"),
-        (["--stage", "four"], "'four'"),
         (["--stage", "base", "--set", "steps"], "--set 'steps' is not of the form KEY=VALUE"),
-        (["--stage", "base", "--set", "stepz=1"], "stepz"),
         (["--stage", "base", "--checkpoint", "missing.pt"], "No checkpoint at missing.pt"),
-        (["--stage", "base", "--recipe", "fast"], "'fast'"),
     ],
 )
 def test_bad_usage_says_what_to_do(options, message, data, tmp_path, capsys):

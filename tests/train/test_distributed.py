@@ -13,11 +13,11 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
 
+from sam3i_edge.clip_tokenizer import clip_tokenizer
 from sam3i_edge.data.hmpl import load_samples
-from sam3i_edge.export.clip_tokenizer import clip_tokenizer
 from sam3i_edge.train.batches import Collate, StepSampler, TrainingSet, ask
 from sam3i_edge.train.distributed import gather
-from sam3i_edge.train.learner import Learner
+from sam3i_edge.train.loss_module import LossModule
 from sam3i_edge.train.stages import enter
 from tests.train.conftest import tiny_model, tiny_recipe
 
@@ -37,7 +37,7 @@ def gradients(data: str, stage: str) -> dict[str, torch.Tensor]:
     rank, processes = accelerator.process_index, accelerator.num_processes
     sampler = StepSampler(len(dataset), recipe.images, 5, 0, 1, rank, processes)
     batch = Collate(clip_tokenizer(32))([dataset[pair] for pair in next(iter(sampler))])
-    learner = accelerator.prepare(Learner(model))
+    learner = accelerator.prepare(LossModule(model))
     loss, _ = learner(batch)
     accelerator.backward(loss)
     accelerator.end_training()

@@ -17,8 +17,9 @@ from safetensors.torch import load_file
 from sam3i_edge.errors import TrainingError
 from sam3i_edge.model import Sam3i, load
 from sam3i_edge.train import loop
-from sam3i_edge.train.loop import BEST, LAST, STATE, train
+from sam3i_edge.train.loop import BEST, LAST, train
 from sam3i_edge.train.stages import STAGES, task_of
+from sam3i_edge.train.state import STATE
 from sam3i_edge.train.validation import validation
 from tests.train.conftest import TINY, tiny_model, tiny_recipe
 
@@ -93,7 +94,7 @@ def test_frozen_batch_norms_stay_as_they_are(samples, tmp_path):
     model = tiny_model(backbone="efficientvit_b0")
     before = weights(model)
     assert any("running_mean" in name for name in before)
-    run(model, "1", samples, tmp_path, validate=lambda _: {"gIoU": 0.0}, recipe={"validate_every": 2})
+    run(model, "1", samples, tmp_path, validate=lambda _: {"giou": 0.0}, recipe={"validate_every": 2})
     learned = changed(before, weights(model))
     assert learned and all("adapter" in name for name in learned)
 
@@ -166,7 +167,7 @@ def test_a_disk_that_fills_at_the_last_checkpoint_leaves_no_finished_run(samples
             raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(loop, "save_model", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(TrainingError, match=r"could not be written .*No space left.* go on with --resume"):
         run(tiny_model(), "base", samples, tmp_path / "run")
     assert not loop.finished(tmp_path / "run")
     monkeypatch.undo()
@@ -180,7 +181,7 @@ def test_validation_keeps_the_best_model_not_the_last(samples, tmp_path):
 
     def validate(model):
         kept.append(weights(model))
-        return {"gIoU": next(scores)}
+        return {"giou": next(scores)}
 
     progress = run(tiny_model(), "base", samples, tmp_path, validate=validate, recipe={"validate_every": 2})
     assert (progress.best, progress.best_step) == (30.0, 4)
@@ -192,7 +193,7 @@ def test_validation_keeps_the_best_model_not_the_last(samples, tmp_path):
 def test_validation_looks_at_images_that_have_the_routes_texts(samples):
     without = [dataclasses.replace(s, queries=tuple(q for q in s.queries if q.route == "simple")) for s in samples]
     scores = validation([*without, *samples], ("complex",), 4)(tiny_model().eval())
-    assert scores["gIoU"] == validation(samples, ("complex",), 4)(tiny_model().eval())["gIoU"]
+    assert scores["giou"] == validation(samples, ("complex",), 4)(tiny_model().eval())["giou"]
     with pytest.raises(TrainingError, match="The images to validate on have no complex text that means something"):
         validation(without, ("simple", "complex"), 4)
 
@@ -216,6 +217,7 @@ def test_a_few_steps_make_the_loss_fall(samples, tmp_path):
     for part in ("semantic_dice", "box_giou"):
         losses = [event.value for event in log.Scalars(f"loss/{part}")]
         assert losses[-1] < 0.9 * losses[0], part
+    assert [event.step for event in log.Scalars("loss/box_giou")][:5] == [1, 5, 10, 20, 40]
 
 
 @pytest.mark.parametrize("stage", ["encoders", "base", "3"])
@@ -228,22 +230,6 @@ def test_mixed_precision_learns_nearly_the_same(stage, samples, tmp_path):
     moved = {p: torch.cat([(a[n] - before[n]).flatten() for n in changed(before, a)]) for p, a in after.items()}
     assert changed(before, after["bf16"]) == changed(before, after["no"])
     assert torch.nn.functional.cosine_similarity(moved["no"], moved["bf16"], dim=0) > 0.9
-
-
-@pytest.mark.slow
-def test_the_command_runs_in_two_processes(shapes, tmp_path):
-    (tmp_path / "config.json").write_text(json.dumps(TINY.to_dict()))
-    launch = ["torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    options = ["--stage", "base", "--data", str(shapes), "--config", str(tmp_path / "config.json")]
-    values = ["steps=3", "images=4", "validate_every=0", "workers=0", "mask_size=28"]
-    options += ["--recipe", "tabletop", *(word for value in values for word in ("--set", value))]
-    command = [sys.executable, "-m", *launch, "-m", "sam3i_edge", "train", *options, "-o", str(tmp_path / "run")]
-    environment = os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("trained 3 steps") == 1
-    assert (tmp_path / "run" / LAST).is_file()
-    assert json.loads((tmp_path / "run" / "run.json").read_text())["processes"] == 2
 
 
 def test_a_folder_in_use_is_refused(samples, tmp_path):

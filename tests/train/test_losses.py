@@ -10,7 +10,6 @@ import torch
 
 from sam3i_edge.train.alignment_loss import divergence_loss, info_nce_loss, kl_loss, margin_loss
 from sam3i_edge.train.detection_loss import (
-    WEIGHTS,
     Answer,
     box_losses,
     mask_losses,
@@ -60,36 +59,21 @@ def test_the_hungarian_matches_are_the_recorded_ones(match):
     assert match.targets.tolist() == list(range(5))
 
 
-def test_box_losses(answer, targets, match):
-    recorded = RECORDED["detection"]["boxes"]
-    losses = box_losses(answer, targets, match, COUNT)
-    assert losses["box_l1"].item() == near(recorded["loss_bbox"])
-    assert losses["box_giou"].item() == near(recorded["loss_giou"])
-    assert weighted(losses).item() == near(recorded["core_loss"])
-
-
-def test_score_and_presence_losses(answer, targets, match):
-    recorded = RECORDED["detection"]["iabce"]
-    losses = score_loss(answer, targets, match) | presence_loss(INPUTS["det_presence_logit_dec"], targets)
-    assert losses["score"].item() == near(recorded["loss_ce"])
-    assert losses["presence"].item() == near(recorded["presence_loss"])
-    assert weighted(losses).item() == near(recorded["core_loss"])
-
-
-def test_mask_losses(targets, match):
-    recorded = RECORDED["detection"]["masks"]
-    losses = mask_losses(INPUTS["det_pred_masks"][match.prompts, match.queries], targets, match, COUNT)
-    assert losses["mask_focal"].item() == near(recorded["loss_mask"])
-    assert losses["mask_dice"].item() == near(recorded["loss_dice"])
-    assert weighted(losses).item() == near(recorded["core_loss"])
-
-
-def test_semantic_losses(targets):
-    recorded = RECORDED["detection"]["semantic"]
-    losses = semantic_losses(INPUTS["det_semantic_seg"], targets)
-    assert losses["semantic_focal"].item() == near(recorded["loss_semantic_seg"])
-    assert losses["semantic_dice"].item() == near(recorded["loss_semantic_dice"])
-    assert weighted(losses).item() == near(recorded["core_loss"])
+def test_losses_of_detection(answer, targets, match):
+    picked = INPUTS["det_pred_masks"][match.prompts, match.queries]
+    scores = score_loss(answer, targets, match) | presence_loss(INPUTS["det_presence_logit_dec"], targets)
+    semantic = semantic_losses(INPUTS["det_semantic_seg"], targets)
+    for group, losses, names in [
+        ("boxes", box_losses(answer, targets, match, COUNT), {"box_l1": "loss_bbox", "box_giou": "loss_giou"}),
+        ("iabce", scores, {"score": "loss_ce", "presence": "presence_loss"}),
+        ("masks", mask_losses(picked, targets, match, COUNT), {"mask_focal": "loss_mask", "mask_dice": "loss_dice"}),
+        ("semantic", semantic, {"semantic_focal": "loss_semantic_seg", "semantic_dice": "loss_semantic_dice"}),
+    ]:
+        recorded = RECORDED["detection"][group]
+        assert losses.keys() == names.keys()
+        for name, published in names.items():
+            assert losses[name].item() == near(recorded[published]), name
+        assert weighted(losses).item() == near(recorded["core_loss"])
 
 
 def test_alignment_losses():
@@ -126,8 +110,3 @@ def test_a_batch_without_any_target_teaches_presence_alone(answer):
     )
     assert {name: value.item() for name, value in losses.items()} == dict.fromkeys(losses, 0.0)
     assert presence_loss(torch.full((3, 1), 8.0), nothing)["presence"].item() == pytest.approx(4.0, abs=1e-3)
-
-
-def test_every_part_has_a_weight(answer, targets, match):
-    parts = box_losses(answer, targets, match, COUNT) | score_loss(answer, targets, match)
-    assert set(parts) < set(WEIGHTS)

@@ -8,14 +8,14 @@ import pytest
 import torch
 
 from sam3i_edge.errors import ConfigError
-from sam3i_edge.train.recipe import Recipe, load_recipe
+from sam3i_edge.train.recipe import TrainRecipe, load_recipe
 from sam3i_edge.train.schedule import ConvMuon, make_optimizers, rate_share, set_rates
 from sam3i_edge.train.stages import enter
 from tests.train.conftest import tiny_model
 
 
 def test_the_rate_rises_falls_as_an_inverse_root_and_cools_down():
-    recipe = Recipe(steps=1000, warmup_steps=10, timescale=100.0, cooldown_steps=50)
+    recipe = TrainRecipe(steps=1000, warmup_steps=10, timescale=100.0, cooldown_steps=50)
     assert [rate_share(recipe, step, 1000) for step in (0, 4, 9, 10)] == pytest.approx([0.1, 0.5, 1.0, 1.0])
     assert rate_share(recipe, 310, 1000) == pytest.approx(0.5)  # three timescales past the warm-up
     assert rate_share(recipe, 975, 1000) == pytest.approx(rate_share(recipe, 950, 1000) / 2, rel=0.02)
@@ -42,7 +42,7 @@ def test_parts_learn_at_their_own_rates():
 
 def test_fp16_is_refused_with_two_optimizers():
     with pytest.raises(ConfigError, match="with muon there are two optimizers, which fp16 does not fit: give bf16"):
-        Recipe(precision="fp16", muon=True)
+        TrainRecipe(precision="fp16", muon=True)
 
 
 def test_muon_takes_the_matrices_between_hidden_layers():
@@ -97,43 +97,38 @@ def test_muon_moves_a_convolution_as_it_moves_the_matrix_of_its_rows():
 
 
 def test_epochs_become_steps():
-    assert Recipe(epochs=2.0, images=8, accumulate=2).total_steps(80) == 10
-    assert Recipe(epochs=2.0, steps=7).total_steps(80) == 7
+    assert TrainRecipe(epochs=2.0, images=8, accumulate=2).total_steps(80) == 10
+    assert TrainRecipe(epochs=2.0, steps=7).total_steps(80) == 7
 
 
 @pytest.mark.parametrize(
-    ("call", "message"),
+    ("recipe", "stage", "values", "message"),
     [
-        (("tabeltop", "base", {}), "'tabeltop'.*tabletop"),
-        (("tabletop", "4", {}), "stage '4'"),
-        (("tabletop", "1", {"stepz": 3}), "stepz"),
-        (("tabletop", "1", {"precision": "int8"}), "precision 'int8'"),
-        (("missing.toml", "1", {}), "Cannot read the recipe missing.toml"),
+        ("tabeltop", "base", {}, "'tabeltop'.*tabletop"),
+        ("tabletop", "4", {}, "stage '4'"),
+        ("missing.toml", "1", {}, "Cannot read the recipe missing.toml"),
+        *(
+            ("published", "1", values, message)
+            for values, message in (
+                ({"stepz": 3}, "stepz"),
+                ({"precision": "int8"}, "precision 'int8'"),
+                ({"steps": -5}, "steps is -5; it must be 0 or more"),
+                ({"workers": -1}, "workers is -1; it must be 0 or more"),
+                ({"ema": 1.0}, "ema is 1; it must be less"),
+                ({"images": 0}, "images is 0; it must be greater than 0"),
+                ({"dropout": 1.5}, r"dropout is 1\.5; it must lie between 0 and 1"),
+                ({"rates": {"vision": -1.0}}, r"rates\.vision is -1\.0; it must be 0 or more"),
+                ({"epochs": 0.0}, "one must be greater than 0"),
+                ({"epochs": float("inf")}, "epochs is inf; it must be finite"),
+                ({"seed": -1}, "seed is -1; it must lie between 0 and 4294967295"),
+                ({"validation_images": 0}, "validation_images is 0; it must be greater than 0"),
+            )
+        ),
     ],
 )
-def test_bad_recipes_are_refused(call, message):
+def test_bad_recipes_are_refused(recipe, stage, values, message):
     with pytest.raises(ConfigError, match=message):
-        load_recipe(*call)
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "message"),
-    [
-        ("steps", -5, "steps is -5; it must be 0 or more"),
-        ("workers", -1, "workers is -1; it must be 0 or more"),
-        ("ema", 1.0, "ema is 1; it must be less"),
-        ("images", 0, "images is 0; it must be greater than 0"),
-        ("dropout", 1.5, r"dropout is 1\.5; it must lie between 0 and 1"),
-        ("rates", {"vision": -1.0}, r"rates\.vision is -1\.0; it must be 0 or more"),
-        ("epochs", 0.0, "one must be greater than 0"),
-        ("epochs", float("inf"), "epochs is inf; it must be finite"),
-        ("seed", -1, "seed is -1; it must lie between 0 and 4294967295"),
-        ("validation_images", 0, "validation_images is 0; it must be greater than 0"),
-    ],
-)
-def test_values_that_mean_nothing_are_refused(name, value, message):
-    with pytest.raises(ConfigError, match=message):
-        load_recipe("published", "1", {name: value})
+        load_recipe(recipe, stage, values)
 
 
 def test_one_rate_of_a_part_is_changed_alone():
@@ -145,10 +140,10 @@ def test_a_recipe_from_a_file(tmp_path):
     file = tmp_path / "own.toml"
     stages = ("encoders", "base", "stage1", "stage2", "stage3")
     file.write_text("\n".join(f"[{stage}]\nsteps = {i + 1}" for i, stage in enumerate(stages)) + "\nimages = 4\n")
-    assert load_recipe(file, "3") == Recipe(steps=5, images=4)
-    assert load_recipe(file, "base", {"seed": 7}) == Recipe(steps=2, seed=7)
+    assert load_recipe(file, "3") == TrainRecipe(steps=5, images=4)
+    assert load_recipe(file, "base", {"seed": 7}) == TrainRecipe(steps=2, seed=7)
     file.write_text("[stage1]\nsteps = 3\n")  # the stages that are to run are enough
-    assert load_recipe(file, "1") == Recipe(steps=3)
+    assert load_recipe(file, "1") == TrainRecipe(steps=3)
     with pytest.raises(ConfigError, match=r"no table \[base\], which that stage needs; only \[stage1\]"):
         load_recipe(file, "base")
     file.write_text("[base]\nstep = 1\n")

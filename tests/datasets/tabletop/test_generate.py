@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from sam3i_edge.data import hmpl
-from sam3i_edge.data.tabletop import generate as generator
 from sam3i_edge.data.tabletop.catalogue import held_out
 from sam3i_edge.data.tabletop.generate import generate
 from sam3i_edge.errors import DataError
@@ -104,4 +103,3 @@ def test_arguments_out_of_range_are_refused(tmp_path: Path, arguments: tuple, me
     with pytest.raises(DataError, match=message):
         generate(tmp_path / "out", *arguments)
     assert not (tmp_path / "out").exists()
-    assert generator.SPLITS == ("train", "val", "compose")

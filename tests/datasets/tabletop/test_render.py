@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sam3i_edge.data.tabletop import objects, observe, render, sampling
+from sam3i_edge.data.tabletop import objects, render, sampling, visibility
 from sam3i_edge.data.tabletop.catalogue import CATALOGUE, KINDS
-from sam3i_edge.data.tabletop.scene import Camera, Item, Scene
+from sam3i_edge.data.tabletop.scene import Camera, Scene, SceneObject
 from sam3i_edge.errors import RuntimeUnavailableError
 
 SIZE = 128
@@ -18,14 +18,14 @@ def renderer() -> render.Renderer:
     return render.renderer()
 
 
-def item(kind: str, colour: str, spot: tuple[float, float] = (0, 0), variant: int = 0, seed: int = 0) -> Item:
+def item(kind: str, colour: str, spot: tuple[float, float] = (0, 0), variant: int = 0, seed: int = 0) -> SceneObject:
     rng = np.random.default_rng(seed)
     made = sampling.dress(rng, sampling.Wish(kind, colour))
     made = sampling.standing(replace(made, variant=variant, matrix=np.eye(3) * made.size, lying=False, pattern="plain"))
     return replace(made, position=made.position + np.array([*spot, 0.0]))
 
 
-def scene(*items: Item, camera: Camera | None = None) -> Scene:
+def scene(*items: SceneObject, camera: Camera | None = None) -> Scene:
     rng = np.random.default_rng(1)
     lights, ambient = sampling.light(rng)
     room = replace(sampling.furnish(rng), table="linen", wall="cream plaster")
@@ -75,17 +75,17 @@ def test_the_edge_of_the_image_hides_too(renderer: render.Renderer) -> None:
 
 def test_what_cannot_be_pointed_at_is_taken_away_with_what_it_carries(renderer: render.Renderer) -> None:
     for seed in range(6):
-        found, facts, indices = observe.observed_scene(np.random.default_rng(seed), "train", renderer, SIZE)
-        assert len(facts.things) == len(found.items) >= observe.LEAST_THINGS
+        found, facts, indices = visibility.observed_scene(np.random.default_rng(seed), "train", renderer, SIZE)
+        assert len(facts.things) == len(found.items) >= visibility.LEAST_THINGS
         assert set(np.unique(indices)) == {-1, *range(len(facts.things))}
         for index, thing in enumerate(facts.things):
             mask = indices == index
-            assert thing.area == mask.sum() >= observe.LEAST_AREA * SIZE**2
-            assert thing.visible >= observe.LEAST_VISIBLE
+            assert thing.area == mask.sum() >= visibility.LEAST_AREA * SIZE**2
+            assert thing.visible >= visibility.LEAST_VISIBLE
             x0, y0, x1, y1 = thing.box
             assert mask[y0:y1, x0:x1].sum() == thing.area
     items = (item("book", "red"), replace(item("spoon", "blue"), resting_on=0), item("ball", "white"))
-    assert [left.kind for left in observe.without(items, [False, True, True])] == ["ball"]
+    assert [left.kind for left in visibility.without(items, [False, True, True])] == ["ball"]
 
 
 def test_projection_agrees_with_the_renderer(renderer: render.Renderer) -> None:
@@ -102,7 +102,7 @@ def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
         raise ModuleNotFoundError(name=name)
 
     monkeypatch.setattr(render.importlib, "import_module", missing)
-    with pytest.raises(RuntimeUnavailableError, match=r"needs mujoco.*pip install 'sam3i-edge\[data\]'"):
+    with pytest.raises(RuntimeUnavailableError, match=r"needs mujoco.*pip install '\.\[data\]'"):
         render.load_mujoco()
 
     def broken(name: str) -> None:

@@ -8,13 +8,13 @@ import re
 import numpy as np
 import pytest
 
+from sam3i_edge.clip_tokenizer import clip_tokenizer
 from sam3i_edge.data.tabletop import holdout, lexicon
 from sam3i_edge.data.tabletop.catalogue import ANY, KINDS, held_out
 from sam3i_edge.data.tabletop.facts import SceneFacts, Thing
+from sam3i_edge.data.tabletop.scene_query import FUNCTIONS
 from sam3i_edge.data.tabletop.texts import COUNTS, Text, describe
-from sam3i_edge.data.tabletop.view import FUNCTIONS
 from sam3i_edge.errors import DataError
-from sam3i_edge.export.clip_tokenizer import clip_tokenizer
 from sam3i_edge.tokenizer import END_OF_TEXT
 from tests.datasets.tabletop.synthetic import SIZE, scene, thing
 

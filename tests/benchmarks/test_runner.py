@@ -1,7 +1,6 @@
 """The whole of it, on the recorded model: as a library, and as a user types it."""
 
 import argparse
-import json
 import os
 import shlex
 import signal
@@ -10,45 +9,38 @@ import sys
 import time
 from pathlib import Path
 
-import cv2
 import pytest
 
-from sam3i_edge.benchmarks.items import Data
-from sam3i_edge.benchmarks.measure import Plan, benchmark
-from sam3i_edge.benchmarks.page import render_page
+from sam3i_edge.benchmarks.candidates import find_candidates
+from sam3i_edge.benchmarks.html import render_html
+from sam3i_edge.benchmarks.measurement import BenchmarkPlan
 from sam3i_edge.benchmarks.process import Process
-from sam3i_edge.benchmarks.report import STAGES, read_report
+from sam3i_edge.benchmarks.report import read_report
+from sam3i_edge.benchmarks.runner import benchmark
 from sam3i_edge.benchmarks.scenarios import SCENARIOS
-from sam3i_edge.benchmarks.subjects import subjects
+from sam3i_edge.benchmarks.workload import Data
 from sam3i_edge.commands.benchmark import _command, add, seconds
+from sam3i_edge.engine import STAGES
 from sam3i_edge.errors import BenchmarkError, DataError
-from tests.benchmarks.test_page import unexplained
-from tests.conftest import CASES, PARITY
+from tests.benchmarks.test_html import unexplained
+from tests.conftest import PARITY
+from tests.datasets.photo import write_photo
 
 ROOT = Path(__file__).parent.parent.parent
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("data")
-    image = CASES[0].image
-    height, width = image.shape[:2]
-    cv2.imwrite(str(folder / "1.png"), image[..., ::-1])
-    texts = {"concept": ["mug"], "simple_query": ["the mug left of the book"], "complex_query": ["what you drink from"]}
-    half = {"size": [height, width], "counts": [0, height * width // 2, height * width // 2]}
-    content = {
-        "images": [{"id": 1, "file_name": "1.png", "width": width, "height": height}],
-        "annotations": [{"id": 1, "image_id": 1, "segmentation": half, "text_inst_input": texts}],
-    }
-    (folder / "sam3i_val.json").write_text(json.dumps(content), encoding="utf-8")
-    return folder
+    return write_photo(tmp_path_factory.mktemp("data"), "val")
 
 
 @pytest.fixture(scope="module")
 def report(bundle, data):
     """Two runtimes, everything on."""
-    asked = subjects([str(bundle)], ["openvino-fp32"])
-    return benchmark(asked, Plan(rounds=4, scenario_rounds=2, cold_starts=1, data=Data(str(data)), duration_s=0.5))
+    asked = find_candidates([str(bundle)], ["openvino-fp32"])
+    return benchmark(
+        asked, BenchmarkPlan(rounds=4, scenario_rounds=2, cold_starts=1, data=Data(str(data)), duration_s=0.5)
+    )
 
 
 def test_every_run_has_everything(report):
@@ -90,8 +82,8 @@ def test_accuracy_is_the_same_through_every_float_runtime(report):
 
 @pytest.mark.slow
 def test_pytorch_as_the_baseline(bundle, data):
-    asked = subjects([str(bundle)], ["torch"], str(PARITY / "checkpoint.pt"))
-    report = benchmark(asked, Plan(rounds=2, scenario_rounds=0, cold_starts=0, data=Data(str(data))))
+    asked = find_candidates([str(bundle)], ["torch"], str(PARITY / "checkpoint.pt"))
+    report = benchmark(asked, BenchmarkPlan(rounds=2, scenario_rounds=0, cold_starts=0, data=Data(str(data))))
     ours, torch = report.runs
     assert (torch.runtime, torch.baseline, torch.roofline, torch.layers) == ("torch", True, None, ())
     assert ours.accuracy.giou == pytest.approx(torch.accuracy.giou, abs=0.5)
@@ -101,15 +93,15 @@ def test_pytorch_as_the_baseline(bundle, data):
 @pytest.mark.slow
 def test_compiled_pytorch_as_the_baseline(bundle):
     """Without data: each new kind of prompt is compiled anew, which takes long."""
-    asked = subjects([str(bundle)], ["torch-compile"], str(PARITY / "checkpoint.pt"))
-    report = benchmark(asked, Plan(rounds=2, scenario_rounds=0, cold_starts=0, details=False))
+    asked = find_candidates([str(bundle)], ["torch-compile"], str(PARITY / "checkpoint.pt"))
+    report = benchmark(asked, BenchmarkPlan(rounds=2, scenario_rounds=0, cold_starts=0, details=False))
     compiled = report.runs[1]
     assert compiled.device.endswith(", compiled")
     assert compiled.frame_ms.count == 2
 
 
 def test_a_real_page_shows_only_what_was_measured(report):
-    assert unexplained(render_page(report), report) == set()
+    assert unexplained(render_html(report), report) == set()
 
 
 @pytest.mark.parametrize("step", ["known_text", "warming up"])
@@ -118,12 +110,12 @@ def test_what_was_measured_before_an_interruption_is_kept(bundle, step):
         if message.startswith(step):
             raise KeyboardInterrupt
 
-    plan = Plan(rounds=2, cold_starts=0)
+    plan = BenchmarkPlan(rounds=2, cold_starts=0)
     if step == "warming up":  # nothing is known yet
         with pytest.raises(KeyboardInterrupt):
-            benchmark(subjects([str(bundle)] * 2), plan, interrupt)
+            benchmark(find_candidates([str(bundle)] * 2), plan, interrupt)
         return
-    report = benchmark(subjects([str(bundle)] * 2), plan, interrupt)
+    report = benchmark(find_candidates([str(bundle)] * 2), plan, interrupt)
     assert report.partial
     assert [run.frame_ms.count for run in report.runs] == [2, 2]
     assert report.runs[0].scenarios_ms == {}
@@ -171,7 +163,7 @@ def test_a_robot_without_the_workstation_packages(bundle, tmp_path):
 def test_a_file_in_the_current_folder_is_no_module(bundle, tmp_path, monkeypatch):
     (tmp_path / "queue.py").write_text("raise SystemExit(3)")
     monkeypatch.chdir(tmp_path)
-    with Process(subjects([str(bundle)])[0], []):
+    with Process(find_candidates([str(bundle)])[0], []):
         pass
 
 
@@ -184,22 +176,18 @@ def test_the_call_can_be_repeated():
     )
 
 
-@pytest.mark.parametrize(("text", "expected"), [("90s", 90), ("10m", 600), ("1.5h", 5400)])
-def test_durations(text, expected):
-    assert seconds(text) == expected
-
-
-@pytest.mark.parametrize("text", ["10", "m", "-5m", "10 minutes"])
-def test_durations_that_cannot_be_read(text):
-    with pytest.raises(BenchmarkError, match=r"Cannot read the duration .* Write a number with s, m or h"):
-        seconds(text)
+def test_durations():
+    assert [seconds(text) for text in ("90s", "10m", "1.5h")] == [90, 600, 5400]
+    for text in ("10", "m", "-5m", "10 minutes"):
+        with pytest.raises(BenchmarkError, match=r"Cannot read the duration .* Write a number with s, m or h"):
+            seconds(text)
 
 
 def test_data_that_is_not_there(bundle, tmp_path):
     with pytest.raises(DataError):
-        benchmark(subjects([str(bundle)]), Plan(data=Data(str(tmp_path / "none"))))
+        benchmark(find_candidates([str(bundle)]), BenchmarkPlan(data=Data(str(tmp_path / "none"))))
 
 
 def test_a_plan_that_makes_no_sense():
     with pytest.raises(BenchmarkError, match="rounds is 0; it must be at least 1"):
-        Plan(rounds=0)
+        BenchmarkPlan(rounds=0)

@@ -7,21 +7,22 @@ import dataclasses
 import pytest
 import torch
 
+from sam3i_edge.clip_tokenizer import clip_tokenizer
+from sam3i_edge.config import default_limits
 from sam3i_edge.distill.losses import pyramid_losses
 from sam3i_edge.errors import ConfigError
-from sam3i_edge.export.clip_tokenizer import clip_tokenizer
-from sam3i_edge.export.modules import graph_modules
-from sam3i_edge.graphs import default_limits, graph_specs
+from sam3i_edge.graph_modules import graph_modules
+from sam3i_edge.graphs import graph_specs
 from sam3i_edge.model.vision import normalize
-from sam3i_edge.quantize.aware import FakeIntegers
 from sam3i_edge.quantize.calibration import load_calibration
 from sam3i_edge.quantize.inputs import GraphInputs
 from sam3i_edge.quantize.ptq import blocks, decibels, quantize_graph, trace
+from sam3i_edge.quantize.qat import FakeIntegers
 from sam3i_edge.quantize.quantizer import SCHEMES, quantizable_nodes, recipe_block
-from sam3i_edge.quantize.recipe import Recipe
+from sam3i_edge.quantize.recipe import QuantRecipe
 from tests.distill.conftest import CONFIG, make_teacher
 
-RECIPE = Recipe(observer="min-max", smooth=0.0, bias_correction=False, embedding="fp32")
+RECIPE = QuantRecipe(observer="min-max", smooth=0.0, bias_correction=False, embedding="fp32")
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +33,7 @@ def model():
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_it_computes_as_the_quantized_graph_will(model, scheme):
     limits = default_limits(model.config)
-    modules, specs = graph_modules(model, limits), graph_specs(model.config, limits)
+    modules, specs = graph_modules(model, limits), graph_specs(model.config.sizes, limits)
     inputs = GraphInputs(modules, load_calibration(None), clip_tokenizer(32), limits, model.config.image_size)
     fake = FakeIntegers(model, RECIPE, SCHEMES[scheme])
     images = [pixels for (pixels,) in inputs.of("vision")]
@@ -56,7 +57,7 @@ def test_it_computes_as_the_quantized_graph_will(model, scheme):
 def test_what_is_a_constant_is_not_quantized(model):
     """The decoder's first self-attention depends on no input: rounded, it could not be folded."""
     limits = default_limits(model.config)
-    module, spec = graph_modules(model, limits)["grounding"], graph_specs(model.config, limits)["grounding"]
+    module, spec = graph_modules(model, limits)["grounding"], graph_specs(model.config.sizes, limits)["grounding"]
     found = blocks(trace(module, spec))
     assert "transformer.decoder.layers.1.self_attn" in found
     assert not any(block.startswith("transformer.decoder.layers.0.self_attn") for block in found)
@@ -64,7 +65,7 @@ def test_what_is_a_constant_is_not_quantized(model):
 
 def test_it_has_the_layers_that_quantization_has(model):
     limits = default_limits(model.config)
-    modules, specs = graph_modules(model, limits), graph_specs(model.config, limits)
+    modules, specs = graph_modules(model, limits), graph_specs(model.config.sizes, limits)
     expected = 0
     for graph, module in modules.items():
         nodes = list(quantizable_nodes(trace(module, specs[graph])))
@@ -128,15 +129,6 @@ def test_outside_of_it_nothing_is_rounded(model):
     assert not any(torch.equal(a, b) for a, b in zip(before, inside, strict=True))
 
 
-def test_gradients_pass_through_the_rounding(model):
-    fake = FakeIntegers(model, RECIPE, SCHEMES["symmetric"])
-    with fake.active():
-        sum(level.sum() for level in model.encode_image(torch.randn(1, 3, 56, 56))).backward()
-    weight = model.backbone.vision_backbone.trunk.blocks[0].mlp.fc1.weight
-    assert weight.grad is not None and (weight.grad != 0).float().mean() > 0.9
-    model.zero_grad()
-
-
 def test_ranges_follow_the_batches_in_training_alone(model):
     fake = FakeIntegers(model, RECIPE, SCHEMES["symmetric"])
     for scale, grows in ((1.0, True), (100.0, True)):
@@ -153,4 +145,4 @@ def test_ranges_follow_the_batches_in_training_alone(model):
 
 def test_a_recipe_of_another_model_is_refused(model):
     with pytest.raises(ConfigError, match=r"trunk\.blocks\.99"):
-        FakeIntegers(model, Recipe(vision={"trunk.blocks.99.attn": "int8"}), SCHEMES["symmetric"])
+        FakeIntegers(model, QuantRecipe(vision={"trunk.blocks.99.attn": "int8"}), SCHEMES["symmetric"])

@@ -8,7 +8,7 @@ import pytest
 
 from sam3i_edge import Segmenter
 from sam3i_edge.errors import RuntimeUnavailableError
-from sam3i_edge.runtimes.engines import EngineCache, EngineKey, graph_sha256
+from sam3i_edge.runtimes.engine_cache import EngineCache, EngineKey, graph_sha256
 
 KEY = EngineKey("abc", "10.3.0", "Orin (compute capability 8.7)", 4, "workspace_mb=1024")
 
@@ -30,6 +30,8 @@ def test_built_once(tmp_path):
     assert EngineCache(tmp_path).get(KEY, build) == b"engine 1"
     assert build.count == 1
     assert not list(tmp_path.glob("*.partial-*"))
+    EngineCache(tmp_path).drop(KEY)
+    assert EngineCache(tmp_path).get(KEY, build) == b"engine 2"
 
 
 @pytest.mark.parametrize(
@@ -71,14 +73,6 @@ def test_damaged(tmp_path, caplog, damage):
     assert "cannot be read" in caplog.text
 
 
-def test_dropped(tmp_path):
-    build = Builds()
-    cache = EngineCache(tmp_path)
-    cache.get(KEY, build)
-    cache.drop(KEY)
-    assert cache.get(KEY, build) == b"engine 2"
-
-
 def test_nowhere_to_keep_it(tmp_path, caplog):
     with caplog.at_level(logging.WARNING):
         assert EngineCache(None).get(KEY, Builds()) == b"engine 1"
@@ -90,7 +84,7 @@ def test_nowhere_to_keep_it(tmp_path, caplog):
 def test_a_full_disk_leaves_nothing(tmp_path, caplog, full_disk):
     with caplog.at_level(logging.WARNING):
         assert EngineCache(tmp_path).get(KEY, lambda: bytes(200_000)) == bytes(200_000)
-        EngineCache(tmp_path).write_timing(KEY, bytes(200_000))
+        EngineCache(tmp_path).write_extra(KEY.timing_file, bytes(200_000))
     assert "could not be kept" in caplog.text
     assert "the next load builds it again" in caplog.text
     assert "The timing cache could not be kept" in caplog.text
@@ -114,23 +108,24 @@ def test_a_build_that_fails_leaves_nothing(tmp_path):
 
 def test_timing(tmp_path):
     cache = EngineCache(tmp_path)
-    assert cache.read_timing(KEY) == b""
-    cache.write_timing(KEY, b"times")
-    assert cache.read_timing(replace(KEY, graph_sha256="other")) == b"times"
-    assert cache.read_timing(replace(KEY, tensorrt="11.0.0")) == b""
+    assert cache.read_extra(KEY.timing_file) == b""
+    cache.write_extra(KEY.timing_file, b"times")
+    assert cache.read_extra(replace(KEY, graph_sha256="other").timing_file) == b"times"
+    assert cache.read_extra(replace(KEY, tensorrt="11.0.0").timing_file) == b""
 
 
 def test_graph_hash_counts_the_weights_beside_it(tmp_path):
     graph = tmp_path / "vision.onnx"
     graph.write_bytes(b"graph")
     alone = graph_sha256(graph)
+    assert graph_sha256(graph, graph.read_bytes()) == alone
     (tmp_path / "vision.onnx.data").write_bytes(b"weights")
     assert graph_sha256(graph) != alone
 
 
 def test_tensorrt_is_named_with_what_installs_it(bundle):
     with pytest.raises(
-        RuntimeUnavailableError, match=r"tensorrt cannot be imported.*on a Jetson: apt install tensorrt"
+        RuntimeUnavailableError, match=r"tensorrt cannot be imported.*on a Jetson the latter is apt install tensorrt"
     ):
         Segmenter.load(bundle, runtime="tensorrt")
 
