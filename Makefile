@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PYTEST_ARGS ?= -m "not slow"
-# Tests of one file stay together (tests/conftest.py), for the bundles that they share; each process wants some 2 GB.
+# Tests of one file stay together (tests/conftest.py), for the bundles that they share, and begin in the order found
+# there; each process wants some 2 GB.
 # One OpenMP thread each: with more of them than cores, PyTorch's threads mostly wait for one another.
-PARALLEL := --numprocesses logical --maxprocesses 4 --dist loadfile
+PARALLEL := --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test lint clean
 
