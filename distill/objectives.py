@@ -20,6 +20,7 @@ from sam3i_edge.train.batches import Batch, Prompts
 from sam3i_edge.train.detection_loss import Parts
 from sam3i_edge.train.distributed import num_processes
 from sam3i_edge.train.loss_module import LossModule
+from sam3i_edge.train.recipe import TrainRecipe
 
 FEATURE_WEIGHT = 20.0
 """Of pyramid and text beside the answers, in the last stage."""
@@ -73,8 +74,8 @@ class TextObjective(nn.Module):
 class CascadeObjective(LossModule):
     """The whole student: the task's own losses, and the teacher's answers and features."""
 
-    def __init__(self, model: Sam3i, teacher: Teacher) -> None:
-        super().__init__(model)
+    def __init__(self, model: Sam3i, recipe: TrainRecipe, teacher: Teacher) -> None:
+        super().__init__(model, recipe)
         self._teacher = teacher
 
     def forward(self, batch: Batch) -> tuple[Tensor, Parts]:
@@ -86,25 +87,25 @@ class CascadeObjective(LossModule):
             teacher = self._teacher.on(batch.images.device)
             their_pyramid, their_text = teacher.encode_image(normalize(batch.images)), teacher.encode_text(*prompts)
             theirs = _answers(teacher, self.rows(their_pyramid, batch), batch, prompts, their_text)
-        half = task.found.logits.shape[1] // 2
-        mine = Answers(
-            task.found.logits[:, :half], task.found.boxes[:, :half], task.found.presence, task.masks[:, :half]
-        )
+        found, count = task.found, self.model.config.num_queries  # behind them their one-to-many copies
+        mine = Answers(found.logits[:, :count], found.boxes[:, :count], found.presence, task.masks[:, :count])
         answers = losses.answer_losses(mine, theirs, batch.masked)
         features = losses.pyramid_losses(pyramid, their_pyramid)
         features |= losses.text_losses(text, their_text, prompts.tokens != PADDING_ID)
-        count = (num_processes() * len(prompts.tokens)) ** 0.5
+        scale = (num_processes() * len(prompts.tokens)) ** 0.5
         told = losses.weighted(answers) + FEATURE_WEIGHT * torch.stack([*features.values()]).sum()
         log = task.log | {f"teacher/{name}": value.detach() for name, value in (answers | features).items()}
-        return task.loss + count * told, log
+        return task.loss + scale * told, log
 
 
 class Int8Objective(CascadeObjective):
     """As the whole student, while the layers of a recipe compute as int8 would: the finish before quantization."""
 
-    def __init__(self, model: Sam3i, teacher: Teacher, recipe: QuantizationRecipe, scheme: str) -> None:
-        super().__init__(model, teacher)
-        self.ranges = FakeIntegers(model, recipe, SCHEMES[scheme])
+    def __init__(
+        self, model: Sam3i, recipe: TrainRecipe, teacher: Teacher, int8: QuantizationRecipe, scheme: str
+    ) -> None:
+        super().__init__(model, recipe, teacher)
+        self.ranges = FakeIntegers(model, int8, SCHEMES[scheme])
 
     def forward(self, batch: Batch) -> tuple[Tensor, Parts]:
         """As ``Learner.forward``. The teacher's weights are others, and stay in floating point."""

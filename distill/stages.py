@@ -81,7 +81,7 @@ def stage_of(
     if stage == "whole" or (stage == "int8" and teacher):
         data = TrainingSet(asked, ask_each, recipe, image_size)
         collate = Collate(tokenizer, recipe.mask_share)
-        return TrainingStage(stage, data, collate, partial(_end_to_end, stage, teacher, int8 or Int8()))
+        return TrainingStage(stage, data, collate, partial(_end_to_end, stage, recipe, teacher, int8 or Int8()))
     if teacher is None:
         raise ConfigError(f"Stage {stage} has no labels: without the teacher there is nothing to learn in it.")
     if stage == "text":
@@ -112,12 +112,12 @@ def check_scale(recipe: TrainRecipe) -> None:
         raise ConfigError(f"least_scale is {recipe.least_scale}: a feature cache has the images at their own scale, 1.")
 
 
-def _end_to_end(stage: str, teacher: Teacher | None, int8: Int8, student: Sam3i) -> LossModule:
+def _end_to_end(stage: str, recipe: TrainRecipe, teacher: Teacher | None, int8: Int8, student: Sam3i) -> LossModule:
     if teacher is None:
-        return LossModule(student)
+        return LossModule(student, recipe)
     if stage == "int8":
-        return Int8Objective(student, teacher, int8.recipe, int8.scheme)
-    return CascadeObjective(student, teacher)
+        return Int8Objective(student, recipe, teacher, int8.recipe, int8.scheme)
+    return CascadeObjective(student, recipe, teacher)
 
 
 class PictureSet(Dataset[Any]):

@@ -106,6 +106,7 @@ class Sam3i(nn.Module):
         box_labels: Tensor,
         *,
         for_training: bool = False,
+        one_to_many: bool = True,
         pixel_prompts: Tensor | None = None,
     ) -> Detections:
         """Find what N prompts mean in one image, or each in an image of its own.
@@ -117,8 +118,9 @@ class Sam3i(nn.Module):
             gates: (N, 3).
             boxes: (N, B, 4) normalised cx cy w h.
             box_labels: (N, B) integers: 1 positive, 0 negative, -1 unused.
-            for_training: also answer for the early layers, and run every query a second time for one-to-many
-                matching: Q is doubled, the second half being those.
+            for_training: also answer for the early layers.
+            one_to_many: when training, run every query a second time for one-to-many matching: Q is doubled, the second
+                half being those.
             pixel_prompts: (M,) make pixel embeddings of these prompts alone, which are nearly half of the work; the two
                 finer levels of ``pyramid`` then have a row for each of them.
         """
@@ -129,7 +131,7 @@ class Sam3i(nn.Module):
         padding = torch.cat([text_padding, geometry_padding], dim=1)
         bias = padding_bias(padding, prompt.dtype)
         memory = self.transformer.encoder(image, self.positions, prompt, bias, gates)
-        layers = self.transformer.decoder(memory, self.positions, prompt, bias, gates, for_training)
+        layers = self.transformer.decoder(memory, self.positions, prompt, bias, gates, for_training and one_to_many)
         wanted = (memory, prompt, bias)
         if pixel_prompts is not None:
             wanted = (memory[pixel_prompts], prompt[pixel_prompts], bias[pixel_prompts])

@@ -51,9 +51,11 @@ def weighted(parts: Parts) -> Tensor:
     return torch.stack([WEIGHTS[name] * value for name, value in parts.items()]).sum()
 
 
-def layer_losses(answer: Answer, targets: Targets, match: Match, boxes_per_process: Tensor) -> Parts:
+def layer_losses(
+    answer: Answer, targets: Targets, match: Match, boxes_per_process: Tensor, negative_weight: float
+) -> Parts:
     """Box, score and presence losses of one decoder layer."""
-    losses = box_losses(answer, targets, match, boxes_per_process) | score_loss(answer, targets, match)
+    losses = box_losses(answer, targets, match, boxes_per_process) | score_loss(answer, targets, match, negative_weight)
     return losses if answer.presence is None else losses | presence_loss(answer.presence, targets)
 
 
@@ -68,7 +70,7 @@ def box_losses(answer: Answer, targets: Targets, match: Match, boxes_per_process
     }
 
 
-def score_loss(answer: Answer, targets: Targets, match: Match) -> Parts:
+def score_loss(answer: Answer, targets: Targets, match: Match, negative_weight: float = 1.0) -> Parts:
     """IoU-aware binary cross-entropy: a matched query should score as well as its box lies.
 
     Prompts without a target teach presence, not scores.
@@ -83,7 +85,7 @@ def score_loss(answer: Answer, targets: Targets, match: Match) -> Parts:
         wanted[match.prompts, match.queries] = quality.clamp(min=0.01)
         matched[match.prompts, match.queries] = 1.0
     positive = F.binary_cross_entropy_with_logits(logits, wanted, reduction="none") * matched * POSITIVE_WEIGHT
-    negative = F.softplus(logits) * (1 - matched) * probability**SCORE_GAMMA
+    negative = F.softplus(logits) * (1 - matched) * probability**SCORE_GAMMA * negative_weight
     per_query = (positive + negative) * (targets.counts > 0)[:, None]
     count, queries = logits.shape
     return {"score": per_query.sum() / (count * max(SCORED_QUERIES, queries))}

@@ -26,9 +26,9 @@ from sam3i_edge.train.detection_loss import (
 )
 from sam3i_edge.train.distributed import gather, gather_texts, mean_over_processes, num_processes
 from sam3i_edge.train.matching import match_one_to_many, match_one_to_one
+from sam3i_edge.train.recipe import TrainRecipe
 from sam3i_edge.train.targets import Match, Targets
 
-ONE_TO_MANY_WEIGHT = 2.0
 ENTROPY_WEIGHT = 5.0
 
 
@@ -58,9 +58,10 @@ class Detected(NamedTuple):
 class LossModule(nn.Module):
     """A model and its loss in one module, so that ``accelerate`` can wrap both."""
 
-    def __init__(self, model: Sam3i) -> None:
+    def __init__(self, model: Sam3i, recipe: TrainRecipe) -> None:
         super().__init__()
         self.model = model
+        self._negative_weight, self._one_to_many_weight = recipe.negative_weight, recipe.one_to_many_weight
 
     def forward(self, batch: Batch) -> tuple[Tensor, Parts]:
         """The loss of a batch, and its weighted parts, detached, for the log."""
@@ -96,12 +97,14 @@ class LossModule(nn.Module):
             batch.boxes,
             batch.box_labels,
             for_training=True,
+            one_to_many=self._one_to_many_weight > 0,
             pixel_prompts=batch.masked,
         )
         semantic = self.model.segmentation_head.semantic(found.pixels)
         masks = self.model.masks(found._replace(queries=found.queries[batch.masked]), gates[batch.masked])
         groups = [Group(1.0, semantic_losses(semantic, batch.targets.of(batch.masked)), is_answer=True)]
-        groups += detection_groups(found, masks, batch.masked, batch.targets)
+        weights = self._negative_weight, self._one_to_many_weight
+        groups += detection_groups(found, masks, batch.masked, batch.targets, *weights)
         count = num_processes() * len(tokens)
         loss = torch.stack([group.weight * weighted(group.parts) for group in groups]).sum() * count**0.5
         log: Parts = defaultdict(lambda: torch.zeros((), device=batch.images.device))
@@ -161,7 +164,14 @@ class EncoderLossModule(nn.Module):
         return torch.stack([*parts.values()]).sum(), {name: value.detach() for name, value in parts.items()}
 
 
-def detection_groups(found: Detections, masks: Tensor, masked: Tensor, targets: Targets) -> list[Group]:
+def detection_groups(
+    found: Detections,
+    masks: Tensor,
+    masked: Tensor,
+    targets: Targets,
+    negative_weight: float,
+    one_to_many_weight: float,
+) -> list[Group]:
     """The losses of every layer's answer, for the one-to-one queries and for their one-to-many copies.
 
     Args:
@@ -169,19 +179,23 @@ def detection_groups(found: Detections, masks: Tensor, masked: Tensor, targets: 
         masks: (M, 2Q, h, w) logits.
         masked: (M,) the prompts they belong to, ascending.
         targets: of the N prompts.
+        negative_weight: as ``TrainRecipe``'s.
+        one_to_many_weight: the same; with 0 ``found`` has no copies.
     """
     boxes = mean_over_processes(targets.counts.sum().float()).clamp(min=1)
     masked_boxes = mean_over_processes(targets.counts[masked].sum().float()).clamp(min=1)
-    half = found.logits.shape[1] // 2
+    half = found.logits.shape[1] // 2 if one_to_many_weight else found.logits.shape[1]
     groups = []
     # The copies of the early layers are matched one to one, as published.
     for weight, side, last_matcher, is_answer in (
         (1.0, slice(None, half), match_one_to_one, True),
-        (ONE_TO_MANY_WEIGHT, slice(half, None), match_one_to_many, False),
+        (one_to_many_weight, slice(half, None), match_one_to_many, False),
     ):
+        if not weight:
+            continue
         last = Answer(found.logits[:, side], found.boxes[:, side], found.presence if is_answer else None)
         match = last_matcher(last.logits, last.boxes, targets)
-        groups.append(Group(weight, layer_losses(last, targets, match, boxes), is_answer))
+        groups.append(Group(weight, layer_losses(last, targets, match, boxes, negative_weight), is_answer))
         has_mask = torch.isin(match.prompts, masked)
         seen = Match(match.prompts[has_mask], match.queries[has_mask], match.targets[has_mask])
         matched = masks[:, side][torch.searchsorted(masked, seen.prompts), seen.queries]
@@ -189,5 +203,5 @@ def detection_groups(found: Detections, masks: Tensor, masked: Tensor, targets: 
         for layer in found.early:
             answer = Answer(layer.logits[:, side], layer.boxes[:, side], layer.presence if is_answer else None)
             match = match_one_to_one(answer.logits, answer.boxes, targets)
-            groups.append(Group(weight, layer_losses(answer, targets, match, boxes), is_answer=False))
+            groups.append(Group(weight, layer_losses(answer, targets, match, boxes, negative_weight), is_answer=False))
     return groups

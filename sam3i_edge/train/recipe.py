@@ -81,6 +81,11 @@ class TrainRecipe:
     mask_share: float = 1.0
     """Share of each image's prompts whose masks are learned from; the others teach boxes, scores and presence alone.
     Masks are nearly half of a prompt's work."""
+    negative_weight: float = 1.0
+    """Weight of an unmatched query in the score loss; published: 1, beside a matched one's 10. A query then scores one
+    half as soon as it is the right one in one case of 14, and one thing is found twice. With 10 it must be so in 6."""
+    one_to_many_weight: float = 2.0
+    """Weight of the losses of the queries' one-to-many copies; published: 2. With 0 there are no copies."""
     precision: str = "bf16"
     """"no", "bf16" or "fp16": the type of ``accelerate``'s mixed precision."""
     save_every: int = 500
@@ -98,13 +103,13 @@ class TrainRecipe:
         if self.precision == "fp16" and self.muon:  # accelerate's scaler takes each for the only one
             raise ConfigError("recipe: with muon there are two optimizers, which fp16 does not fit: give bf16 or no.")
         least_one = ("images", "prompts", "accumulate", "save_every", "validation_images")
-        for name in (*least_one, "timescale", "rate_scale", "clip_norm"):
+        for name in (*least_one, "timescale", "rate_scale", "clip_norm", "negative_weight"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"recipe: {name} is {getattr(self, name)}; it must be greater than 0.")
         if not 0 <= self.seed <= MOST_SEED:
             raise ConfigError(f"recipe: seed is {self.seed}; it must lie between 0 and {MOST_SEED}.")
         counts = ("steps", "warmup_steps", "cooldown_steps", "mask_size", "validate_every", "workers")
-        for name in (*counts, "weight_decay"):
+        for name in (*counts, "weight_decay", "one_to_many_weight"):
             if not getattr(self, name) >= 0:
                 raise ConfigError(f"recipe: {name} is {getattr(self, name)}; it must be 0 or more.")
         if self.ema == 1:

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -72,7 +73,8 @@ def task_of(model: Sam3i, name: str, samples: Sequence[Sample], recipe: TrainRec
     if len(dataset) == 0:
         raise TrainingError(f"No image has what stage {name} needs: texts on {' and '.join(stage.routes)} level.")
     collate = Collate(clip_tokenizer(model.config.text.context_length), recipe.mask_share)
-    return TrainingStage(name, dataset, collate, EncoderLossModule if name == "encoders" else LossModule)
+    learner = EncoderLossModule if name == "encoders" else partial(LossModule, recipe=recipe)
+    return TrainingStage(name, dataset, collate, learner)
 
 
 def enter(model: Sam3i, name: str) -> Stage:

@@ -37,7 +37,7 @@ def gradients(data: str, stage: str) -> dict[str, torch.Tensor]:
     rank, processes = accelerator.process_index, accelerator.num_processes
     sampler = StepSampler(len(dataset), recipe.images, 5, 0, 1, rank, processes)
     batch = Collate(clip_tokenizer(32))([dataset[pair] for pair in next(iter(sampler))])
-    learner = accelerator.prepare(LossModule(model))
+    learner = accelerator.prepare(LossModule(model, recipe))
     loss, _ = learner(batch)
     accelerator.backward(loss)
     accelerator.end_training()
