@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from sam3i_edge.benchmarks.report import Accuracy, RouteAccuracy, Run
+from sam3i_edge.benchmarks.report import SCORES, Accuracy, RouteAccuracy, Run
 from sam3i_edge.benchmarks.workload import Data
 from sam3i_edge.errors import packages_for
 from sam3i_edge.prompt import ROUTES
@@ -23,7 +23,7 @@ def measure_accuracy(segmenter: Segmenter, data: Data) -> Accuracy:
     scores = evaluate(segmenter, data.samples())
     routes = {
         route: RouteAccuracy(
-            _rounded(found.giou), _rounded(found.ciou), _rounded(found.p50), _rounded(found.ap), found.count, None
+            **{name: _rounded(getattr(found, name)) for name in SCORES}, texts=found.count, drop_giou=None
         )
         for route, found in scores.routes.items()
     }

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from sam3i_edge.benchmarks.report import Report, Run, Summary
+from sam3i_edge.benchmarks.report import SCORES, Report, Run, Summary
 from sam3i_edge.benchmarks.statistics import unpaired_ratio
 from sam3i_edge.benchmarks.tables import named
 from sam3i_edge.errors import BenchmarkError, unknown_name
@@ -172,6 +172,6 @@ def metrics(run: Run) -> dict[str, float]:
         found |= {"accuracy.giou": run.accuracy.giou, "accuracy.cgf1": run.accuracy.cgf1}
         found["accuracy.drop_giou"] = run.accuracy.drop_giou
         for route, scores in run.accuracy.routes.items():
-            for name in ("giou", "ciou", "p50", "ap"):
+            for name in SCORES:
                 found[f"accuracy.{route}.{name}"] = getattr(scores, name)
     return {name: value for name, value in found.items() if value is not None}

@@ -53,6 +53,7 @@ def _open_torch(candidate: Candidate, observer: Observer | None) -> Segmenter:
         model,
         Provenance(provenance.source).plain(),
         classifier,
+        read_manifest(Path(candidate.bundle)).runtime.postprocessing,
         compiled=candidate.baseline == TORCH_COMPILE,
         observer=observer,
     )

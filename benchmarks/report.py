@@ -60,6 +60,10 @@ class Machine:
     """Variables that change how runtimes use threads."""
 
 
+SCORES = ("giou", "ciou", "p50", "ap", "instance_f1", "count_accuracy", "duplicate_rate", "false_positive_rate")
+"""Of a level: fields of ``RouteAccuracy`` and of ``evaluate.RouteScores``."""
+
+
 @dataclass(frozen=True)
 class RouteAccuracy:
     """Of the texts of one level, in percent."""
@@ -68,6 +72,12 @@ class RouteAccuracy:
     ciou: float | None
     p50: float | None
     ap: float | None
+    instance_f1: float | None
+    count_accuracy: float | None
+    """Texts that mean something, for which as many instances were found as were meant."""
+    duplicate_rate: float | None
+    """Texts for which one thing was found more than once."""
+    false_positive_rate: float | None
     texts: int
     drop_giou: float | None
     """Against the reference; None where there is none."""

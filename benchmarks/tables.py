@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from sam3i_edge.benchmarks.report import Ratio, Report, Run, Sustained
+from sam3i_edge.benchmarks.report import SCORES, Ratio, Report, Run, Sustained
 from sam3i_edge.engine import STAGES
 
 T = TypeVar("T")
@@ -173,7 +173,7 @@ def accuracy(report: Report) -> Table:
         (
             named(report, run),
             route,
-            *(number(value) for value in (scores.giou, scores.ciou, scores.p50, scores.ap, scores.drop_giou)),
+            *(number(getattr(scores, name)) for name in (*SCORES, "drop_giou")),
             str(scores.texts),
         )
         for run in report.runs
@@ -184,11 +184,14 @@ def accuracy(report: Report) -> Table:
     reference = next((run.accuracy.reference for run in report.runs if run.accuracy and run.accuracy.reference), "")
     scores = (
         "gIoU: mean IoU of a text's instances together; cIoU: summed intersections over summed unions; P@½: texts with "
-        "an IoU of one half or more; AP: of single instances; drop: points of gIoU."
+        "an IoU of one half or more; AP and F1: of single instances; count: texts with as many instances found as "
+        "meant; twice: texts for which a thing was found more than once; FPR: texts that mean nothing, for which "
+        "something was found; drop: points of gIoU."
     )
     note = f"On {first.data}, split {first.split}, {first.images} images. {scores}" if first else ""
     against = f"drop against {reference}" if reference else "drop"
-    head = ("", "texts of level", "gIoU %", "cIoU %", "P@½ %", "AP %", against, "texts")
+    shown = ("gIoU %", "cIoU %", "P@½ %", "AP %", "F1 %", "count %", "twice %", "FPR %")
+    head = ("", "texts of level", *shown, against, "texts")
     return Table("accuracy", "Accuracy", head, tuple(rows), note)
 
 

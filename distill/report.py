@@ -28,6 +28,8 @@ from sam3i_edge.segmenter import Segmenter
 from sam3i_edge.targets import get_target
 
 REPORT_FILE, PAGE_FILE = "students.json", "students.md"
+SCORES = ("giou", "instance_f1", "count_accuracy", "duplicate_rate", "false_positive_rate")
+"""Of a route: fields of ``evaluate.RouteScores`` and of ``RouteResult``."""
 TEXT = "backbone.language_backbone."
 
 
@@ -38,6 +40,9 @@ class RouteResult:
     giou: float | None
     drop_giou: float | None
     """Points of gIoU below the teacher."""
+    instance_f1: float | None
+    count_accuracy: float | None
+    duplicate_rate: float | None
     false_positive_rate: float | None
     confidence: Confidence
 
@@ -76,7 +81,6 @@ class StudentReport:
 
     data: str
     images: int
-    threshold: float
     students: tuple[Student, ...]
 
 
@@ -127,7 +131,7 @@ def compare_students(
             Student(**{**vars(one), "times": {target: found[name] for target, found in times.items()}})
             for name, one in scored.items()
         ]
-        report = StudentReport(data, len(samples), 0.5, tuple(students))
+        report = StudentReport(data, len(samples), tuple(students))
         write_json(stage / REPORT_FILE, schema.plain(report))
         (stage / PAGE_FILE).write_text(render(report), encoding="utf-8")
     return report
@@ -151,7 +155,8 @@ def _score(
     for route, found in scores.routes.items():
         best = teacher.routes[route].giou if teacher else None
         drop = None if best is None or found.giou is None else best - found.giou
-        routes[route] = RouteResult(found.giou, drop, found.false_positive_rate, confidence[route])
+        shared = {name: getattr(found, name) for name in SCORES}
+        routes[route] = RouteResult(drop_giou=drop, confidence=confidence[route], **shared)
     return Student(
         name=name,
         sha256=source.sha256 if source else "",
@@ -185,21 +190,22 @@ def _lines(report: StudentReport) -> Iterator[str]:
     teacher = report.students[0]
     yield markdown("# {name} and its students\n", name=teacher.name)
     yield markdown(
-        "{images} images of {data}, threshold {threshold}. gIoU and the false-positive rate on negative prompts, "
-        "which mean nothing in their image, in percent; behind: points of gIoU below the teacher; score margin: median "
-        "ratio of the best score to the second best where one instance is meant; presence ECE: calibration error of "
-        "presence, in percent.\n",
+        "{images} images of {data}, at each model's own thresholds. In percent: gIoU; behind: points below the teacher; "
+        "F1 of single instances; count: texts for which as many instances are found as are meant; twice: texts for "
+        "which a thing is found more than once; the false-positive rate on negative prompts, which mean nothing in "
+        "their image; presence ECE: calibration error of presence. Score margin: median ratio of the best score to the "
+        "second best where one instance is meant.\n",
         images=report.images,
         data=report.data,
-        threshold=report.threshold,
     )
-    yield markdown_row(("", "route", "gIoU", "behind", "false-positive rate", "score margin", "presence ECE"))
-    yield "|---" * 7 + "|"
+    shown = ("gIoU", "behind", "F1", "count", "twice", "false-positive rate", "score margin", "presence ECE")
+    yield markdown_row(("", "route", *shown))
+    yield "|---" * (2 + len(shown)) + "|"
     for one in report.students:
         for route, found in one.routes.items():
-            values = (found.giou, found.drop_giou, found.false_positive_rate, found.confidence.score_margin)
-            cells = [*map(_number, values), _number(found.confidence.presence_ece)]
-            yield markdown_row((one.name, route, *cells))
+            values = (found.giou, found.drop_giou, found.instance_f1, found.count_accuracy, found.duplicate_rate)
+            sure = (found.false_positive_rate, found.confidence.score_margin, found.confidence.presence_ece)
+            yield markdown_row((one.name, route, *map(_number, (*values, *sure))))
     targets = list(teacher.times)
     heads = [head for target in targets for head in (f"{target}: frame ms", "to the teacher (95 %)", "peak MB")]
     yield ""

@@ -193,7 +193,7 @@ def score(segmenter: Segmenter, samples: Sequence[Sample]) -> Scored:
     for sample in samples:
         concepts = CgF1()
         image = read_sample(sample)
-        answers = own_route(image, segmenter.encode(image), sample.queries, segmenter.threshold)
+        answers = own_route(image, segmenter.encode(image), sample.queries, None)
         for query, found in zip(sample.queries, answers, strict=True):
             masks = found.rle()
             targets = [sample.instances[index].rle for index in query.targets]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sam3i_edge.instances import Instances
@@ -10,7 +10,7 @@ from sam3i_edge.instances import Instances
 SCHEMA, SCHEMA_VERSION = "sam3i-edge segments", 1
 
 
-def coco_document(file_name: str, found: Sequence[Instances], threshold: float) -> dict[str, Any]:
+def coco_document(file_name: str, found: Sequence[Instances], thresholds: Mapping[str, float]) -> dict[str, Any]:
     """One image with what its prompts found, each prompt a category; plain values for JSON.
 
     ``pycocotools.coco.COCO`` reads it from a file, ``loadRes`` its "annotations".
@@ -18,13 +18,16 @@ def coco_document(file_name: str, found: Sequence[Instances], threshold: float) 
     Args:
         file_name: of the image, for the record.
         found: of each prompt, at least one; all of the same image.
-        threshold: least score, for the record.
+        thresholds: least scores by route, for the record.
     """
     width, height = found[0].width, found[0].height
     annotations = [one for i, instances in enumerate(found) for one in instances.to_coco(category_id=i + 1)]
     return {
-        "info": {"schema": SCHEMA, "schema_version": SCHEMA_VERSION, "threshold": threshold},
+        "info": {"schema": SCHEMA, "schema_version": SCHEMA_VERSION},
         "images": [{"id": 1, "file_name": file_name, "width": width, "height": height}],
-        "categories": [{"id": i + 1, "name": one.prompt.text, "route": one.route} for i, one in enumerate(found)],
+        "categories": [
+            {"id": i + 1, "name": one.prompt.text, "route": one.route, "threshold": thresholds[one.route]}
+            for i, one in enumerate(found)
+        ],
         "annotations": [{"id": i + 1, **one} for i, one in enumerate(annotations)],
     }

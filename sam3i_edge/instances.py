@@ -13,6 +13,7 @@ import numpy as np
 from sam3i_edge.calls import counting
 from sam3i_edge.image import RGB, ImageSource, as_image, in_order
 from sam3i_edge.overlay import draw
+from sam3i_edge.postprocessing import NO_NMS, without_duplicates
 from sam3i_edge.prompt import Prompt
 
 ResizeMasks = Callable[[np.ndarray, int, int], np.ndarray]
@@ -167,12 +168,13 @@ def postprocess(
     threshold: float,
     route: str,
     prompt: Prompt,
+    nms: float = NO_NMS,
     resize: ResizeMasks = resize_masks,
 ) -> Instances:
     """Turn the grounding graph's outputs for one prompt into instances.
 
-    A score is sigmoid(logit) x sigmoid(presence); what scores above ``threshold`` stays. A mask is its logits resized
-    to the image (bilinear), above 0.
+    A score is sigmoid(logit) x sigmoid(presence); what scores above ``threshold`` stays, but for duplicates. A mask is
+    its logits resized to the image (bilinear), above 0.
 
     Args:
         outputs: logits (K,), presence (1,), boxes (K, 4) x0 y0 x1 y1 as fractions of the image, and masks (K, h, w)
@@ -182,12 +184,15 @@ def postprocess(
         threshold: in 0..1.
         route: recorded in the result.
         prompt: recorded in the result.
+        nms: see ``Postprocessing``.
         resize: makes masks of their logits.
     """
     logits, presence = outputs["logits"], outputs["presence"]
     scores = (sigmoid(logits) * sigmoid(presence)).astype(np.float32)
     order = np.argsort(-scores, kind="stable")
     order = order[scores[order] > threshold]
+    if nms < NO_NMS:
+        order = order[without_duplicates(outputs["masks"][order], nms)]
     scale = np.array([width, height, width, height], np.float32)
     return Instances(
         scores=scores[order],

@@ -11,7 +11,7 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from sam3i_edge import schema
 from sam3i_edge.errors import BundleError, ConfigError, unknown_name
 from sam3i_edge.files import write_json
 from sam3i_edge.graphs import GRAPHS, GraphSpec, Limits, ModelSizes, PrebuiltEngine, graph_specs
+from sam3i_edge.postprocessing import Postprocessing
 from sam3i_edge.precision import PRECISIONS
 from sam3i_edge.prompt import ROUTES
 from sam3i_edge.target_settings import MOST_THREADS, SETTINGS, check_settings
@@ -26,7 +27,7 @@ from sam3i_edge.text_files import decode
 from sam3i_edge.tolerances import Tolerances
 
 FORMAT = "sam3i-edge-bundle"
-MAJOR, MINOR = 2, 0
+MAJOR, MINOR = 2, 1
 FORMAT_VERSION = f"{MAJOR}.{MINOR}"
 MANIFEST_FILE = "manifest.json"
 TOKENIZER_FILE = "merges.txt"
@@ -148,6 +149,8 @@ class RuntimeSection:
     """By the precisions that the bundle can be computed in."""
     note: str
     """Shown to whoever uses the bundle: what the weights lack."""
+    postprocessing: Postprocessing = field(default_factory=Postprocessing)
+    """Since format 2.1."""
 
     def __post_init__(self) -> None:
         graphs = [engine.graph for engine in self.engines]
@@ -168,6 +171,7 @@ class RuntimeSection:
         golden_steps: Mapping[str, int] | None = None,
         tolerances: Mapping[str, Tolerances] | None = None,
         note: str = "",
+        postprocessing: Postprocessing | None = None,
     ) -> RuntimeSection:
         """The section of a bundle that this package makes; all else is what it reads and writes."""
         return cls(
@@ -184,6 +188,7 @@ class RuntimeSection:
             golden=GoldenSection(GOLDEN_PROMPTS_FILE, GOLDEN_TENSORS_FILE, dict(golden_steps or {})),
             tolerances=dict(tolerances or {}),
             note=note,
+            postprocessing=postprocessing or Postprocessing(),
         )
 
     @property

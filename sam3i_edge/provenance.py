@@ -15,7 +15,13 @@ from sam3i_edge.quantize.recipe import QuantRecipe
 from sam3i_edge.targets import Target
 from sam3i_edge.tolerances import Difference
 
-TITLES = {"giou": "gIoU", "p50": "P@0.5", "cgf1": "concept cgF1", "false_positive_rate": "false-positive rate"}
+TITLES = {
+    "giou": "gIoU",
+    "p50": "P@0.5",
+    "count_accuracy": "exact count",
+    "cgf1": "concept cgF1",
+    "false_positive_rate": "false-positive rate",
+}
 
 
 def title(score: str) -> str:
@@ -53,7 +59,8 @@ class Quantization:
     """what the scores were measured on; empty if they were not"""
     scored_images: int
     float_scores: dict[str, float]
-    """of the float model, in percent: ``giou/ROUTE``, ``p50/ROUTE``, ``cgf1`` of concepts, ``false_positive_rate``,"""
+    """of the float model, in percent: ``giou/ROUTE``, ``p50/ROUTE``, ``count_accuracy/ROUTE``, ``cgf1`` of concepts,
+    ``false_positive_rate``,"""
     scores: dict[str, float]
     """and of this bundle, in the runtime that checked it"""
 

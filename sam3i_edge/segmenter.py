@@ -19,6 +19,7 @@ from sam3i_edge.image import RGB, ImageSource, as_image
 from sam3i_edge.instances import Instances, postprocess
 from sam3i_edge.manifest import Manifest
 from sam3i_edge.native import NativeEngine
+from sam3i_edge.postprocessing import Postprocessing, check_threshold
 from sam3i_edge.prompt import Box, Prompt, pack_boxes
 from sam3i_edge.verification import verify_once
 
@@ -47,11 +48,11 @@ class Segmenter:
         opened: when; a fork of the process asks for it.
     """
 
-    def __init__(self, engine: Engine, threshold: float = 0.5) -> None:
+    def __init__(self, engine: Engine, threshold: float | None = None, nms: float | None = None) -> None:
         """Put a segmenter on an engine; ``load`` does both for a bundle. Raises PromptError for a bad threshold."""
         self.engine = engine
         self.opened = Opened()
-        self._threshold = check_threshold(threshold)
+        self._postprocessing = engine.manifest.runtime.postprocessing.with_(threshold, nms)
 
     @classmethod
     @counting()
@@ -62,7 +63,8 @@ class Segmenter:
         engine: str = PYTHON,
         runtime: str | None = None,
         device: str = "auto",
-        threshold: float = 0.5,
+        threshold: float | None = None,
+        nms: float | None = None,
         verify: bool = False,
         integrity: str = "full",
         expect: str | None = None,
@@ -77,7 +79,10 @@ class Segmenter:
                 and settings, and what is not integer in the graphs it computes in fp32.
             device: ``auto``: the device of the bundle's target; or a name of the runtime's: ``cpu`` of ONNX Runtime,
                 ``CPU`` of OpenVINO, ``cuda:0`` of TensorRT.
-            threshold: instances scoring above this, in 0..1, are returned.
+            threshold: instances scoring above this, in 0..1, are returned; None: above the bundle's own threshold of
+                the prompt's route, 0.5 for most.
+            nms: of two masks of a prompt with a greater IoU than this, above 0 and at most 1, the one that scores lower
+                is left out; None: as the bundle says, and most say 1, which leaves out none.
             verify: replay the golden cases on this device first, if that was not done before.
             integrity: ``full``: read every file and compare its SHA-256; ``size``: compare sizes alone, which spares
                 reading a bundle of gigabytes at every start, and promises nothing of their content.
@@ -88,11 +93,11 @@ class Segmenter:
             BundleError: the bundle is damaged, incomplete, newer than this package, or not the one expected; or, with
                 ``verify``, its results on this device are not the float model's.
             RuntimeUnavailableError: the engine, the runtime or the device is not available here.
-            PromptError: the threshold is out of range.
+            PromptError: the threshold or ``nms`` is out of range.
             ConfigError: ``integrity`` is unknown.
         """
         check_integrity(integrity)
-        threshold = check_threshold(threshold)  # before a large bundle is hashed and opened
+        Postprocessing().with_(threshold, nms)  # they are checked before a large bundle is hashed and opened
         if engine not in ENGINES:
             raise RuntimeUnavailableError(unknown_name("engine", engine, ENGINES))
         if not isinstance(device, str) or not isinstance(runtime, str | None):
@@ -107,7 +112,7 @@ class Segmenter:
         logger.info("%s has the fingerprint %s", bundle, running.fingerprint)
         if verify:
             verify_once(running, Path(bundle))
-        return cls(running, threshold)
+        return cls(running, threshold, nms)
 
     def close(self) -> None:
         """Free the graphs. Encoding or segmenting afterwards raises RuntimeUnavailableError."""
@@ -120,9 +125,10 @@ class Segmenter:
         self.close()
 
     @property
-    def threshold(self) -> float:
-        """Instances scoring above this are returned, unless a call gives its own."""
-        return self._threshold
+    def postprocessing(self) -> Postprocessing:
+        """The thresholds of the routes, and NMS: those of the bundle, or what took their place. A call may give its own
+        threshold."""
+        return self._postprocessing
 
     @property
     def manifest(self) -> Manifest:
@@ -224,8 +230,9 @@ class Segmenter:
         pixels = as_image(image, color)
         asked = as_prompts(prompt, route, boxes, negative_boxes)
         pack_boxes(asked, pixels.shape[1], pixels.shape[0], self.manifest.runtime.limits.max_boxes)
-        least = self.threshold if threshold is None else check_threshold(threshold)
-        found = self.encode(pixels).segment(asked, threshold=least)
+        if threshold is not None:
+            check_threshold(threshold)
+        found = self.encode(pixels).segment(asked, threshold=threshold)
         return found[0] if isinstance(prompt, str | Prompt) else found
 
 
@@ -278,7 +285,8 @@ class Frame:
             route: of the text; None: ``auto``. With a ``Prompt`` or a list set ``Prompt.route``.
             boxes: examples of what the text means, in pixels. With a ``Prompt`` or a list set ``Prompt.boxes``.
             negative_boxes: examples of what it does not mean, likewise.
-            threshold: instances scoring above this, in 0..1, are returned; None: the segmenter's.
+            threshold: instances scoring above this, in 0..1, are returned; None: the segmenter's, of each prompt's
+                route.
 
         Raises:
             PromptError: a text is empty, a route unknown, a box outside the image, there are too many boxes, or the
@@ -286,37 +294,39 @@ class Frame:
             BundleError: a graph fails, or computes values that are not finite.
         """
         asked = as_prompts(prompt, route, boxes, negative_boxes)
-        least = self._segmenter.threshold if threshold is None else check_threshold(threshold)
-        found = self._segment(asked, least) if asked else []
+        own = self._segmenter.postprocessing.with_(threshold, None)
+        found = self._segment(asked, own) if asked else []
         return found[0] if isinstance(prompt, str | Prompt) else found
 
-    def _segment(self, asked: Sequence[Prompt], threshold: float) -> list[Instances]:
+    def _segment(self, asked: Sequence[Prompt], own: Postprocessing) -> list[Instances]:
         engine, found = self._segmenter.engine, []
         limits = engine.manifest.runtime.limits
         pack_boxes(asked, self.width, self.height, limits.max_boxes)  # a bad one is refused before the first call
         for start in range(0, len(asked), limits.max_prompts):  # so that the outputs of one call are held, not of all
-            found += self._segment_at_once(asked[start : start + limits.max_prompts], threshold)
+            found += self._segment_at_once(asked[start : start + limits.max_prompts], own)
         limit, queries = limits.max_instances, engine.manifest.runtime.model.num_queries
         if limit < queries and any(len(instances) == limit for instances in found):
             logger.warning("A prompt found %d instances, the most this bundle returns; there may be more.", limit)
         return found
 
-    def _segment_at_once(self, asked: Sequence[Prompt], threshold: float) -> list[Instances]:
+    def _segment_at_once(self, asked: Sequence[Prompt], own: Postprocessing) -> list[Instances]:
         engine = self._segmenter.engine
         outputs = engine.ground(self.features, asked, self.width, self.height)
         check_finite("grounding", outputs, engine.device)
         with timed(engine.observer, "postprocess"):
+            routes = [engine.route_of(prompt) for prompt in asked]
             return [
                 postprocess(
                     {name: values[i] for name, values in outputs.items()},
                     width=self.width,
                     height=self.height,
-                    threshold=threshold,
-                    route=engine.route_of(prompt),
+                    threshold=own.thresholds[route],
+                    route=route,
                     prompt=prompt,
+                    nms=own.nms,
                     resize=engine.resize_masks,
                 )
-                for i, prompt in enumerate(asked)
+                for i, (prompt, route) in enumerate(zip(asked, routes, strict=True))
             ]
 
 
@@ -337,10 +347,3 @@ def as_prompts(
     if not isinstance(prompt, Sequence) or isinstance(prompt, bytes | bytearray):
         raise PromptError(f"The prompt is a {type(prompt).__name__}; give a str, a Prompt, or a list of them.")
     return [item if isinstance(item, Prompt) else Prompt(item) for item in prompt]
-
-
-def check_threshold(value: float) -> float:
-    """``value`` as a float. Raises PromptError unless it is a number in 0..1."""
-    if not isinstance(value, numbers.Real) or isinstance(value, bool) or not 0 <= value <= 1:
-        raise PromptError(f"The threshold is {value!r}; it must be a number between 0 and 1.")
-    return float(value)

@@ -17,7 +17,7 @@ HOUSE = (
     (DEVICE, "image_files text_files external_data target_settings calls"),
     (DEVICE, "schema files terminal precision tolerances image tokenizer graphs demo_model"),
     (DEVICE, "prompt config"),
-    (DEVICE, "overlay gallery"),
+    (DEVICE, "overlay gallery postprocessing"),
     (DEVICE, "instances manifest"),
     (DEVICE, "bundle route coco"),
     (DEVICE, "cache golden signing"),

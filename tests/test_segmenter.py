@@ -39,7 +39,7 @@ def test_nothing_found(segmenter):
     assert found.to_coco() == []
     assert len(segmenter.segment(CASES[0].image, "mug")) > 0  # the threshold was for one call
     with pytest.raises(AttributeError):
-        segmenter.threshold = 0.9
+        segmenter.postprocessing = None
 
 
 def test_more_prompts_than_one_call_takes(segmenter):

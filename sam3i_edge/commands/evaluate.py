@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sam3i_edge import schema
 from sam3i_edge.commands.io import add_force, check_output, write_output
-from sam3i_edge.commands.loading import add_expect
+from sam3i_edge.commands.loading import add_expect, add_postprocessing
 from sam3i_edge.commands.progress import counted
 from sam3i_edge.commands.training import add_data, load_data
 from sam3i_edge.config import CONFIG_FILE
@@ -70,7 +71,7 @@ def _add_common(parser: argparse.ArgumentParser, split: str) -> None:
     add_data(parser, "a dataset's folder, or one annotation file")
     parser.add_argument("--split", default=split, metavar="NAME", help="of the dataset (%(default)s)")
     parser.add_argument("--limit", type=int, metavar="N", help="evaluate N images, spread over the dataset")
-    parser.add_argument("--threshold", type=float, default=0.5, metavar="SCORE", help="least score (%(default)s)")
+    add_postprocessing(parser)
     parser.add_argument(
         "--config", metavar="FILE", help=f"of a checkpoint; none: {CONFIG_FILE} beside it, or full size"
     )
@@ -110,8 +111,8 @@ def _score(arguments: argparse.Namespace) -> int:
         more = _confidence(segmenter, samples) if arguments.confidence else {}
         write_output(arguments.json, scores.to_dict() | more | _origin(arguments, segmenter, loaded))
         return 0
-    agreement = Agreement(arguments.threshold)
     with open_segmenter(arguments.against, arguments) as reference:
+        agreement = Agreement(reference.postprocessing.thresholds)
         before = evaluate(reference, samples, routes, counted("evaluating the reference", "images"), agreement.keep)
     segmenter = open_segmenter(arguments.model, arguments)
     scores = evaluate(segmenter, samples, routes, counted("evaluating", "images"), agreement.compare)
@@ -152,9 +153,10 @@ def open_segmenter(model: str, arguments: argparse.Namespace, *, is_base: bool =
         arguments: threshold, device, runtime and config, as parsed.
         is_base: switch a checkpoint's adapters off; a bundle must have been exported from the base model.
     """
-    from sam3i_edge.segmenter import Segmenter, check_threshold
+    from sam3i_edge.postprocessing import Postprocessing
+    from sam3i_edge.segmenter import Segmenter
 
-    check_threshold(arguments.threshold)
+    Postprocessing().with_(arguments.threshold, arguments.nms)  # they are checked before anything large is loaded
     if Path(model).is_dir():
         if is_base and model == arguments.model:
             raise PromptError(
@@ -167,6 +169,7 @@ def open_segmenter(model: str, arguments: argparse.Namespace, *, is_base: bool =
             runtime=arguments.runtime,
             device=arguments.device,
             threshold=arguments.threshold,
+            nms=arguments.nms,
             expect=arguments.expect if model == arguments.model else None,
         )
     if arguments.runtime not in (None, "torch"):
@@ -184,7 +187,8 @@ def open_segmenter(model: str, arguments: argparse.Namespace, *, is_base: bool =
     if is_base:
         detector.reset_adapters()
     source = Provenance(Source(path.name, sha256_of(path)))
-    return segmenter_of(detector, arguments.threshold, source.plain(), RouteClassifier.of_checkpoint(path))
+    classifier, own = RouteClassifier.of_checkpoint(path), Postprocessing.of_checkpoint(path)
+    return segmenter_of(detector, own.with_(arguments.threshold, arguments.nms), source.plain(), classifier)
 
 
 def _torch_device(name: str) -> Any:
@@ -241,7 +245,7 @@ def _origin(arguments: argparse.Namespace, segmenter: Segmenter, loaded: Loaded)
             "sha256": source.sha256 if source else "",
             "runs on": f"{runtime.target.runtime}, {segmenter.device}",
             "precision": runtime.precision,
-            "threshold": arguments.threshold,
+            "postprocessing": schema.plain(segmenter.postprocessing),
         },
         "data": {
             "path": arguments.data,

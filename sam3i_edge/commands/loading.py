@@ -22,7 +22,22 @@ def add_expect(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--expect", metavar="FINGERPRINT", help="refuse the bundle if it has another fingerprint")
 
 
-def load_segmenter(arguments: argparse.Namespace, threshold: float = 0.5) -> Segmenter:
+def add_postprocessing(parser: argparse.ArgumentParser) -> None:
+    """The arguments that say which candidates are instances."""
+    parser.add_argument(
+        "--threshold", type=float, metavar="SCORE", help="least score; none: the model's own, mostly 0.5"
+    )
+    parser.add_argument(
+        "--nms",
+        type=float,
+        metavar="IOU",
+        help="of two masks that overlap more, drop one; none: the model's own, mostly 1",
+    )
+
+
+def load_segmenter(
+    arguments: argparse.Namespace, threshold: float | None = None, nms: float | None = None
+) -> Segmenter:
     """The bundle's segmenter; what its manifest has to note goes to stderr."""
     segmenter = Segmenter.load(
         arguments.bundle,
@@ -30,6 +45,7 @@ def load_segmenter(arguments: argparse.Namespace, threshold: float = 0.5) -> Seg
         runtime=arguments.runtime,
         device=arguments.device,
         threshold=threshold,
+        nms=nms,
         expect=arguments.expect,
     )
     if segmenter.manifest.runtime.note:

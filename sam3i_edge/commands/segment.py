@@ -7,7 +7,7 @@ from typing import Any
 
 from sam3i_edge.coco import coco_document
 from sam3i_edge.commands.io import add_force, check_output
-from sam3i_edge.commands.loading import add_device, load_segmenter
+from sam3i_edge.commands.loading import add_device, add_postprocessing, load_segmenter
 from sam3i_edge.errors import PromptError
 from sam3i_edge.image import read_image
 from sam3i_edge.overlay import check_writable, write_image
@@ -28,7 +28,7 @@ def add(commands: Any) -> None:
     parser.add_argument("--route", default=AUTO, metavar="NAME", help=f"{', '.join(ROUTES)} or auto (%(default)s)")
     parser.add_argument("--box", action="append", default=[], metavar="X0,Y0,X1,Y1", help="an example, in pixels")
     parser.add_argument("--negative-box", action="append", default=[], metavar="X0,Y0,X1,Y1", help="a counterexample")
-    parser.add_argument("--threshold", type=float, default=0.5, metavar="SCORE", help="least score (%(default)s)")
+    add_postprocessing(parser)
     add_device(parser)
     parser.add_argument("-o", "--output", metavar="FILE", help="write the image with the masks drawn on it")
     parser.add_argument(
@@ -49,12 +49,13 @@ def _segment(arguments: argparse.Namespace) -> int:
         check_writable(arguments.output)
         check_output(arguments.output, arguments.force)
     image = read_image(arguments.image)
-    segmenter = load_segmenter(arguments, threshold=arguments.threshold)
+    segmenter = load_segmenter(arguments, arguments.threshold, arguments.nms)
     found = segmenter.segment(image, prompt)
+    thresholds = segmenter.postprocessing.thresholds
     if arguments.json:
-        show_json(coco_document(arguments.image, [found], arguments.threshold))
+        show_json(coco_document(arguments.image, [found], thresholds))
     else:
-        show(f"{len(found)} found above {arguments.threshold} on the route {found.route}")
+        show(f"{len(found)} found above {thresholds[found.route]:g} on the route {found.route}")
         for number, (score, box, area) in enumerate(zip(found.scores, found.boxes, found.area, strict=True), 1):
             corners = ", ".join(f"{value:.1f}" for value in box)
             show(f"{number:3} score {score:.3f}  box {corners}  mask {area} pixels")

@@ -114,7 +114,7 @@ def compare(
 
     def above(image: np.ndarray, frame: Frame, queries: Sequence[Query], lower: float) -> list[Instances]:
         """As the agent answers: AP would otherwise count what it has no chance to find."""
-        return own_route(image, frame, queries, adapted.threshold)
+        return own_route(image, frame, queries, None)
 
     before, after = _Recording(), _Recording()
     concept_base = evaluate(base, samples, ("concept",), progress("concepts, before"), before)
@@ -124,7 +124,7 @@ def compare(
         concept_adapted,
         largest_difference(before.answers, after.answers),
         direct=evaluate(adapted, samples, INSTRUCTIONS, progress("SAM3-I"), above),
-        agent=evaluate(base, samples, INSTRUCTIONS, progress("agent"), AgentAsk(agent, base.threshold)),
+        agent=evaluate(base, samples, INSTRUCTIONS, progress("agent"), AgentAsk(agent)),
         agent_name=agent_name,
     )
 

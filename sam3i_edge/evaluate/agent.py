@@ -46,9 +46,8 @@ class Agent(Protocol):
 class AgentAsk:
     """Answers the texts of ``evaluate`` through an agent on the concept route. The scores are the base model's."""
 
-    def __init__(self, agent: Agent, threshold: float) -> None:
+    def __init__(self, agent: Agent) -> None:
         self._agent = agent
-        self._threshold = threshold
 
     def __call__(self, image: np.ndarray, frame: Frame, queries: Sequence[Query], threshold: float) -> list[Instances]:
         """What the agent keeps for each text; see ``run.Ask``."""
@@ -57,7 +56,7 @@ class AgentAsk:
         def ask(phrases: Sequence[str]) -> None:
             new = [phrase for phrase in dict.fromkeys(phrases) if phrase not in seen]
             prompts = [Prompt(phrase, "concept") for phrase in new]
-            seen.update(zip(new, frame.segment(prompts, threshold=self._threshold), strict=True))
+            seen.update(zip(new, frame.segment(prompts), strict=True))
 
         def look(phrase: str) -> Instances:
             ask([phrase])

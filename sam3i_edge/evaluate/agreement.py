@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,8 @@ from sam3i_edge.instances import Instances
 from sam3i_edge.prompt import ROUTES
 from sam3i_edge.segmenter import Frame
 
+LOST = ("giou", "p50", "count_accuracy")
+"""Scores of a route whose loss is told."""
 SAME = 0.5
 """Least mask IoU of an instance with the reference's, to be the same one."""
 
@@ -64,15 +66,16 @@ class RouteAgreement:
 class Agreement:
     """Compares two runs of ``evaluate`` on the same samples; the answers of the first are kept, as run lengths.
 
-    >>> agreement = Agreement(threshold=0.5)
+    >>> agreement = Agreement(segmenter.postprocessing.thresholds)
     >>> before = evaluate(reference, samples, ask=agreement.keep)
     >>> after = evaluate(segmenter, samples, ask=agreement.compare)
     >>> print("\n".join(agreement.lines(before, after)))
     """
 
-    def __init__(self, threshold: float) -> None:
+    def __init__(self, thresholds: Mapping[str, float]) -> None:
+        """Of each route the reference's threshold: what scores above it is looked for."""
         self.routes: dict[str, RouteAgreement] = {}
-        self._threshold = threshold
+        self._thresholds = thresholds
         self._kept: list[tuple[np.ndarray, list[Rle]]] = []
         self._next = 0
 
@@ -80,7 +83,7 @@ class Agreement:
         """Answer as ``own_route``, and keep what scores above the threshold."""
         answers = own_route(image, frame, queries, threshold)
         for found in answers:
-            kept = found[found.scores > self._threshold]
+            kept = found[found.scores > self._thresholds[found.route]]
             self._kept.append((kept.scores, kept.rle()))
         return answers
 
@@ -102,19 +105,18 @@ class Agreement:
         return {
             "scores": before.to_dict(),
             "lost": {
-                route: {name: rounded(_lost(before, after, route, name)) for name in ("giou", "p50")}
-                for route in self.routes
+                route: {name: rounded(_lost(before, after, route, name)) for name in LOST} for route in self.routes
             },
             "instances": {route: found.to_dict() for route, found in self.routes.items()},
         }
 
     def lines(self, before: Scores, after: Scores) -> list[str]:
         """For people: a line per level."""
-        titles = f"{'lost':10}{'gIoU':>9}{'P@0.5':>9}{'instances':>11}{'found again':>13}"
+        titles = f"{'lost':10}{'gIoU':>9}{'P@0.5':>9}{'count':>9}{'instances':>11}{'found again':>13}"
         lines = [f"{titles}{'|score diff|':>14}{'mask IoU':>10}"]
         for route in (route for route in ROUTES if route in self.routes):
             found = self.routes[route]
-            drops = "".join(f"{show(_lost(before, after, route, name)):>9}" for name in ("giou", "p50"))
+            drops = "".join(f"{show(_lost(before, after, route, name)):>9}" for name in LOST)
             means = f"{_four(found.score_difference):>14}{_four(found.mask_iou):>10}"
             lines.append(f"{route:10}{drops}{found.count:>11}{show(found.found_again):>11} %{means}")
         if before.cgf1 is not None and after.cgf1 is not None:

@@ -9,8 +9,8 @@ import numpy as np
 from sam3i_edge.data.samples import Query, Sample, read_sample
 from sam3i_edge.errors import PromptError, unknown_name
 from sam3i_edge.evaluate.average_precision import AveragePrecision
-from sam3i_edge.evaluate.cgf1 import CgF1
-from sam3i_edge.evaluate.masks import Rle, overlap
+from sam3i_edge.evaluate.cgf1 import CgF1, match
+from sam3i_edge.evaluate.masks import Rle, overlap, pairwise_iou
 from sam3i_edge.evaluate.scores import RouteScores, Scores
 from sam3i_edge.instances import Instances
 from sam3i_edge.prompt import AUTO, ROUTES, Prompt
@@ -20,6 +20,8 @@ AP_FLOOR = 0.05
 """AP looks at all instances above this score, or the threshold if that is lower; the other scores at those above it."""
 
 HIT = 0.5
+DUPLICATE = 0.7
+"""Two found masks with a greater IoU are the same thing, found twice."""
 
 Ask = Callable[[np.ndarray, Frame, Sequence[Query], float], list[Instances]]
 """Segments one image, (H, W, 3) uint8 RGB, which is encoded in the frame, by texts: instances above a threshold."""
@@ -28,8 +30,8 @@ Progress = Callable[[int, int], None]
 """Called with the number of images that are done and of all."""
 
 
-def own_route(image: np.ndarray, frame: Frame, queries: Sequence[Query], threshold: float) -> list[Instances]:
-    """Ask every text on the route of its level."""
+def own_route(image: np.ndarray, frame: Frame, queries: Sequence[Query], threshold: float | None) -> list[Instances]:
+    """Ask every text on the route of its level; a threshold of None is the segmenter's own."""
     return frame.segment([Prompt(query.text, query.route) for query in queries], threshold=threshold)
 
 
@@ -43,7 +45,7 @@ def evaluate(
     """Score ``segmenter`` on all texts of the given levels. Images are read one at a time; no masks are kept.
 
     Args:
-        segmenter: of a bundle, or of a torch model (``evaluate.torch_engine.segmenter_of``). Its threshold decides what
+        segmenter: of a bundle, or of a torch model (``evaluate.torch_engine.segmenter_of``). Its thresholds decide what
             counts as found.
         samples: from ``load_samples``.
         routes: the levels whose texts to ask; "auto" adds all texts once more, each on the route chosen for it.
@@ -81,15 +83,15 @@ def _evaluate_sample(segmenter: Segmenter, sample: Sample, sums: dict[str, _Sum]
         return
     image = read_sample(sample)
     frame = segmenter.encode(image)
-    threshold = segmenter.threshold  # read once: one count must not be of another threshold than the next
-    least = min(AP_FLOOR, threshold)
+    thresholds = segmenter.postprocessing.thresholds
+    least = min(AP_FLOOR, *thresholds.values())
     asked = [(query, query.route) for query in own] + [(query, AUTO) for query in any_level]
     answers = ask(image, frame, own, least) if own else []
     answers += frame.segment([Prompt(query.text, AUTO) for query in any_level], threshold=least)
     for (query, route), found in zip(asked, answers, strict=True):
         masks = found.rle()
         targets = [sample.instances[index].rle for index in query.targets]
-        count = int((found.scores > threshold).sum())  # they are sorted
+        count = int((found.scores > thresholds[found.route]).sum())  # they are sorted
         sums[route].add(masks, found.scores.tolist(), targets, count)
         if route == "concept" and cgf1 is not None:
             cgf1.add(masks[:count], targets)
@@ -108,17 +110,24 @@ class _Sum:
     def __init__(self) -> None:
         self._ious: list[float] = []
         self._intersections = self._unions = 0
-        self._without_target = self._false_positives = 0
+        self._without_target = self._false_positives = self._duplicates = self._right_counts = 0
+        self._hits = self._instances = 0
         self._ap = AveragePrecision()
 
     def add(self, masks: list[Rle], scores: list[float], targets: list[Rle], count: int) -> None:
         """Count one text; the first ``count`` masks score above the threshold."""
         self._ap.add(masks, scores, targets)
+        found = masks[:count]
+        self._duplicates += bool((np.triu(pairwise_iou(found, found), 1) > DUPLICATE).any())
+        self._instances += len(found) + len(targets)
         if not targets:
             self._without_target += 1
             self._false_positives += count > 0
             return
-        intersection, union = overlap(masks[:count], targets)
+        self._right_counts += len(found) == len(targets)
+        if found:
+            self._hits += int(match(pairwise_iou(found, targets)).true[0])  # at HIT
+        intersection, union = overlap(found, targets)
         self._ious.append(intersection / union)
         self._intersections += intersection
         self._unions += union
@@ -126,12 +135,16 @@ class _Sum:
     def result(self) -> RouteScores:
         ious = np.array(self._ious)
         ap = self._ap.result().mean
+        texts = len(ious) + self._without_target
         return RouteScores(
             giou=100 * float(ious.mean()) if len(ious) else None,
             ciou=100 * self._intersections / self._unions if len(ious) else None,
             p50=100 * float((ious >= HIT).mean()) if len(ious) else None,
             ap=None if ap is None else 100 * ap,
+            instance_f1=100 * 2 * self._hits / self._instances if self._instances else None,
+            count_accuracy=100 * self._right_counts / len(ious) if len(ious) else None,
+            duplicate_rate=100 * self._duplicates / texts if texts else None,
             false_positive_rate=100 * self._false_positives / self._without_target if self._without_target else None,
-            count=len(ious) + self._without_target,
+            count=texts,
             no_target_count=self._without_target,
         )

@@ -9,12 +9,25 @@ from typing import Any
 from sam3i_edge import schema
 from sam3i_edge.prompt import ROUTES
 
-SHOWN = ("gIoU", "cIoU", "P@0.5", "AP")
-"""In tables for people."""
+SHOWN = {
+    "gIoU": "giou",
+    "cIoU": "ciou",
+    "P@0.5": "p50",
+    "AP": "ap",
+    "F1": "instance_f1",
+    "count": "count_accuracy",
+    "twice": "duplicate_rate",
+    "texts": "count",
+    "FPR": "false_positive_rate",
+    "negatives": "no_target_count",
+}
+"""In tables for people: columns, and the fields of ``RouteScores``."""
 LEGEND = (
     "in percent. gIoU: mean IoU of all that was found with all that was meant; cIoU: summed intersections over summed",
-    "unions; P@0.5: texts with an IoU of one half or more; AP: COCO's, of single instances; FPR: texts that mean",
-    'nothing, "negatives" in the table, for which something was found; cgF1: of concepts, with its two factors',
+    "unions; P@0.5: texts with an IoU of one half or more; AP: COCO's, of single instances; F1: of the same, at an IoU",
+    "of one half; count: texts for which as many things were found as were meant; twice: texts for which a thing was",
+    'found more than once; FPR: texts that mean nothing, "negatives" in the table, for which something was found;',
+    "cgF1: of concepts, with its two factors",
 )
 DIGITS = 4
 
@@ -31,6 +44,14 @@ class RouteScores:
     """Share of the same texts with an IoU of at least one half."""
     ap: float | None
     """COCO AP of the single instances, each text an image of its own; texts that mean nothing included."""
+    instance_f1: float | None
+    """F1 of the single instances that score above the threshold, at a mask IoU of at least one half, summed over all
+    texts. None where nothing was meant and nothing found."""
+    count_accuracy: float | None
+    """Share of the texts that mean something, for which as many instances were found as were meant."""
+    duplicate_rate: float | None
+    """Share of all texts for which two of the found masks overlap with an IoU of more than 0.7: one thing, found
+    twice."""
     false_positive_rate: float | None
     """Share of the texts that mean nothing in their image, for which something was found all the same."""
     count: int
@@ -79,14 +100,10 @@ class Scores:
 
     def lines(self) -> list[str]:
         """For people: a line per level."""
-        head = f"{'':10}" + "".join(f"{name:>9}" for name in (*SHOWN, "texts", "FPR", "negatives"))
-        lines = [head]
+        lines = [f"{'':8}" + "".join(f"{name:>{max(8, len(name) + 1)}}" for name in SHOWN)]
         for route, scores in self.routes.items():
-            values = (scores.giou, scores.ciou, scores.p50, scores.ap)
-            figures = "".join(f"{show(value):>9}" for value in values)
-            lines.append(
-                f"{route:10}{figures}{scores.count:>9}{show(scores.false_positive_rate):>9}{scores.no_target_count:>9}"
-            )
+            figures = (f"{show(getattr(scores, value)):>{max(8, len(name) + 1)}}" for name, value in SHOWN.items())
+            lines.append(f"{route:8}{''.join(figures)}")
         if self.cgf1 is not None:
             parts = ("cgF1", "positive_micro_F1", "IL_MCC")
             lines.append(", ".join(f"{name} {show(self.cgf1[name])}" for name in parts))
@@ -96,8 +113,8 @@ class Scores:
 
 
 def show(value: float | None) -> str:
-    """Two digits, or a dash."""
-    return "-" if value is None else f"{value:.2f}"
+    """Two digits, or a dash; whole numbers as they are."""
+    return "-" if value is None else str(value) if isinstance(value, int) else f"{value:.2f}"
 
 
 def rounded(value: Any) -> Any:

@@ -19,6 +19,7 @@ from sam3i_edge.graph_modules import graph_modules
 from sam3i_edge.graphs import GraphSpec
 from sam3i_edge.manifest import Manifest, RuntimeSection, RuntimeTarget
 from sam3i_edge.model import Sam3i
+from sam3i_edge.postprocessing import Postprocessing
 from sam3i_edge.route import RouteClassifier
 from sam3i_edge.runtimes import Tensor
 from sam3i_edge.segmenter import Segmenter
@@ -50,23 +51,23 @@ class EagerSession:
 
 def segmenter_of(
     model: Sam3i,
-    threshold: float = 0.5,
+    postprocessing: Postprocessing | None = None,
     provenance: Mapping[str, Any] | None = None,
     classifier: RouteClassifier | None = None,
 ) -> Segmenter:
     """A ``Segmenter`` on ``engine_of(model)``: for validation while training, and evaluation.
 
     Raises:
-        PromptError: the threshold is out of range.
         ExportError: the tokenizer's merges (``open_clip_torch``) are not installed.
     """
-    return Segmenter(engine_of(model, provenance, classifier), threshold)
+    return Segmenter(engine_of(model, provenance, classifier, postprocessing))
 
 
 def engine_of(
     model: Sam3i,
     provenance: Mapping[str, Any] | None = None,
     classifier: RouteClassifier | None = None,
+    postprocessing: Postprocessing | None = None,
     compiled: bool = False,
     observer: Observer | None = None,
 ) -> GraphEngine:
@@ -79,6 +80,7 @@ def engine_of(
         model: on any device.
         provenance: where the weights came from, as a manifest says it.
         classifier: chooses for the route ``auto``; None: the built-in one.
+        postprocessing: thresholds and NMS; None: the defaults.
         compiled: run its parts through ``torch.compile``.
         observer: is told how long each stage took.
 
@@ -86,7 +88,9 @@ def engine_of(
         ExportError: the tokenizer's merges (``open_clip_torch``) are not installed.
     """
     modules = graph_modules(model, default_limits(model.config))
-    return engine_of_modules(modules, model.config, provenance, classifier, compiled=compiled, observer=observer)
+    return engine_of_modules(
+        modules, model.config, provenance, classifier, postprocessing, compiled=compiled, observer=observer
+    )
 
 
 def engine_of_modules(
@@ -94,6 +98,7 @@ def engine_of_modules(
     config: ModelConfig,
     provenance: Mapping[str, Any] | None = None,
     classifier: RouteClassifier | None = None,
+    postprocessing: Postprocessing | None = None,
     tokenizer: Tokenizer | None = None,
     compiled: bool = False,
     observer: Observer | None = None,
@@ -104,7 +109,9 @@ def engine_of_modules(
     """
     limits = default_limits(config)
     tolerances = resolve("fp32", checked_outputs(limits), {})
-    runtime = RuntimeSection.of(EAGER, "fp32", config.sizes, limits, tolerances=tolerances)
+    runtime = RuntimeSection.of(
+        EAGER, "fp32", config.sizes, limits, tolerances=tolerances, postprocessing=postprocessing
+    )
     return GraphEngine(
         Manifest.of(runtime, dict(provenance or {})),
         tokenizer or _tokenizer(config.text.context_length),

@@ -33,6 +33,7 @@ from sam3i_edge.graphs import GraphSpec, Limits, graph_specs
 from sam3i_edge.manifest import ATTENTION, ROUTE_FILE, TOKENIZER_FILE, Manifest, RuntimeSection, write_manifest
 from sam3i_edge.model import ModelConfig, Sam3i, load
 from sam3i_edge.model.vision import VisionAttention, VisionBackbone
+from sam3i_edge.postprocessing import Postprocessing
 from sam3i_edge.prebuilt_engines import builder_problem, judge
 from sam3i_edge.precision import is_int8
 from sam3i_edge.provenance import Provenance, Source, TensorRtRecord
@@ -84,6 +85,8 @@ class _Job:
     """What typed FP16 graphs are measured on, if they are to be made."""
     merges: set[Merge] | None
     """Of a smaller vocabulary."""
+    postprocessing: Postprocessing
+    """The checkpoint's own."""
 
 
 def export(
@@ -106,8 +109,8 @@ def export(
     interrupts, nothing is left behind.
 
     Args:
-        checkpoint: see ``sam3i_edge.model.load``; a ``route.json`` beside it becomes the bundle's auto route.
-            None: the demo model.
+        checkpoint: see ``sam3i_edge.model.load``; a ``route.json`` beside it becomes the bundle's auto route, and a
+            ``postprocessing.json`` its thresholds and NMS. None: the demo model.
         config: the model's sizes: a ``ModelConfig``, a preset's name or a JSON file. None: ``config.json`` beside the
             checkpoint, or else the published full size.
         output: the bundle's folder; it must be empty or not exist.
@@ -128,7 +131,7 @@ def export(
     Raises:
         ExportError: unknown target or precision, an output that cannot be written, or a graph that differs from the
             float model.
-        CheckpointError, ConfigError: see ``sam3i_edge.model.load``.
+        CheckpointError, ConfigError: see ``sam3i_edge.model.load``; or the ``postprocessing.json`` is damaged.
         DataError: the calibration data, or the texts of the vocabulary, cannot be used.
         BundleError: the ``route.json`` beside the checkpoint is damaged.
         RuntimeUnavailableError: a package that exporting needs, or the demo model, is not installed.
@@ -150,7 +153,8 @@ def export(
     texts = read_texts(vocabulary) if vocabulary else []
     merges = merges_of(texts, clip_tokenizer(sizes.text.context_length)) if texts else None
     plan, half_data = _plan(chosen, chosen_precision, int8 or Int8Options(), search=precision == AUTO)
-    job = _Job(chosen, chosen_precision, versions, plan, half_data, merges)
+    own = Postprocessing.of_checkpoint(checkpoint)
+    job = _Job(chosen, chosen_precision, versions, plan, half_data, merges, own)
     classifier = RouteClassifier.of_checkpoint(checkpoint)
     with staged(Path(output)) as stage:
         classifier.save(stage / ROUTE_FILE)
@@ -245,10 +249,11 @@ def _write_bundle(stage: Path, model: Sam3i, source: Source, note: str, job: _Jo
         golden_steps=golden.steps,
         tolerances=tolerances,
         note=note,
+        postprocessing=job.postprocessing,
     )
     write_golden(stage, golden)
 
-    before = _float_scores(job.plan, model, progress)
+    before = _float_scores(job, model, progress)
     if job.merges is not None:  # what the smaller tokenizer asks for is there as before
         rows = keep_rows(model, job.merges)
         progress(f"kept {rows} of {VOCABULARY_SIZE} token rows")
@@ -283,11 +288,11 @@ def _write_bundle(stage: Path, model: Sam3i, source: Source, note: str, job: _Jo
     return manifest
 
 
-def _float_scores(plan: QuantizationPlan | None, model: Sam3i, progress: Progress) -> dict[str, float]:
-    if plan is None or not plan.samples:
+def _float_scores(job: _Job, model: Sam3i, progress: Progress) -> dict[str, float]:
+    if job.plan is None or not job.plan.samples:
         return {}
-    progress(f"scoring the float model on {len(plan.samples)} images")
-    return scores(segmenter_of(model), plan.samples)
+    progress(f"scoring the float model on {len(job.plan.samples)} images")
+    return scores(segmenter_of(model, job.postprocessing), job.plan.samples)
 
 
 def _quantize(

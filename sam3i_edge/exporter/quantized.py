@@ -201,8 +201,8 @@ def scores(segmenter: Segmenter, samples: Sequence[Sample]) -> dict[str, float]:
     if not samples:
         return {}
     found = evaluate(segmenter, samples)
-    values = {f"giou/{route}": result.giou for route, result in found.routes.items()}
-    values |= {f"p50/{route}": result.p50 for route, result in found.routes.items()}
+    names, routes = ("giou", "p50", "count_accuracy"), found.routes.items()
+    values = {f"{name}/{route}": getattr(result, name) for name in names for route, result in routes}
     values["cgf1"] = found.cgf1["cgF1"] if found.cgf1 else None
     values["false_positive_rate"] = found.false_positive_rate
     return {name: round(value, 4) for name, value in values.items() if value is not None}

@@ -13,14 +13,18 @@ from sam3i_edge.errors import DataError, PromptError
 from sam3i_edge.evaluate import evaluate
 from sam3i_edge.evaluate.agreement import Agreement
 from sam3i_edge.evaluate.torch_engine import segmenter_of
+from sam3i_edge.postprocessing import Postprocessing
 from tests.conftest import CASES, instances_of
 
 TEXTS = (("mug", "concept"), ("the red mug on the left", "simple"), ("what you would drink from", "complex"))
 
 
+AT_A_TENTH = Postprocessing().with_(0.1, None)
+
+
 @pytest.fixture(scope="module")
 def eager(model) -> Segmenter:
-    return segmenter_of(model, threshold=0.1)
+    return segmenter_of(model, AT_A_TENTH)
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +71,8 @@ def test_the_json_is_as_documented(eager, sample):
         "routes", "cgf1", "cgf1_parts", "false_positive_rate", "auto_route_accuracy", "count",
     }  # fmt: skip
     assert set(values["routes"]["concept"]) == {
-        "giou", "ciou", "p50", "ap", "false_positive_rate", "count", "no_target_count",
+        "giou", "ciou", "p50", "ap", "instance_f1", "count_accuracy", "duplicate_rate", "false_positive_rate", "count",
+        "no_target_count",
     }  # fmt: skip
     assert {"cgf1@0.5", "positive_micro_f1", "il_mcc"} <= set(values["cgf1_parts"])
     assert values["cgf1"] == values["cgf1_parts"]["cgf1"]
@@ -101,13 +106,13 @@ def test_average_precision_does_not_depend_on_where_it_is_cut(monkeypatch):
 
 
 def test_a_model_agrees_with_itself(eager, sample):
-    agreement = Agreement(threshold=0.1)
+    agreement = Agreement(AT_A_TENTH.thresholds)
     before = evaluate(eager, [sample], ask=agreement.keep)
     after = evaluate(eager, [sample], ask=agreement.compare)
     for route in ("concept", "simple", "complex"):
         found = agreement.routes[route]
         assert (found.count > 0, found.found_again, found.score_difference, found.mask_iou) == (True, 100, 0, 1)
-    assert agreement.to_dict(before, after)["lost"]["simple"] == {"giou": 0, "p50": 0}
+    assert agreement.to_dict(before, after)["lost"]["simple"] == {"giou": 0, "p50": 0, "count_accuracy": 0}
 
 
 def test_a_changed_model_is_told_from_its_reference(eager, sample):
@@ -121,7 +126,7 @@ def test_a_changed_model_is_told_from_its_reference(eager, sample):
             best = [found[:1] for found in self.frame.segment(prompts, threshold=threshold)]
             return [dataclasses.replace(found, scores=found.scores / 2) for found in best]
 
-    agreement = Agreement(threshold=0.1)
+    agreement = Agreement(AT_A_TENTH.thresholds)
     best = [found.scores[0] for found in eager.encode(CASES[0].image).segment([Prompt(*text) for text in TEXTS])]
     before = evaluate(eager, [sample], ask=agreement.keep)
     after = evaluate(eager, [sample], ask=lambda image, frame, *rest: agreement.compare(image, Worse(frame), *rest))
