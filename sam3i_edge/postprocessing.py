@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import numbers
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,7 +89,8 @@ def without_duplicates(mask_logits: np.ndarray, nms: float) -> np.ndarray:
             not of those resized to the image.
         nms: a mask is left out if its IoU with one that stays is greater.
     """
-    inside = (mask_logits > 0).reshape(len(mask_logits), -1).astype(np.float32)  # counts are exact below 2^24
+    flat = mask_logits.reshape(len(mask_logits), math.prod(mask_logits.shape[1:]))
+    inside = (flat > 0).astype(np.float32)  # counts are exact below 2^24
     areas = inside.sum(1)
     kept: list[int] = []
     for i in range(len(inside)):

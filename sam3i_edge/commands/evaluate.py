@@ -16,6 +16,8 @@ from sam3i_edge.commands.training import add_data, load_data
 from sam3i_edge.config import CONFIG_FILE
 from sam3i_edge.data.samples import spread
 from sam3i_edge.errors import PromptError, RuntimeUnavailableError, packages_for, unknown_name
+from sam3i_edge.files import write_json
+from sam3i_edge.postprocessing import POSTPROCESSING_FILE, Postprocessing
 from sam3i_edge.prompt import AUTO, ROUTES
 from sam3i_edge.segmenter import ENGINES, PYTHON
 from sam3i_edge.terminal import show
@@ -30,12 +32,13 @@ RULES = "rules"
 
 
 def add(commands: Any) -> None:
-    """Register ``evaluate`` and ``evaluate claims`` on an argparse sub-parsers object."""
+    """Register ``evaluate``, ``evaluate claims`` and ``evaluate thresholds`` on an argparse sub-parsers object."""
     scores = commands.add_parser(
         "evaluate",
         help="score a checkpoint or a bundle on a dataset",
         description="Segment every image of a split by every text, and print how well what is found fits what is "
-        "meant, by level of the texts. See also `sam3i-edge evaluate claims --help`.",
+        "meant, by level of the texts. See also `sam3i-edge evaluate claims --help` and `sam3i-edge evaluate "
+        "thresholds --help`.",
     )
     _add_common(scores, "val")
     scores.add_argument(
@@ -64,6 +67,22 @@ def add(commands: Any) -> None:
         help=f"{RULES}, which takes nouns by rules, or MODULE:ATTRIBUTE, a class of your own (%(default)s)",
     )
     claims.set_defaults(command=_evaluate, evaluation=_claims)
+    thresholds = commands.add_parser(
+        "evaluate thresholds",
+        help="choose the least score of each route on a dataset",
+        description="For each route, the threshold with the best F1 of single instances among those with few enough "
+        "false positives. Put the file beside the checkpoint: export takes it into the bundle.",
+    )
+    _add_common(thresholds, "val")
+    thresholds.add_argument(
+        "--max-fpr",
+        type=float,
+        default=5.0,
+        metavar="PERCENT",
+        help="most texts that mean nothing for which something may be found (%(default)s)",
+    )
+    thresholds.add_argument("-o", "--output", required=True, metavar="FILE", help=POSTPROCESSING_FILE)
+    thresholds.set_defaults(command=_evaluate, evaluation=_thresholds)
 
 
 def _add_common(parser: argparse.ArgumentParser, split: str) -> None:
@@ -145,6 +164,28 @@ def _claims(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _thresholds(arguments: argparse.Namespace) -> int:
+    from sam3i_edge.evaluate import thresholds
+    from sam3i_edge.evaluate.scores import rounded
+
+    check_output(arguments.output, arguments.force)
+    if arguments.threshold is not None:
+        raise PromptError("evaluate thresholds chooses the thresholds. Leave --threshold out.")
+    if not 0 <= arguments.max_fpr <= 100:
+        raise PromptError(f"--max-fpr is {arguments.max_fpr:g}; it must be a percentage, 0 to 100.")
+    loaded, samples = _samples(arguments)
+    segmenter = open_segmenter(arguments.model, arguments)
+    curves = thresholds.curves(segmenter, samples, counted("evaluating", "images"))
+    chosen = {route: curve.choose(arguments.max_fpr) for route, curve in curves.items()}
+    show(*thresholds.lines(curves, chosen))
+    found = {route: float(thresholds.CANDIDATES[index]) for route, index in chosen.items()}
+    write_json(Path(arguments.output), schema.plain(Postprocessing(found, segmenter.postprocessing.nms)))
+    details = {"candidates": thresholds.CANDIDATES.tolist(), "curves": {r: c.plain() for r, c in curves.items()}}
+    write_output(arguments.json, rounded(details) | _origin(arguments, segmenter, loaded))
+    show(f"wrote {arguments.output}")
+    return 0
+
+
 def open_segmenter(model: str, arguments: argparse.Namespace, *, is_base: bool = False) -> Segmenter:
     """A segmenter of a bundle's folder, or of a checkpoint through torch.
 
@@ -153,7 +194,6 @@ def open_segmenter(model: str, arguments: argparse.Namespace, *, is_base: bool =
         arguments: threshold, device, runtime and config, as parsed.
         is_base: switch a checkpoint's adapters off; a bundle must have been exported from the base model.
     """
-    from sam3i_edge.postprocessing import Postprocessing
     from sam3i_edge.segmenter import Segmenter
 
     Postprocessing().with_(arguments.threshold, arguments.nms)  # they are checked before anything large is loaded
