@@ -12,6 +12,7 @@ from sam3i_edge.data.samples import Instance, Query, Sample
 from sam3i_edge.errors import DataError, PromptError
 from sam3i_edge.evaluate import evaluate
 from sam3i_edge.evaluate.agreement import Agreement
+from sam3i_edge.evaluate.run import _Sum
 from sam3i_edge.evaluate.torch_engine import segmenter_of
 from sam3i_edge.postprocessing import Postprocessing
 from tests.conftest import CASES, instances_of
@@ -76,6 +77,23 @@ def test_the_json_is_as_documented(eager, sample):
     }  # fmt: skip
     assert {"cgf1@0.5", "positive_micro_f1", "il_mcc"} <= set(values["cgf1_parts"])
     assert values["cgf1"] == values["cgf1_parts"]["cgf1"]
+
+
+def test_counts_duplicates_and_instances():
+    """Three things; found are one of them twice, one once, and something that is none."""
+    masks = np.zeros((5, 20, 60), bool)
+    masks[0, 2:12, 2:12] = masks[1, 2:12, 22:32] = masks[2, 2:12, 42:52] = masks[4, 14:19, 2:50] = True
+    masks[3, 2:12, 3:12] = True  # nine tenths of the first
+    first, second, third, again, other = instances_of(masks, np.zeros((5, 4)), np.zeros(5), Prompt("x")).rle()
+    total = _Sum()
+    total.add([first, again, second, other], [0.9, 0.8, 0.7, 0.6], [first, second, third], 4)
+    total.add([first, again], [0.9, 0.2], [first], 1)  # what scores below the threshold is not found
+    total.add([first], [0.9], [], 1)
+    total.add([], [], [], 0)
+    scores = total.result()
+    assert scores.instance_f1 == pytest.approx(100 * 2 * 3 / (4 + 3 + 1 + 1 + 1))
+    assert (scores.count_accuracy, scores.duplicate_rate, scores.false_positive_rate) == (50, 25, 50)
+    assert _Sum().result().instance_f1 is _Sum().result().duplicate_rate is None
 
 
 def test_what_cannot_be_evaluated(eager, sample):

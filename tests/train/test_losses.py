@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
@@ -97,6 +98,19 @@ def test_one_to_many_takes_the_best_few_above_the_least_merit():
     assert match_one_to_many(logits, boxes, targets).queries.tolist() == [0, 1, 2, 3]
     weak = Targets(torch.tensor([[0.8, 0.8, 0.1, 0.1]]), targets.masks, targets.counts)
     assert match_one_to_many(logits, boxes, weak).queries.tolist() == []
+
+
+def test_the_weight_of_unmatched_queries(answer, targets, match):
+    """It counts what is unmatched, in prompts that have a target, and nothing else."""
+    once, tenfold = (score_loss(answer, targets, match, weight)["score"].item() for weight in (1.0, 10.0))
+    quiet = dataclasses.replace(answer, logits=answer.logits.clone())
+    unmatched = torch.ones_like(quiet.logits, dtype=torch.bool)
+    unmatched[match.prompts, match.queries] = False
+    quiet.logits[unmatched] = -12
+    assert tenfold > once * 1.5
+    assert score_loss(quiet, targets, match, 10.0)["score"].item() == near(
+        score_loss(quiet, targets, match)["score"].item()
+    )
 
 
 def test_a_batch_without_any_target_teaches_presence_alone(answer):
