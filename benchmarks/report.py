@@ -72,15 +72,16 @@ class RouteAccuracy:
     ciou: float | None
     p50: float | None
     ap: float | None
-    instance_f1: float | None
-    count_accuracy: float | None
-    """Texts that mean something, for which as many instances were found as were meant."""
-    duplicate_rate: float | None
-    """Texts for which one thing was found more than once."""
-    false_positive_rate: float | None
     texts: int
     drop_giou: float | None
     """Against the reference; None where there is none."""
+    instance_f1: float | None = None
+    count_accuracy: float | None = None
+    """Texts that mean something, for which as many instances were found as were meant."""
+    duplicate_rate: float | None = None
+    """Texts for which one thing was found more than once."""
+    false_positive_rate: float | None = None
+    """This and the three above are None in older reports, too."""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -26,8 +25,8 @@ from sam3i_edge.distill.students import Preset, build, depths, plan, query_count
 from sam3i_edge.distill.teacher import Teacher
 from sam3i_edge.errors import ConfigError, TrainingError
 from sam3i_edge.files import write_json
-from sam3i_edge.manifest import ROUTE_FILE
 from sam3i_edge.model import Sam3i, load
+from sam3i_edge.model.companions import copy_companions
 from sam3i_edge.model.lite import LiteBackbone
 from sam3i_edge.quantize.pipeline import check_blocks
 from sam3i_edge.train.batches import Batch, Collate, TrainingSet, ask_each
@@ -138,9 +137,7 @@ def distill(job: DistillJob, output: Path, *, resume: bool = False, stop: Callab
     student = load(start, output / CONFIG_FILE)
     if PartialState().is_main_process:
         save_model(student, output / STUDENT)
-        route = job.teacher.with_name(ROUTE_FILE)
-        if route.is_file():
-            shutil.copy(route, output)
+        copy_companions(job.teacher, output)
     PartialState().wait_for_everyone()
     return output / STUDENT
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -34,9 +35,12 @@ from sam3i_edge.runtimes import (
 from sam3i_edge.runtimes.processor import int8_saturates
 from sam3i_edge.tokenizer import PADDING_ID, Tokenizer
 
+logger = logging.getLogger("sam3i_edge")
+
 TOKEN_CACHE_BYTES = 4 << 20
 TEXT_CACHE_BYTES = 64 << 20
 """1024 texts of the full-size model."""
+MOST_TOLD_WORDS = 100
 OVERHEAD = 256
 """Bytes that an entry of a cache takes beside what it holds, roughly."""
 
@@ -86,6 +90,7 @@ class GraphEngine:
         self._classifier = classifier or RouteClassifier.default()
         self._known_tokens: ByteLru[str, _Read] = ByteLru(TOKEN_CACHE_BYTES)
         self._known_texts: ByteLru[_Key, np.ndarray] = ByteLru(TEXT_CACHE_BYTES)
+        self._told_words: set[str] = set()
 
     @classmethod
     def load(
@@ -171,8 +176,19 @@ class GraphEngine:
         if read is None:
             tokens = self._tokenizer.encode(text)
             read = _Read(tokens, self._classifier.route(tokens))
+            self._warn_of_unknown_words(text)
             self._known_tokens.put(text, read, sys.getsizeof(text) + tokens.nbytes + OVERHEAD)
         return read
+
+    def _warn_of_unknown_words(self, text: str) -> None:
+        """Say of a word, once, that the model has never seen it, if the bundle knows that."""
+        domain = self.manifest.runtime.domain
+        if domain is None:
+            return
+        for word in domain.unknown_words(text):
+            if word not in self._told_words and len(self._told_words) < MOST_TOLD_WORDS:
+                self._told_words.add(word)
+                logger.warning(domain.advice(word))
 
     @counted
     def text_inputs(self, texts: Sequence[tuple[str, str]]) -> dict[str, np.ndarray]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from sam3i_edge import schema
+from sam3i_edge.domain import Domain
 from sam3i_edge.errors import BundleError, ConfigError, unknown_name
 from sam3i_edge.files import write_json
 from sam3i_edge.graphs import GRAPHS, GraphSpec, Limits, ModelSizes, PrebuiltEngine, graph_specs
@@ -150,7 +151,8 @@ class RuntimeSection:
     note: str
     """Shown to whoever uses the bundle: what the weights lack."""
     postprocessing: Postprocessing = field(default_factory=Postprocessing)
-    """Since format 2.1."""
+    domain: Domain | None = None
+    """None: of a model that was trained on much. Both since format 2.1."""
 
     def __post_init__(self) -> None:
         graphs = [engine.graph for engine in self.engines]
@@ -172,6 +174,7 @@ class RuntimeSection:
         tolerances: Mapping[str, Tolerances] | None = None,
         note: str = "",
         postprocessing: Postprocessing | None = None,
+        domain: Domain | None = None,
     ) -> RuntimeSection:
         """The section of a bundle that this package makes; all else is what it reads and writes."""
         return cls(
@@ -189,6 +192,7 @@ class RuntimeSection:
             tolerances=dict(tolerances or {}),
             note=note,
             postprocessing=postprocessing or Postprocessing(),
+            domain=domain,
         )
 
     @property

@@ -16,7 +16,7 @@ HOUSE = (
     (DEVICE, "errors version text_cleaning telemetry byte_lru image_holes"),
     (DEVICE, "image_files text_files external_data target_settings calls"),
     (DEVICE, "schema files terminal precision tolerances image tokenizer graphs demo_model"),
-    (DEVICE, "prompt config"),
+    (DEVICE, "prompt config domain"),
     (DEVICE, "overlay gallery postprocessing"),
     (DEVICE, "instances manifest"),
     (DEVICE, "bundle route coco"),

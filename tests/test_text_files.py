@@ -10,8 +10,8 @@ import pytest
 from sam3i_edge.benchmarks.report import read_report
 from sam3i_edge.config import ModelConfig
 from sam3i_edge.data.hmpl import load_samples
+from sam3i_edge.data.texts import read_texts
 from sam3i_edge.errors import Sam3iEdgeError
-from sam3i_edge.exporter.vocabulary import read_texts
 from sam3i_edge.quantize.calibration import _read_prompts
 from sam3i_edge.quantize.recipe import read_recipe
 from sam3i_edge.route import DEFAULT_FILE, RouteClassifier

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from sam3i_edge import demo_model
-from sam3i_edge.commands import route
+from sam3i_edge.commands import domain, route
 from sam3i_edge.commands.progress import counted
 from sam3i_edge.errors import packages_for
 from sam3i_edge.terminal import show
@@ -25,6 +25,7 @@ def add(commands: Any) -> None:
     tabletop.add_argument("-o", "--output", required=True, metavar="DIR", help="folder; may hold other splits already")
     tabletop.set_defaults(command=_tabletop)
     route.add(kinds)
+    domain.add(kinds)
 
 
 def _tabletop(arguments: argparse.Namespace) -> int:

@@ -41,6 +41,8 @@ def _show_runtime(runtime: RuntimeSection) -> None:
     show(f"target     {runtime.target.name} ({runtime.target.runtime}), {runtime.precision}")
     if runtime.note:
         show(f"note       {runtime.note}")
+    if runtime.domain:
+        show(f"trained on {', '.join(runtime.domain.kinds)}; {len(runtime.domain.words)} words")
     show(f"image      {runtime.model.image_size} x {runtime.model.image_size}")
     show(f"routes     {', '.join(runtime.routes)}")
     show("per call   " + ", ".join(f"{name} {value}" for name, value in dataclasses.asdict(runtime.limits).items()))

@@ -15,6 +15,8 @@ from sam3i_edge import demo_model
 from sam3i_edge.bundle import list_files, sha256_of
 from sam3i_edge.clip_tokenizer import VOCABULARY_SIZE, clip_tokenizer, make_tokenizer_file
 from sam3i_edge.config import default_limits
+from sam3i_edge.data.texts import read_texts
+from sam3i_edge.domain import Domain
 from sam3i_edge.errors import ConfigError, ExportError, RuntimeUnavailableError, packages_for, unknown_name
 from sam3i_edge.evaluate.torch_engine import segmenter_of
 from sam3i_edge.exporter.attention import write_out_softmax
@@ -26,7 +28,7 @@ from sam3i_edge.exporter.staging import staged
 from sam3i_edge.exporter.tensorrt_lint import lint
 from sam3i_edge.exporter.trtexec import FILE as TRTEXEC_FILE
 from sam3i_edge.exporter.trtexec import trtexec_commands
-from sam3i_edge.exporter.vocabulary import keep_rows, merges_of, read_texts
+from sam3i_edge.exporter.vocabulary import keep_rows, merges_of
 from sam3i_edge.golden import checked_outputs, read_golden, write_golden
 from sam3i_edge.graph_modules import graph_modules
 from sam3i_edge.graphs import GraphSpec, Limits, graph_specs
@@ -53,7 +55,6 @@ from sam3i_edge.tolerances import Difference
 from sam3i_edge.verification import Verdict, verify
 
 BASE_NOTE = "base SAM 3 without trained adapters: the routes simple and complex answer as concept does"
-DEMO_NOTE = "the demo model: trained on rendered tables with household things alone, for trying this package"
 KEPT_NOTE = "it has the token rows of {} texts alone: other words are read in pieces, which it never learned"
 
 STAND_IN = "onnxruntime"
@@ -86,7 +87,8 @@ class _Job:
     merges: set[Merge] | None
     """Of a smaller vocabulary."""
     postprocessing: Postprocessing
-    """The checkpoint's own."""
+    domain: Domain | None
+    """The checkpoint's own, both."""
 
 
 def export(
@@ -109,8 +111,9 @@ def export(
     interrupts, nothing is left behind.
 
     Args:
-        checkpoint: see ``sam3i_edge.model.load``; a ``route.json`` beside it becomes the bundle's auto route, and a
-            ``postprocessing.json`` its thresholds and NMS. None: the demo model.
+        checkpoint: see ``sam3i_edge.model.load``. Of the files beside it ``route.json`` becomes the bundle's auto
+            route, ``postprocessing.json`` its thresholds and NMS; ``domain.json`` says what it was trained on. None:
+            the demo model.
         config: the model's sizes: a ``ModelConfig``, a preset's name or a JSON file. None: ``config.json`` beside the
             checkpoint, or else the published full size.
         output: the bundle's folder; it must be empty or not exist.
@@ -131,7 +134,8 @@ def export(
     Raises:
         ExportError: unknown target or precision, an output that cannot be written, or a graph that differs from the
             float model.
-        CheckpointError, ConfigError: see ``sam3i_edge.model.load``; or the ``postprocessing.json`` is damaged.
+        CheckpointError, ConfigError: see ``sam3i_edge.model.load``; or ``postprocessing.json`` or ``domain.json`` is
+            damaged.
         DataError: the calibration data, or the texts of the vocabulary, cannot be used.
         BundleError: the ``route.json`` beside the checkpoint is damaged.
         RuntimeUnavailableError: a package that exporting needs, or the demo model, is not installed.
@@ -153,15 +157,14 @@ def export(
     texts = read_texts(vocabulary) if vocabulary else []
     merges = merges_of(texts, clip_tokenizer(sizes.text.context_length)) if texts else None
     plan, half_data = _plan(chosen, chosen_precision, int8 or Int8Options(), search=precision == AUTO)
-    own = Postprocessing.of_checkpoint(checkpoint)
-    job = _Job(chosen, chosen_precision, versions, plan, half_data, merges, own)
+    own = Postprocessing.of_checkpoint(checkpoint), Domain.of_checkpoint(checkpoint)
+    job = _Job(chosen, chosen_precision, versions, plan, half_data, merges, *own)
     classifier = RouteClassifier.of_checkpoint(checkpoint)
     with staged(Path(output)) as stage:
         classifier.save(stage / ROUTE_FILE)
         model, source = _load_model(checkpoint, sizes, progress)
-        is_demo = checkpoint in (demo_model.CHECKPOINT, demo_model.STUDENT)
         notes = [
-            DEMO_NOTE if is_demo else "",
+            job.domain.note if job.domain else "",
             "" if model.has_trained_adapters else BASE_NOTE,
             KEPT_NOTE.format(len(texts)) if texts else "",
         ]
@@ -250,6 +253,7 @@ def _write_bundle(stage: Path, model: Sam3i, source: Source, note: str, job: _Jo
         tolerances=tolerances,
         note=note,
         postprocessing=job.postprocessing,
+        domain=job.domain,
     )
     write_golden(stage, golden)
 

@@ -6,34 +6,15 @@ Words keep their ids, which the auto route reads, too; the text graph looks up t
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from pathlib import Path
 
 import torch
 from torch import nn
 
 from sam3i_edge.clip_tokenizer import clip_merges
-from sam3i_edge.data.hmpl import load_samples
-from sam3i_edge.errors import DataError
 from sam3i_edge.model import Sam3i
 from sam3i_edge.prompt import BOXES_ALONE
 from sam3i_edge.quantize.embedding import KeptRows
-from sam3i_edge.text_files import read_text
 from sam3i_edge.tokenizer import Merge, Tokenizer, words_of
-
-
-def read_texts(path: str | Path) -> list[str]:
-    """The texts of a file, one a line, or of the ``train`` split of a dataset's folder. Raises DataError."""
-    path = Path(path)
-    if path.is_dir():
-        texts = {query.text for sample in load_samples(path, "train").samples for query in sample.queries}
-    else:
-        try:
-            texts = {line.strip() for line in read_text(path).splitlines()} - {""}
-        except (OSError, ValueError) as error:
-            raise DataError(f"Cannot read the texts {path}: {error}. Give a file with a text on each line.") from error
-    if not texts:
-        raise DataError(f"There is no text in {path}. Give a file with a text on each line, or a dataset's folder.")
-    return sorted(texts)
 
 
 def merges_of(texts: Iterable[str], tokenizer: Tokenizer) -> set[Merge]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from pathlib import Path
 
@@ -10,13 +9,13 @@ import torch
 
 from sam3i_edge import demo_model
 from sam3i_edge.config import ModelConfig
-from sam3i_edge.manifest import ROUTE_FILE
 from sam3i_edge.model import load
+from sam3i_edge.model.companions import copy_companions
 from sam3i_edge.train.loop import save_model
 
 
 def publish_weights(checkpoint: Path, place: Path = demo_model.CHECKPOINT) -> Path:
-    """Write ``checkpoint`` in half precision to ``place``, its sizes and auto route beside it.
+    """Write ``checkpoint`` in half precision to ``place``, its sizes and its companions beside it.
 
     The file is read back as float32, so export and evaluation compute in float32 with the rounded weights.
     """
@@ -25,8 +24,7 @@ def publish_weights(checkpoint: Path, place: Path = demo_model.CHECKPOINT) -> Pa
     folder.mkdir(exist_ok=True)
     save_model(model, place, torch.float16)
     model.config.write_beside(place)
-    if checkpoint.with_name(ROUTE_FILE).is_file():
-        shutil.copy(checkpoint.with_name(ROUTE_FILE), folder)
+    copy_companions(checkpoint, folder)
     return place
 
 

@@ -56,7 +56,7 @@ def make_run(name: str, factor: float = 1.0, giou: float | None = 61.25, baselin
     shares = dict(zip(STAGES, (0.01, 0.5, 0.04, 0.44, 0.01), strict=True))
     stages = {stage: summarize(share * frames) for stage, share in shares.items()}
     _, jpeg = cv2.imencode(".jpg", np.full((24, 32, 3), 120, np.uint8))
-    scores = RouteAccuracy(giou, 58.5, 63.125, 41.75, 66.5, 52.25, 3.5, 9.75, 17, None if baseline else 0.375)
+    scores = RouteAccuracy(giou, 58.5, 63.125, 41.75, 17, None if baseline else 0.375, 66.5, 52.25, 3.5, 9.75)
     cost = GraphCost(1.3949, 13.51, 179.34, stages["vision"].p50, 12.51, 36.946, 0.929)
     return Run(
         bundle=name,

@@ -13,9 +13,10 @@ import torch
 from sam3i_edge.cli import main
 from sam3i_edge.clip_tokenizer import clip_merges, clip_tokenizer, make_tokenizer_file
 from sam3i_edge.data.hmpl import load_samples
+from sam3i_edge.data.texts import read_texts
 from sam3i_edge.demo_model import SCENES
 from sam3i_edge.errors import DataError
-from sam3i_edge.exporter.vocabulary import keep_rows, merges_of, read_texts
+from sam3i_edge.exporter.vocabulary import keep_rows, merges_of
 from sam3i_edge.image import read_image
 from sam3i_edge.prompt import BOXES_ALONE, Prompt, gates
 from sam3i_edge.quantize.embedding import quantize_embedding
