@@ -114,7 +114,7 @@ def check_finite(graph: str, tensors: Mapping[str, Tensor], device: str) -> None
     Raises:
         BundleError: it names the graph, its outputs and what to do.
     """
-    wrong = [name for name, values in tensors.items() if _on_host(values) and not _is_finite(np.asarray(values))]
+    wrong = [name for name, values in tensors.items() if on_host(values) and not _is_finite(np.asarray(values))]
     if wrong:
         raise BundleError(not_finite(graph, wrong, device))
 
@@ -128,7 +128,8 @@ def not_finite(graph: str, outputs: Sequence[str], device: str) -> str:
     )
 
 
-def _on_host(values: Tensor) -> bool:
+def on_host(values: Tensor) -> bool:
+    """Whether ``np.asarray`` reads a tensor in place: it does not lie in the memory of a device."""
     return isinstance(values, np.ndarray) or getattr(values, "is_on_host", False)
 
 

@@ -14,7 +14,7 @@ from sam3i_edge.bundle import Bundle
 from sam3i_edge.byte_lru import ByteLru
 from sam3i_edge.cache import cache_folder
 from sam3i_edge.calls import Opened, counted, counting
-from sam3i_edge.engine import Features, Observer, Outputs, check_finite, timed
+from sam3i_edge.engine import Features, Observer, Outputs, check_finite, on_host, timed
 from sam3i_edge.errors import RuntimeUnavailableError
 from sam3i_edge.graphs import FEATURES
 from sam3i_edge.image import preprocess
@@ -91,6 +91,7 @@ class GraphEngine:
         self._known_tokens: ByteLru[str, _Read] = ByteLru(TOKEN_CACHE_BYTES)
         self._known_texts: ByteLru[_Key, np.ndarray] = ByteLru(TEXT_CACHE_BYTES)
         self._told_words: set[str] = set()
+        self._told_of_image = False
 
     @classmethod
     def load(
@@ -143,6 +144,10 @@ class GraphEngine:
     def check_features(self, features: Features) -> None:
         """As ``Engine.check_features``."""
         check_finite("vision", features, self.device)
+        domain, coarse = self.manifest.runtime.domain, features["coarse"]
+        if domain and not self._told_of_image and on_host(coarse) and domain.is_unlike(np.asarray(coarse)):
+            self._told_of_image = True
+            logger.warning(domain.image_advice())
 
     @counted
     def encode_texts(self, texts: Sequence[tuple[str, str]]) -> tuple[np.ndarray, np.ndarray]:
@@ -188,7 +193,7 @@ class GraphEngine:
         for word in domain.unknown_words(text):
             if word not in self._told_words and len(self._told_words) < MOST_TOLD_WORDS:
                 self._told_words.add(word)
-                logger.warning(domain.advice(word))
+                logger.warning(domain.word_advice(word))
 
     @counted
     def text_inputs(self, texts: Sequence[tuple[str, str]]) -> dict[str, np.ndarray]:

@@ -1,14 +1,17 @@
 """What a model was trained on: it says which words it has never seen, once each."""
 
+import base64
+import dataclasses
 import json
 import logging
 import shutil
 
+import numpy as np
 import pytest
 
-from sam3i_edge import Segmenter
+from sam3i_edge import Segmenter, schema
 from sam3i_edge.cli import main
-from sam3i_edge.domain import Domain, words_of
+from sam3i_edge.domain import Domain, FeatureStatistics, words_of
 from sam3i_edge.errors import ConfigError
 from sam3i_edge.manifest import read_manifest
 from tests.conftest import CASES
@@ -70,3 +73,51 @@ def test_the_command_and_what_export_reads(tmp_path, capsys):
         Domain.of_checkpoint(tmp_path / "model.safetensors")
     made.unlink()
     assert Domain.of_checkpoint(tmp_path / "model.safetensors") is None
+
+
+def test_images_unlike_the_training():
+    """Channels that vary together: a mean that is usual in each of them is unusual where they part."""
+    rng = np.random.default_rng(1)
+    both = rng.normal(0, 1, (400, 1)) + rng.normal(0, 0.1, (400, 2)) + 3
+    found = FeatureStatistics.of(both[:200], both[200:])
+    assert max(map(found.distance, both[200:])) * 1.05 == pytest.approx(found.limit)
+    domain = dataclasses.replace(SMALL, features=schema.parse(FeatureStatistics, schema.plain(found)))
+    for means, is_unlike in (((3, 3), False), ((4.5, 4.5), False), ((2, 4), True), ((30, 30), True)):
+        coarse = np.broadcast_to(np.float32(means)[None, :, None, None], (1, 2, 4, 4))
+        assert domain.is_unlike(coarse) is is_unlike, means
+    assert not SMALL.is_unlike(np.full((1, 2, 4, 4), 99, np.float32))
+
+
+@pytest.mark.parametrize(
+    ("values", "problem"),
+    [
+        ({"precision": "AAAA"}, "precision is no matrix in base64"),
+        ({"precision": base64.b64encode(bytes(8)).decode()}, "precision has 2 values; expected 1 x 1"),
+        ({"mean": ()}, "precision has 1 values; expected 0 x 0"),
+        ({"limit": 0.0}, "limit is 0.0; it must be greater than 0"),
+    ],
+)
+def test_statistics_that_do_not_fit(values, problem):
+    good = {"mean": (1.0,), "precision": base64.b64encode(np.float32([2]).tobytes()).decode(), "limit": 3.0}
+    assert FeatureStatistics(**good).distance(np.array([3.0])) == pytest.approx(8**0.5)
+    with pytest.raises(ConfigError, match=problem):
+        FeatureStatistics(**good | values)
+
+
+def test_an_image_unlike_the_training_is_told_of_once(bundle, tmp_path, caplog):
+    caplog.set_level(logging.WARNING, "sam3i_edge")
+    shutil.copytree(bundle, tmp_path / "bundle")
+    manifest = json.loads((tmp_path / "bundle" / "manifest.json").read_text())
+    with Segmenter.load(bundle) as segmenter:
+        usual = np.asarray(segmenter.encode(CASES[0].image).features["coarse"]).mean((0, 2, 3))
+    precision = base64.b64encode(np.eye(len(usual), dtype="<f4").tobytes()).decode()
+    features = {"mean": usual.tolist(), "precision": precision, "limit": 0.01}
+    manifest["runtime"]["domain"] = schema.plain(SMALL) | {"features": features}
+    (tmp_path / "bundle" / "manifest.json").write_text(json.dumps(manifest))
+    with Segmenter.load(tmp_path / "bundle") as segmenter:
+        segmenter.encode(CASES[0].image)
+        assert not caplog.records
+        for _ in range(2):
+            segmenter.encode(np.zeros_like(CASES[0].image))
+    (told,) = (record.message for record in caplog.records)
+    assert told == "The image is unlike those that this model was trained on (the test model: trained on mugs)."
