@@ -20,6 +20,7 @@ DOMAIN_FILE = "domain.json"
 RIDGE = 1e-3
 """Added to the variances, in shares of their mean: directions that hardly vary are not measured to the last digit."""
 MARGIN = 1.05
+PIECE = re.compile(r"[^ \t\n\v\f\r]+")
 WORD = re.compile("[a-z]{2,}")
 
 
@@ -119,5 +120,5 @@ class Domain:
 
 def words_of(text: str) -> list[str]:
     """The words that ``Domain.words`` lists, of one text, each once."""
-    pieces = (piece.lower() for piece in text.split() if piece.isascii())
+    pieces = (piece.lower() for piece in PIECE.findall(text) if piece.isascii())
     return list(dict.fromkeys(word for piece in pieces for word in WORD.findall(piece)))

@@ -155,6 +155,11 @@ class RuntimeSection:
     """None: of a model that was trained on much. Both since format 2.1."""
 
     def __post_init__(self) -> None:
+        features = self.domain.features if self.domain else None
+        if features and len(features.mean) != self.model.hidden_size:
+            raise ConfigError(
+                f"domain.features is of {len(features.mean)} channels; the model has {self.model.hidden_size}."
+            )
         graphs = [engine.graph for engine in self.engines]
         for engine in self.engines:
             if graphs.count(engine.graph) > 1:
