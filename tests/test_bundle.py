@@ -16,7 +16,7 @@ from sam3i_edge.manifest import read_manifest
 from sam3i_edge.provenance import Provenance
 from sam3i_edge.verification import verify
 from tests.conftest import CASES, rewrite
-from tests.damages import DAMAGES, IN_PYTHON_ALONE, Damage, content_of, edit, in_runtime
+from tests.damages import DAMAGES, IN_PYTHON_ALONE, LATER, Damage, content_of, edit, in_runtime
 
 
 @pytest.fixture
@@ -97,10 +97,10 @@ def test_a_graph_of_a_higher_minor_version_may_give_more(copy):
     outputs = runtime["graphs"]["vision"]["outputs"]
     outputs.append(outputs[-1] | {"name": "memory"})
     files = schema.plain(list_files(copy))
-    edit(format_version="2.1", runtime=runtime, files=files)(copy)
+    edit(format_version=LATER, runtime=runtime, files=files)(copy)
     with Segmenter.load(copy, threshold=0.0) as segmenter:
         assert len(segmenter.segment(CASES[0].image, "mug"))
-    edit(format_version="2.0")(copy)
+    edit(format_version=FORMAT_VERSION)(copy)
     with pytest.raises(BundleError, match="its graphs do not fit its model and limits"):
         Segmenter.load(copy)
 

@@ -41,7 +41,7 @@ def test_a_graph_says_how_to_feed_and_read_it(bundle, name):
     session = onnxruntime.InferenceSession(str(bundle / f"graphs/{name}.onnx"), providers=["CPUExecutionProvider"])
     told = session.get_modelmeta().custom_metadata_map
     assert told["sam3i_edge.role"] == name
-    assert told["sam3i_edge.format"] == "sam3i-edge-bundle 2.0"
+    assert told["sam3i_edge.format"] == "sam3i-edge-bundle 2.1"
     for key, ports in (("inputs", session.get_inputs()), ("outputs", session.get_outputs())):
         for port in ports:
             assert re.search(rf"\b{port.name}\b", told[f"sam3i_edge.{key}"]), port.name
