@@ -26,13 +26,13 @@ enum class Integrity {
 };
 
 struct LoadOptions {
-  std::string device = "auto";  ///< "auto": the device of the bundle's target; or a name of the runtime's, as "CPU"
-  std::string runtime;          ///< empty: that of the bundle's target; or one of `runtimes()`, as "openvino"
+  std::string device = "auto";      ///< "auto": the device of the bundle's target; or a name of the runtime's, as "CPU"
+  std::string runtime;              ///< empty: that of the bundle's target; or one of `runtimes()`, as "openvino"
   std::optional<double> threshold;  ///< instances scoring above this, in 0..1, are returned; none: above the bundle's
                                     ///< own threshold of the prompt's route, 0.5 for most
   std::optional<double> nms;  ///< of two masks of a prompt with a greater IoU than this, above 0 and at most 1, the one
                               ///< that scores lower is left out; none: as the bundle says, and most say 1: none is
-  std::optional<int> threads;   ///< processor threads, 0..1024, 0: the runtime's own choice; none: the target's
+  std::optional<int> threads;  ///< processor threads, 0..1024, 0: the runtime's own choice; none: the target's
   Integrity integrity = Integrity::full;  ///< how the bundle's files are checked
   std::optional<std::string> expect;      ///< the fingerprint that the bundle must have; none: any
 };
