@@ -192,9 +192,9 @@ def _lines(report: StudentReport) -> Iterator[str]:
     yield markdown(
         "{images} images of {data}, at each model's own thresholds. In percent: gIoU; behind: points below the "
         "teacher; F1 of single instances; count: texts for which as many instances are found as are meant; twice: "
-        "texts for which a thing is found more than once; the false-positive rate on negative prompts, which mean nothing in "
-        "their image; presence ECE: calibration error of presence. Score margin: median ratio of the best score to the "
-        "second best where one instance is meant.\n",
+        "texts for which a thing is found more than once; the false-positive rate on negative prompts, which mean "
+        "nothing in their image; presence ECE: calibration error of presence. Score margin: median ratio of the best "
+        "score to the second best where one instance is meant.\n",
         images=report.images,
         data=report.data,
     )
