@@ -226,6 +226,11 @@ class Manifest:
         return cls(FORMAT, FORMAT_VERSION, runtime, provenance, files or {})
 
     @property
+    def is_newer(self) -> bool:
+        """Whether it is of a higher minor version than this package's: what that added was not read."""
+        return int(self.format_version.split(".")[1]) > MINOR
+
+    @property
     def total_bytes(self) -> int:
         """Size of all files but the manifest itself."""
         return sum(record.bytes for record in self.files.values())

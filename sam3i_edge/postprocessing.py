@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import numbers
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,10 +36,11 @@ class Postprocessing:
 
     def __post_init__(self) -> None:
         if set(self.thresholds) != set(ROUTES):
-            raise ConfigError(f"thresholds are of {', '.join(self.thresholds) or 'nothing'}; give {', '.join(ROUTES)}.")
+            given = ", ".join(sorted(self.thresholds)) or "nothing"
+            raise ConfigError(f"thresholds are of {given}; give {', '.join(ROUTES)}.")
         try:
-            for threshold in self.thresholds.values():
-                check_threshold(threshold)
+            for route in ROUTES:
+                check_threshold(self.thresholds[route])
             check_nms(self.nms)
         except PromptError as error:
             raise ConfigError(str(error)) from error
@@ -48,7 +48,7 @@ class Postprocessing:
     @classmethod
     def of_checkpoint(cls, checkpoint: str | Path) -> Postprocessing:
         """The ``postprocessing.json`` beside a checkpoint's file, or, where there is none, the defaults. Raises
-        ConfigError naming the file and the key."""
+        ConfigError naming the file."""
         path = Path(checkpoint).parent / POSTPROCESSING_FILE
         if not path.is_file():
             return cls()
@@ -89,14 +89,14 @@ def without_duplicates(mask_logits: np.ndarray, nms: float) -> np.ndarray:
             not of those resized to the image.
         nms: a mask is left out if its IoU with one that stays is greater.
     """
-    flat = mask_logits.reshape(len(mask_logits), math.prod(mask_logits.shape[1:]))
-    inside = (flat > 0).astype(np.float32)  # counts are exact below 2^24
-    areas = inside.sum(1)
+    count, height, width = mask_logits.shape
+    inside = (mask_logits > 0).reshape(count, height * width).astype(np.float32)
+    shared = (inside @ inside.T).astype(np.float64)  # counts are exact below 2^24
+    areas = np.diagonal(shared)
+    # In float64, as C++ does: IoU > nms without a division by the union, which may be nothing.
+    is_alike = shared > nms * (areas[:, None] + areas - shared)
     kept: list[int] = []
-    for i in range(len(inside)):
-        shared = inside[kept] @ inside[i]
-        # In float64, as C++ does: IoU > nms without a division by the union, which may be nothing.
-        unions = areas[kept].astype(np.float64) + areas[i] - shared
-        if not (shared > nms * unions).any():
+    for i in range(count):
+        if not is_alike[i, kept].any():
             kept.append(i)
     return np.array(kept, np.int64)

@@ -109,7 +109,7 @@ def build_engines(
             f"{path} is for {name}, whose engines are built on the device. Ahead of time they are built for "
             f"TensorRT-RTX: sam3i-edge export --target rtx"
         )
-    if before.format_version != FORMAT_VERSION:
+    if before.is_newer:
         raise BundleError(
             f"{path} has bundle format version {before.format_version}; this version of sam3i-edge writes "
             f"{FORMAT_VERSION} and would lose what is new. Update sam3i-edge."
@@ -133,6 +133,7 @@ def build_engines(
             files = rest | {engine.file: record_of(stage / engine.file) for engine in engines}
             made = dataclasses.replace(
                 manifest,
+                format_version=FORMAT_VERSION,
                 runtime=dataclasses.replace(without, engines=engines),
                 provenance=manifest.provenance | {"tensorrt": {"checked_by": str(TENSORRT_RTX)}},
                 files=files,

@@ -13,10 +13,13 @@ from typing import Any
 import onnx
 
 from sam3i_edge.bundle import sha256_of
-from sam3i_edge.manifest import TOKENIZER_FILE
+from sam3i_edge.manifest import FORMAT_VERSION, MAJOR, MINOR, TOKENIZER_FILE
 from tests.conftest import BAD_MERGES
 
 Damage = Callable[[Path], object]
+
+LATER = f"{MAJOR}.{MINOR + 1}"
+"""A minor version that this package does not know."""
 
 
 def content_of(bundle: Path) -> Any:
@@ -232,9 +235,9 @@ DAMAGES: dict[str, list[Damage]] = {
     "Unknown key 'surprise'": [edit(surprise=1)],
     "provenance is 3; expected an object": [edit(provenance=3)],
     "provenance is missing": [changed(lambda content: content.pop("provenance"))],
-    "runtime is 3; expected an object": [edit(runtime=3), edit(runtime=3, format_version="2.1")],
+    "runtime is 3; expected an object": [edit(runtime=3), edit(runtime=3, format_version=LATER)],
     r"files is \[\]; expected an object": [edit(files=[])],
-    r"runtime\.limits is missing": [in_runtime(lambda runtime: runtime.pop("limits"), format_version="2.1")],
+    r"runtime\.limits is missing": [in_runtime(lambda runtime: runtime.pop("limits"), format_version=LATER)],
     r"Unknown key 'runtime\.surprise'": [of_runtime("surprise", value=1)],
     "precision is 3; expected str": [of_runtime("precision", value=3)],
     "precision is True; expected str": [of_runtime("precision", value=True)],
@@ -246,7 +249,7 @@ DAMAGES: dict[str, list[Damage]] = {
         of_runtime("tokenizer", "kind", value="wordpiece"),
     ],
     "its graphs do not fit its model and limits": [
-        *(in_runtime(change, format_version=version) for change in MISFITS for version in ("2.0", "2.1")),
+        *(in_runtime(change, format_version=version) for change in MISFITS for version in (FORMAT_VERSION, LATER)),
         in_runtime(lambda runtime: runtime["graphs"].update(sound=runtime["graphs"]["text"])),
         in_runtime(lambda runtime: runtime["graphs"]["text"].update(outputs=runtime["graphs"]["text"]["outputs"] * 2)),
         of_runtime("graphs", value={}),
@@ -295,6 +298,28 @@ DAMAGES: dict[str, list[Damage]] = {
     r"Unknown runtime '\.\./outside'": [of_runtime("target", "runtime", value="../outside")],
     "Unknown device": [of_runtime("target", "device", value="nonsense")],
     "Unknown attention 'fussed'.*Did you mean 'fused'": [of_runtime("target", "attention", value="fussed")],
+    "postprocessing is None; expected an object": [of_runtime("postprocessing", value=None)],
+    r"Unknown key 'runtime\.postprocessing\.treshold'": [of_runtime("postprocessing", "treshold", value=0.5)],
+    "thresholds is 0.5; expected an object": [of_runtime("postprocessing", "thresholds", value=0.5)],
+    "thresholds.simple is True; expected float": [of_runtime("postprocessing", "thresholds", "simple", value=True)],
+    "thresholds are of nothing; give concept, simple, complex": [of_runtime("postprocessing", "thresholds", value={})],
+    "thresholds are of complex, concept; give concept, simple, complex": [
+        in_runtime(lambda runtime: runtime["postprocessing"]["thresholds"].pop("simple"), format_version=version)
+        for version in (FORMAT_VERSION, LATER)
+    ],
+    "thresholds are of auto, complex, concept, simple; give concept, simple, complex": [
+        of_runtime("postprocessing", "thresholds", "auto", value=0.5)
+    ],
+    r"The threshold is (2\.0|-0\.1|1e\+300); it must be a number between 0 and 1\.": [
+        of_runtime("postprocessing", "thresholds", "complex", value=value) for value in (2, -0.1, 10**300)
+    ],
+    "The threshold is -1.0": [  # the first of two, by route
+        of_runtime("postprocessing", "thresholds", value={"simple": 3, "complex": 2, "concept": -1})
+    ],
+    r"nms is (0\.0|1\.5|-1\.0); it must be a number above 0 and at most 1, which suppresses nothing": [
+        of_runtime("postprocessing", "nms", value=value) for value in (0, 1.5, -1)
+    ],
+    "nms is '1'; expected float": [of_runtime("postprocessing", "nms", value="1")],
     r"engines is \{\}; expected a list": [of_runtime("engines", value={})],
     "Unknown graph 'sound'": [engine(graph="sound")],
     r"compute_capabilities is empty|compute capabilit": [

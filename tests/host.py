@@ -77,12 +77,14 @@ def main(bundle: str, runtime: str, engine: str, what: str) -> None:
         worker.join(60)
         say("worker:", worker.exitcode)
         busy.is_on = True
-        threading.Thread(target=segment, daemon=True).start()
+        other = threading.Thread(target=segment, daemon=True)
+        other.start()
         busy.entered.wait()
         say("during a call:", child(segment))
         busy.is_on = False
         busy.may_leave.set()
         segment()
+        other.join()
     elif what == "load":
         say("loaded beside an open one:", child(lambda: say(tell(load))))
         load().close()

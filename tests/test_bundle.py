@@ -8,15 +8,15 @@ from pathlib import Path
 import onnx
 import pytest
 
-from sam3i_edge import Segmenter, schema
+from sam3i_edge import Segmenter, prebuilt_engines, schema
 from sam3i_edge.bundle import list_files, open_bundle
 from sam3i_edge.errors import BundleError, ConfigError, RuntimeUnavailableError
 from sam3i_edge.golden import read_golden
-from sam3i_edge.manifest import read_manifest
+from sam3i_edge.manifest import FORMAT_VERSION, read_manifest
 from sam3i_edge.provenance import Provenance
 from sam3i_edge.verification import verify
 from tests.conftest import CASES, rewrite
-from tests.damages import DAMAGES, IN_PYTHON_ALONE, Damage, content_of, edit, in_runtime
+from tests.damages import DAMAGES, IN_PYTHON_ALONE, LATER, Damage, content_of, edit, in_runtime
 
 
 @pytest.fixture
@@ -97,12 +97,37 @@ def test_a_graph_of_a_higher_minor_version_may_give_more(copy):
     outputs = runtime["graphs"]["vision"]["outputs"]
     outputs.append(outputs[-1] | {"name": "memory"})
     files = schema.plain(list_files(copy))
-    edit(format_version="2.1", runtime=runtime, files=files)(copy)
+    edit(format_version=LATER, runtime=runtime, files=files)(copy)
     with Segmenter.load(copy, threshold=0.0) as segmenter:
         assert len(segmenter.segment(CASES[0].image, "mug"))
-    edit(format_version="2.0")(copy)
+    edit(format_version=FORMAT_VERSION)(copy)
     with pytest.raises(BundleError, match="its graphs do not fit its model and limits"):
         Segmenter.load(copy)
+
+
+def as_for_rtx(version: str) -> Damage:
+    def change(runtime):
+        del runtime["postprocessing"]
+        runtime["target"] |= {"runtime": "tensorrt-rtx", "device": "cuda:0", "settings": {}}
+
+    return in_runtime(change, format_version=version)
+
+
+def test_a_bundle_that_gets_engines_is_of_this_version_then(copy, monkeypatch):
+    as_for_rtx("2.0")(copy)
+    monkeypatch.setattr(prebuilt_engines, "builder_problem", lambda: "")
+    monkeypatch.setattr(prebuilt_engines, "check_capabilities", lambda *_: None)
+    monkeypatch.setattr(prebuilt_engines, "_build", lambda source, stage, *_: (stage / "engines").mkdir() or ())
+    prebuilt_engines.build_engines(copy, ["8.6"])
+    made = content_of(copy)
+    assert made["format_version"] == FORMAT_VERSION
+    assert made["runtime"]["postprocessing"]["nms"] == 1
+
+
+def test_a_bundle_of_a_higher_minor_version_gets_no_engines(copy):
+    as_for_rtx(LATER)(copy)
+    with pytest.raises(BundleError, match=rf"version {LATER}; .* would lose what is new\. Update sam3i-edge\."):
+        prebuilt_engines.build_engines(copy, ["8.6"])
 
 
 @pytest.mark.parametrize("provenance", [{}, {"surprise": 1}, {"target": 3, "source": [], "accuracy": {"a": "b"}}])

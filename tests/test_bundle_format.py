@@ -13,6 +13,7 @@ from PIL import Image
 
 from sam3i_edge import Segmenter
 from tests.conftest import CASES, iou
+from tests.damages import of_runtime
 
 PAGE = (Path(__file__).parent.parent / "docs/bundle-format.md").read_text(encoding="utf-8")
 ALLOWED = {"json", "pathlib", "numpy", "onnxruntime", "PIL"}
@@ -28,8 +29,9 @@ def test_the_example_finds_what_a_segmenter_finds(bundle, tmp_path, monkeypatch,
     monkeypatch.chdir(tmp_path)
     made: dict[str, object] = {}
     # The recorded model was never trained: whatever it scores counts.
-    exec(example.replace('"red mug"', repr(text)).replace("> 0.5", "> 0"), made)
-    expected = Segmenter.load(bundle, threshold=0).segment(np.asarray(image), text, route="concept")
+    of_runtime("postprocessing", "thresholds", "concept", value=0)(tmp_path / "bundle")
+    exec(example.replace('"red mug"', repr(text)), made)
+    expected = Segmenter.load(tmp_path / "bundle").segment(np.asarray(image), text, route="concept")
     assert len(expected) > 0
     assert np.allclose(np.sort(made["scores"])[::-1], expected.scores, atol=1e-6)
     assert np.allclose(made["corners"], expected.boxes, atol=1e-3)
@@ -41,7 +43,7 @@ def test_a_graph_says_how_to_feed_and_read_it(bundle, name):
     session = onnxruntime.InferenceSession(str(bundle / f"graphs/{name}.onnx"), providers=["CPUExecutionProvider"])
     told = session.get_modelmeta().custom_metadata_map
     assert told["sam3i_edge.role"] == name
-    assert told["sam3i_edge.format"] == "sam3i-edge-bundle 2.0"
+    assert told["sam3i_edge.format"] == "sam3i-edge-bundle 2.1"
     for key, ports in (("inputs", session.get_inputs()), ("outputs", session.get_outputs())):
         for port in ports:
             assert re.search(rf"\b{port.name}\b", told[f"sam3i_edge.{key}"]), port.name

@@ -60,7 +60,9 @@ def test_segment_writes_json_and_overlay(bundle, photo, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
-    assert answer["categories"] == [{"id": 1, "name": case.prompt.text, "route": "concept"}]
+    category = {"id": 1, "name": case.prompt.text, "route": "concept", "threshold": case.threshold}
+    assert answer["categories"] == [category]
+    assert answer["info"] == {"schema": "sam3i-edge segments", "schema_version": 1}
     assert [instance["score"] for instance in answer["annotations"]] == pytest.approx(case.final.scores, abs=2e-3)
     masks = coco.decode([instance["segmentation"] for instance in answer["annotations"]]).astype(bool)
     assert masks.transpose(2, 0, 1).shape == case.final.masks.shape
@@ -292,6 +294,7 @@ def test_segment_refuses(bundle, photo, tmp_path):
     failed("320 wide and 240 high", "segment", bundle, photo, "mug", "--negative-box", "0,0,500,20")
     failed("320 wide and 240 high. Clip it", "segment", bundle, photo, "mug", "--box", "-5,-2,100,80")
     failed("between 0 and 1", "segment", bundle, photo, "mug", "--threshold", "7")
+    failed(r"nms is 0\.0; it must be a number above 0", "segment", bundle, photo, "mug", "--nms", "0")
     failed(r"\.docx is none of \.png", "segment", bundle, photo, "mug", "-o", tmp_path / "overlay.docx")
     failed("the folder .* does not exist", "segment", bundle, photo, "mug", "-o", tmp_path / "no" / "overlay.png")
 

@@ -15,6 +15,7 @@ from sam3i_edge.coco import coco_document
 from sam3i_edge.errors import ImageError
 from sam3i_edge.overlay import draw
 
+THRESHOLDS = {"concept": 0.5, "simple": 0.25, "complex": 0.75}
 LOGITS = np.random.default_rng(0).normal(size=(4, 8, 8)).astype(np.float32)
 
 
@@ -72,7 +73,7 @@ def test_what_is_no_index(found, index):
 
 
 def test_a_document_is_a_coco_dataset_and_its_annotations_are_results(found, tmp_path):
-    document = json.loads(json.dumps(coco_document("a.jpg", [found, found[:1]], 0.5)))
+    document = json.loads(json.dumps(coco_document("a.jpg", [found, found[:1]], THRESHOLDS)))
     (tmp_path / "found.json").write_text(json.dumps(document))
     dataset = COCO(str(tmp_path / "found.json"))
     first, second, _, _, last = copy.deepcopy(document["annotations"])  # loadRes changes them
@@ -86,10 +87,10 @@ def test_a_document_is_a_coco_dataset_and_its_annotations_are_results(found, tmp
 
 
 def test_a_document_tells_the_images_size_also_if_nothing_was_found(found):
-    document = coco_document("a.jpg", [found[:0]], 0.5)
+    document = coco_document("a.jpg", [found[:0]], THRESHOLDS)
     assert document["annotations"] == []
     assert document["images"] == [{"id": 1, "file_name": "a.jpg", "width": 40, "height": 30}]
-    assert document["categories"] == [{"id": 1, "name": "the mug", "route": "simple"}]
+    assert document["categories"] == [{"id": 1, "name": "the mug", "route": "simple", "threshold": 0.25}]
 
 
 def test_results_go_under_the_ids_of_a_dataset_of_ones_own(found):

@@ -16,7 +16,7 @@ STRUCT = re.compile(r"(typedef struct (\w+) \{.*?\n  size_t struct_size;\n.*?)( 
 """A versioned struct: its name, and its last field."""
 
 LAST_FIELDS = {
-    "sam3i_load_options": "expect",
+    "sam3i_load_options": "nms",
     "sam3i_image": "stride",
     "sam3i_prompt": "negative_box_count",
     "sam3i_segment_options": "threshold",

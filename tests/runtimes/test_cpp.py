@@ -56,16 +56,18 @@ def test_the_third_command_segments_as_python_does(checkout, built):
     assert scores == pytest.approx(found.scores.tolist(), abs=5e-3)  # the picture's decoder is another
 
 
-def test_the_tools_json_is_pythons(checkout, built):
+@pytest.mark.parametrize("least", [["--threshold", "0.1"], ["--threshold", "0", "--nms", "0.5"], []])
+def test_the_tools_json_is_pythons(checkout, built, least):
     Image.fromarray(read_image(checkout / "photo.jpg")).save(checkout / "photo.ppm")  # no decoder between the two
     tool = built / "runtimes/cpp/sam3i-segment"
-    asked = ["intel-bundle", "photo.ppm", "hammer", "--json", "--box", "120,150,325,312", "--threshold", "0.1"]
+    asked = ["intel-bundle", "photo.ppm", "hammer", "--json", "--box", "120,150,325,312", *least]
     ours = json.loads(run([tool, *asked], checkout))
     theirs = json.loads(
         run([sys.executable, "-m", "sam3i_edge", "segment", *asked], checkout).splitlines()[0]
     )  # then notes
     assert ours.keys() == theirs.keys()
     assert all(ours[part] == theirs[part] for part in ("info", "images", "categories"))
+    assert ours["annotations"]
     for mine, other in zip(ours["annotations"], theirs["annotations"], strict=True):
         assert mine.keys() == other.keys()
         assert mine["segmentation"]["size"] == other["segmentation"]["size"]
@@ -101,6 +103,7 @@ def test_errors_of_the_tool(checkout, built):
         (["intel-bundle", "photo.jpg", "mug", "--\x1b[2J"], 2, "Unknown option '--\\x1b[2J'."),
         (["intel-bundle", "photo.jpg", "mug", "--route", "simpel"], 1, "Did you mean 'simple'?"),
         (["intel-bundle", "photo.jpg", "mug", "--box", "1,2,3"], 1, "error: The box '1,2,3' is not of the form"),
+        (["intel-bundle", "photo.jpg", "mug", "--nms", "0"], 1, "error: nms is 0.0; it must be a number above 0 and"),
     ]:
         done = subprocess.run([tool, *arguments], cwd=checkout, capture_output=True, text=True, check=False)
         assert done.returncode == status

@@ -50,9 +50,10 @@ def refuse():
     raise ImageError("x.png cannot be read.")
 
 
-def start(data, output, *options, **streams):  # noqa: F811
-    """A run with workers, in a group of its own as a shell starts it, once it has made a step."""
-    arguments = command(data, output, "--stage", "base", "--config", str(data / "tiny.json"), *options, steps=16)
+def start(data, output, *options, steps=64, **streams):  # noqa: F811
+    """A run with workers, in a group of its own as a shell starts it, once it has made a step of many: on a busy machine
+    it goes on for a while before the test does."""
+    arguments = command(data, output, "--stage", "base", "--config", str(data / "tiny.json"), *options, steps=steps)
     arguments = [
         word.replace("workers=0", "workers=2").replace("validate_every=2", "validate_every=0") for word in arguments
     ]
@@ -77,7 +78,7 @@ def test_a_signal_to_the_whole_group_loses_nothing(data, tmp_path):  # noqa: F81
 
 
 def test_a_terminal_that_is_gone_loses_nothing(data, tmp_path):  # noqa: F811
-    process, _ = start(data, tmp_path / "run", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process, _ = start(data, tmp_path / "run", steps=4000, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     process.stdout.close()
     process.stderr.close()
     os.killpg(process.pid, signal.SIGHUP)

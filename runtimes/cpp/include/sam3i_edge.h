@@ -35,7 +35,7 @@ typedef enum sam3i_status {
   SAM3I_OK = 0,
   SAM3I_BUNDLE_ERROR = 1,   /* a bundle is damaged, incomplete or too new; or a graph fails */
   SAM3I_IMAGE_ERROR = 2,    /* an image has no pixels (its data is NULL), too many, no such format, or no such stride */
-  SAM3I_PROMPT_ERROR = 3,   /* a text (NULL, too), route, box or threshold cannot prompt the model */
+  SAM3I_PROMPT_ERROR = 3,   /* a text (NULL, too), route, box, threshold or nms cannot prompt the model */
   SAM3I_UNAVAILABLE = 4,    /* a runtime, device or number of threads is not available; or the segmenter is closed */
   SAM3I_ARGUMENT_ERROR = 5, /* another pointer is NULL that must not be; an index, enumerator or struct_size is wrong */
   SAM3I_OTHER_ERROR = 6     /* memory ran out, or a fault of the library's own */
@@ -83,8 +83,10 @@ typedef struct sam3i_load_options {
   const char *runtime; /* NULL: that of the bundle's target; or "openvino", "onnxruntime", "tensorrt", "tensorrt-rtx" */
   int threads;         /* processor threads, 0..1024, 0: the runtime's own choice; -1: the target's (default) */
   sam3i_integrity integrity;
-  double threshold;   /* instances scoring above this, in 0..1, are returned (default: 0.5) */
+  double threshold; /* instances scoring above this, in 0..1, are returned; -1: above the bundle's own threshold of the
+                       prompt's route, 0.5 for most (default) */
   const char *expect; /* the fingerprint that the bundle must have; NULL: any (default) */
+  double nms;         /* of two masks with a greater IoU one is left out; 1: none is; -1: the bundle's own (default) */
 } sam3i_load_options;
 
 typedef struct sam3i_image {
@@ -113,7 +115,7 @@ typedef struct sam3i_segment_options {
   size_t struct_size;
   sam3i_mask_format format;
   sam3i_mask_size size;
-  double threshold; /* as sam3i_load_options has it, for this call; -1: the one that was loaded with (default) */
+  double threshold; /* as sam3i_load_options has it, for this call; -1: those that were loaded with (default) */
 } sam3i_segment_options;
 
 typedef struct sam3i_instances { /* of one prompt, best first; the results own what the pointers lead to */
@@ -157,7 +159,7 @@ SAM3I_API sam3i_status sam3i_default_segment_options(sam3i_segment_options *out)
  * options: may be NULL.
  * out: free it with sam3i_segmenter_free.
  * Returns SAM3I_BUNDLE_ERROR; SAM3I_UNAVAILABLE: the runtime is not in this build, or the device not in this machine;
- *     SAM3I_PROMPT_ERROR: the threshold is out of range. */
+ *     SAM3I_PROMPT_ERROR: the threshold or nms is out of range. */
 SAM3I_API sam3i_status sam3i_segmenter_load(const char *bundle, const sam3i_load_options *options,
                                             sam3i_segmenter **out);
 
@@ -181,7 +183,7 @@ SAM3I_API sam3i_status sam3i_segmenter_fingerprint(const sam3i_segmenter *segmen
 
 /* Replay a bundle's golden cases on this device and compare with the float model.
  *
- * bundle, options: as for sam3i_segmenter_load. The threshold plays no part.
+ * bundle, options: as for sam3i_segmenter_load. Threshold and nms play no part.
  * passed: 1 if everything is within its tolerance, else 0; may be NULL.
  * problem: what is off, or ""; free it with sam3i_string_free; may be NULL.
  * Returns as sam3i_segmenter_load. Values that are off are no error: look at `passed`. */

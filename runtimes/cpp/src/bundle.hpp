@@ -71,6 +71,7 @@ struct Manifest {
   std::vector<EngineRecord> engines;
   GoldenRecord golden;
   std::map<std::string, Tolerances> tolerances;  ///< by precision
+  Postprocessing postprocessing;                 ///< since format 2.1
   std::map<std::string, FileRecord> files;
 };
 

@@ -78,17 +78,16 @@ sam3i_status guarded(const Action& action) noexcept {
 
 sam3i_status refuse(const char* what) { return fail(SAM3I_ARGUMENT_ERROR, what); }
 
-const sam3i_load_options kLoadDefaults = {sizeof kLoadDefaults,    nullptr, nullptr, -1, SAM3I_INTEGRITY_FULL,
-                                          LoadOptions().threshold, nullptr};
-constexpr double kLoadedThreshold = -1;
-const sam3i_segment_options kSegmentDefaults = {sizeof kSegmentDefaults, SAM3I_MASK_BYTES, SAM3I_MASK_IMAGE,
-                                                kLoadedThreshold};
+constexpr double kNotGiven = -1;  // of a threshold or nms: the bundle's own, or what it was loaded with
+const sam3i_load_options kLoadDefaults = {sizeof kLoadDefaults, nullptr,   nullptr, -1,
+                                          SAM3I_INTEGRITY_FULL, kNotGiven, nullptr, kNotGiven};
+const sam3i_segment_options kSegmentDefaults = {sizeof kSegmentDefaults, SAM3I_MASK_BYTES, SAM3I_MASK_IMAGE, kNotGiven};
 const sam3i_image kImageDefaults = {sizeof kImageDefaults, nullptr, 0, 0, SAM3I_RGB, 0};
 const sam3i_prompt kPromptDefaults = {sizeof kPromptDefaults, nullptr, SAM3I_AUTO, nullptr, 0, nullptr, 0};
 
 // A struct must end where its last field does: what filled it up would become a field's value in the next version.
 #define ENDS_WITH(type, field) static_assert(sizeof(type) == offsetof(type, field) + sizeof(type::field))
-ENDS_WITH(sam3i_load_options, expect);
+ENDS_WITH(sam3i_load_options, nms);
 ENDS_WITH(sam3i_image, stride);
 ENDS_WITH(sam3i_prompt, negative_box_count);
 ENDS_WITH(sam3i_segment_options, threshold);
@@ -175,7 +174,8 @@ LoadOptions options_of(const sam3i_load_options* caller) {
   options.integrity = static_cast<Integrity>(integrity);
   if (given.device) options.device = given.device;
   if (given.runtime) options.runtime = given.runtime;
-  options.threshold = given.threshold;
+  if (given.threshold != kNotGiven) options.threshold = given.threshold;
+  if (given.nms != kNotGiven) options.nms = given.nms;
   if (given.threads != -1) options.threads = given.threads;
   if (given.expect) options.expect = given.expect;
   return options;
@@ -197,7 +197,7 @@ SegmentOptions options_of(const sam3i_segment_options* given) {
                         "; use the enumerators of sam3i_mask_format and sam3i_mask_size.");
   }
   SegmentOptions made{static_cast<MaskFormat>(format), static_cast<MaskSize>(size), std::nullopt};
-  if (options.threshold != kLoadedThreshold) made.threshold = options.threshold;
+  if (options.threshold != kNotGiven) made.threshold = options.threshold;
   return made;
 }
 

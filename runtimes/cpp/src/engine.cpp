@@ -25,6 +25,14 @@ void check_threads(int threads) {
                                 std::to_string(kMostThreads) + ".");
 }
 
+/// What the options put in the place of a bundle's own. Throws PromptError.
+Postprocessing postprocessed_by(const LoadOptions& options, Postprocessing own) {
+  if (options.nms) own.nms = check_nms(*options.nms);
+  if (!options.threshold) return own;
+  for (auto& [route, threshold] : own.thresholds) threshold = check_threshold(*options.threshold);
+  return own;
+}
+
 /// How to open a bundle's graphs with its target's runtime, or with another.
 SessionOptions session_options(const Manifest& manifest, const std::string& runtime, const LoadOptions& options) {
   const Target& target = manifest.target;
@@ -95,16 +103,14 @@ const float* floats(const Tensors& tensors, const std::string& name, std::int64_
 }  // namespace
 
 Engine::Engine(const std::filesystem::path& path, const LoadOptions& options, const Opener& open, Observer observer)
-    : path_(path),
-      threshold_(check_threshold(options.threshold)),
-      observer_(std::move(observer)),
-      tokens_(kTokenCacheBytes),
-      texts_(kTextCacheBytes) {
+    : path_(path), observer_(std::move(observer)), tokens_(kTokenCacheBytes), texts_(kTextCacheBytes) {
   if (options.threads) check_threads(*options.threads);  // before a large bundle is hashed
+  postprocessed_by(options, {});
   const Call call(opened_);
   Bundle bundle = open_bundle(path, options.integrity, options.expect, true);
   fingerprint_ = bundle.fingerprint;
   manifest_ = bundle.manifest;
+  postprocessing_ = postprocessed_by(options, manifest_.postprocessing);
   tokenizer_ =
       Tokenizer::from_file(path / manifest_.tokenizer, static_cast<std::size_t>(manifest_.model.context_length),
                            bundle.read(manifest_.tokenizer));
@@ -326,7 +332,7 @@ std::vector<Instances> Engine::segment(const Features& features, const std::vect
   const Call call(opened_);
   std::vector<Instances> found;
   if (prompts.empty()) return found;
-  const double threshold = check_threshold(options.threshold.value_or(threshold_));
+  if (options.threshold) check_threshold(*options.threshold);
   const std::vector<Pair> pairs = pairs_of(prompts);
   ground(features, prompts, pairs, [&](std::int64_t start, std::int64_t rows, const Tensors& outputs) {
     check_finite("grounding", outputs);
@@ -338,7 +344,9 @@ std::vector<Instances> Engine::segment(const Features& features, const std::vect
                            static_cast<int>(manifest_.limits.max_instances),
                            static_cast<int>(4 * manifest_.model.grid_size)};
       const Route route = pairs[static_cast<std::size_t>(start + i)].second;
-      found.push_back(postprocess(one, features.width, features.height, threshold, route, options, memory_));
+      const double threshold = options.threshold.value_or(postprocessing_.thresholds.at(route));
+      found.push_back(
+          postprocess(one, features.width, features.height, threshold, postprocessing_.nms, route, options, memory_));
     }
   });
   warn_if_full(found);

@@ -68,6 +68,7 @@ class Engine {
 
   const Manifest& manifest() const { return manifest_; }
   const std::string& precision() const { return precision_; }
+  const Postprocessing& postprocessing() const { return postprocessing_; }
 
   /// Refuses what `segment` would refuse on an image of that size.
   void check(const std::vector<Prompt>& prompts, const SegmentOptions& options, int width, int height);
@@ -107,7 +108,7 @@ class Engine {
   Tokenizer tokenizer_;
   RouteClassifier classifier_;
   std::string precision_, fingerprint_;
-  double threshold_;
+  Postprocessing postprocessing_;
   Observer observer_;
   Memory memory_;
 

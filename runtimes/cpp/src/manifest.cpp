@@ -5,6 +5,7 @@
 
 #include "bundle.hpp"
 #include "messages.hpp"
+#include "prompts.hpp"
 #include "sam3i_edge/errors.hpp"
 #include "schema.hpp"
 #include "target_settings.hpp"
@@ -13,7 +14,7 @@ namespace sam3i_edge::detail {
 namespace {
 
 constexpr const char* kFormat = "sam3i-edge-bundle";
-constexpr std::int64_t kMajor = 2, kMinor = 0;
+constexpr std::int64_t kMajor = 2, kMinor = 1;
 constexpr std::int64_t kMostSize = 1 << 16, kMostLimit = 1 << 12;
 const std::vector<std::string> kPrecisions = {"fp32", "bf16", "fp16", "int8", "int8-bf16", "int8-fp16"};
 const std::vector<std::string> kGraphs = {"vision", "text", "grounding"};
@@ -59,6 +60,16 @@ void check_engines(const std::vector<EngineRecord>& engines) {
       throw SchemaError("The engine " + in_quotes(engine.file) + " must lie in engines/.");
     }
   }
+}
+
+/// One of each route.
+void check_thresholds(const std::map<std::string, double>& thresholds) {
+  std::vector<std::string> routes;
+  for (const auto& [route, threshold] : thresholds) routes.push_back(route);
+  const bool has_all = std::all_of(kRoutes.begin(), kRoutes.end(), [&](auto& one) { return thresholds.count(one); });
+  if (has_all && routes.size() == kRoutes.size()) return;
+  throw SchemaError("thresholds are of " + (routes.empty() ? "nothing" : joined(routes)) + "; give " + joined(kRoutes) +
+                    ".");
 }
 
 /// What must be this library's own.
@@ -134,7 +145,8 @@ class ManifestReader {
             {"engines", items_of(made.engines, "PrebuiltEngine")},
             {"golden", part(made.golden)},
             {"tolerances", values_of(made.tolerances)},
-            {"note", into(made.note)}});
+            {"note", into(made.note)},
+            {"postprocessing", part(made.postprocessing), false}});
     check_engines(made.engines);
   }
 
@@ -244,6 +256,23 @@ class ManifestReader {
 
   void read(const Json& value, const std::string& name, Tolerances& made) const {
     object(value, name, {{"outputs", values_of(made.outputs)}, {"instances", part(made.instances)}});
+  }
+
+  void read(const Json& value, const std::string& name, Postprocessing& made) const {
+    std::map<std::string, double> thresholds;
+    for (const auto& [route, threshold] : made.thresholds) thresholds[to_string(route)] = threshold;
+    const Reader read_thresholds = [&](const Json& item, const std::string& at) {
+      thresholds.clear();
+      into(thresholds)(item, at);
+    };
+    object(value, name, {{"thresholds", read_thresholds, false}, {"nms", into(made.nms), false}});
+    check_thresholds(thresholds);
+    try {
+      for (auto& [route, threshold] : made.thresholds) threshold = check_threshold(thresholds.at(to_string(route)));
+      check_nms(made.nms);
+    } catch (const PromptError& error) {
+      throw SchemaError(error.what());
+    }
   }
 
   UnknownKeys unknown_;

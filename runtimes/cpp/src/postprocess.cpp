@@ -123,7 +123,23 @@ Masks draw_all(const Outputs& outputs, const std::vector<int>& order, int width,
   return masks;
 }
 
-/// Not seen outside: a function of several versions of itself would be exported.
+/// A bit for each pixel inside. Not seen outside, as those below: a function of several versions of itself would be
+/// exported.
+SAM3I_EDGE_HOT void pack_inside(const float* logits, std::size_t pixels, std::uint64_t* words) {
+  for (std::size_t i = 0; i < pixels; i += 64) {
+    const std::size_t count = std::min<std::size_t>(64, pixels - i);
+    std::uint64_t word = 0;
+    for (std::size_t k = 0; k < count; ++k) word |= std::uint64_t{logits[i + k] > 0} << k;
+    words[i / 64] = word;
+  }
+}
+
+SAM3I_EDGE_HOT std::int64_t shared_bits(const std::uint64_t* a, const std::uint64_t* b, std::size_t count) {
+  std::int64_t bits = 0;
+  for (std::size_t i = 0; i < count; ++i) bits += __builtin_popcountll(a[i] & b[i]);
+  return bits;
+}
+
 SAM3I_EDGE_HOT bool all_finite(const float* values, std::size_t count) {
   constexpr std::uint32_t kExponent = 0x7F800000;  // all ones in what is infinite or not a number
   std::uint32_t is_wrong = 0;
@@ -152,7 +168,29 @@ void resize_masks(const float* logits, std::size_t count, int side, int width, i
 
 bool is_finite(const float* values, std::size_t count) { return all_finite(values, count); }
 
-Instances postprocess(const Outputs& outputs, int width, int height, double threshold, Route route,
+std::vector<int> without_duplicates(const float* masks, std::size_t pixels, const std::vector<int>& order, double nms) {
+  const std::size_t words = (pixels + 63) / 64;
+  std::vector<std::uint64_t> inside(order.size() * words);  // of those that stay, and of the one that is looked at
+  std::vector<std::int64_t> areas;
+  std::vector<int> kept;
+  for (const int i : order) {
+    std::uint64_t* const one = inside.data() + kept.size() * words;
+    pack_inside(masks + static_cast<std::size_t>(i) * pixels, pixels, one);
+    const std::int64_t area = shared_bits(one, one, words);
+    bool is_duplicate = false;
+    for (std::size_t k = 0; k < kept.size() && !is_duplicate; ++k) {
+      const std::int64_t both = shared_bits(one, inside.data() + k * words, words);
+      // As Python does: IoU > nms without a division by the union, which may be nothing.
+      is_duplicate = static_cast<double>(both) > nms * static_cast<double>(areas[k] + area - both);
+    }
+    if (is_duplicate) continue;
+    kept.push_back(i);
+    areas.push_back(area);
+  }
+  return kept;
+}
+
+Instances postprocess(const Outputs& outputs, int width, int height, double threshold, double nms, Route route,
                       const SegmentOptions& options, Memory& memory) {
   const float presence = sigmoid(outputs.presence[0]);
   std::vector<float> scores;
@@ -163,6 +201,10 @@ Instances postprocess(const Outputs& outputs, int width, int height, double thre
   }
   const auto score = [&](int i) { return scores[static_cast<std::size_t>(i)]; };
   std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return score(a) > score(b); });
+  if (nms < 1) {
+    const auto side = static_cast<std::size_t>(outputs.mask_side);
+    order = without_duplicates(outputs.masks, side * side, order, nms);
+  }
   Instances found;
   found.route = route;
   const float w = static_cast<float>(width), h = static_cast<float>(height);

@@ -46,6 +46,12 @@ double check_threshold(double threshold) {
   throw PromptError("The threshold is " + detail::shown(threshold) + "; it must be a number between 0 and 1.");
 }
 
+double check_nms(double nms) {
+  if (nms > 0 && nms <= 1) return nms;
+  throw PromptError("nms is " + detail::shown(nms) +
+                    "; it must be a number above 0 and at most 1, which suppresses nothing.");
+}
+
 void check_route(Route route) {
   if (route >= Route::Auto && route <= Route::Complex) return;
   throw PromptError("The route is " + std::to_string(static_cast<int>(route)) + "; use one of its enumerators.");

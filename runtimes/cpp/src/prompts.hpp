@@ -12,6 +12,9 @@ namespace sam3i_edge::detail {
 /// Throws PromptError unless it is a number in 0..1.
 double check_threshold(double threshold);
 
+/// Throws PromptError unless it is a number above 0 and at most 1.
+double check_nms(double nms);
+
 /// Throws PromptError where a route is not one of the enumerators.
 void check_route(Route route);
 

@@ -51,6 +51,7 @@ Instances Segmenter::segment(const ImageView& image, const Prompt& prompt, const
 Route Segmenter::route_of(const Prompt& prompt) const { return engine_->route_of(prompt); }
 std::string Segmenter::device() const { return engine_->device(); }
 BundleInfo Segmenter::info() const { return engine_->info(); }
+Postprocessing Segmenter::postprocessing() const { return engine_->postprocessing(); }
 void Segmenter::close() { engine_->close(); }
 
 std::vector<std::string> runtimes() { return detail::built_runtimes(); }

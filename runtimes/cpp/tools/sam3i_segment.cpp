@@ -7,6 +7,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "draw.hpp"
@@ -29,7 +30,8 @@ find in an image what a text means; or replay the bundle's golden cases on this 
   --route NAME                concept, simple, complex or auto (auto)
   --box X0,Y0,X1,Y1           an example, in pixels; may be repeated
   --negative-box X0,Y0,X1,Y1  a counterexample; may be repeated
-  --threshold SCORE           least score (0.5)
+  --threshold SCORE           least score (the bundle's own of the route, mostly 0.5)
+  --nms IOU                   of two masks that overlap more, drop one (the bundle's own, mostly 1: none)
   --device NAME               a device of the runtime's (that of the bundle's target)
   --runtime NAME              another runtime than the bundle's target has
   --expect FINGERPRINT        refuse a bundle that has another one
@@ -78,6 +80,7 @@ Arguments parse(const std::vector<std::string>& given) {
       {"--box", [&](const std::string& value) { parsed.boxes.push_back(box_of(value)); }},
       {"--negative-box", [&](const std::string& value) { parsed.negative_boxes.push_back(box_of(value)); }},
       {"--threshold", [&](const std::string& value) { parsed.load.threshold = number(value); }},
+      {"--nms", [&](const std::string& value) { parsed.load.nms = number(value); }},
       {"--device", [&](const std::string& value) { parsed.load.device = value; }},
       {"--runtime", [&](const std::string& value) { parsed.load.runtime = value; }},
       {"--expect", [&](const std::string& value) { parsed.load.expect = value; }},
@@ -128,7 +131,7 @@ void show_json(const nlohmann::ordered_json& content) {
 double rounded(double value, double parts) { return std::round(value * parts) / parts; }
 
 /// A COCO dataset, as Python's `segment --json` prints it: see docs/output.md.
-void print_json(const Arguments& arguments, const tools::Picture& picture, const Instances& found) {
+void print_json(const Arguments& arguments, const tools::Picture& picture, const Instances& found, double threshold) {
   auto annotations = nlohmann::ordered_json::array();
   for (std::size_t i = 0; i < found.size(); ++i) {
     const auto& box = found.boxes[i];
@@ -143,19 +146,18 @@ void print_json(const Arguments& arguments, const tools::Picture& picture, const
                            {"iscrowd", 0},
                            {"segmentation", {{"size", {picture.height, picture.width}}, {"counts", found.rle(i)}}}});
   }
+  const auto only = [](nlohmann::ordered_json one) { return nlohmann::ordered_json::array({std::move(one)}); };
   show_json(
-      {{"info", {{"schema", "sam3i-edge segments"}, {"schema_version", 1}, {"threshold", arguments.load.threshold}}},
+      {{"info", {{"schema", "sam3i-edge segments"}, {"schema_version", 1}}},
        {"images",
-        nlohmann::ordered_json::array(
-            {{{"id", 1}, {"file_name", arguments.names[1]}, {"width", picture.width}, {"height", picture.height}}})},
+        only({{"id", 1}, {"file_name", arguments.names[1]}, {"width", picture.width}, {"height", picture.height}})},
        {"categories",
-        nlohmann::ordered_json::array({{{"id", 1}, {"name", arguments.names[2]}, {"route", to_string(found.route)}}})},
+        only({{"id", 1}, {"name", arguments.names[2]}, {"route", to_string(found.route)}, {"threshold", threshold}})},
        {"annotations", annotations}});
 }
 
-void print_text(const Arguments& arguments, const Instances& found) {
-  show(stdout,
-       format("%zu found above %g on the route %s", found.size(), arguments.load.threshold, to_string(found.route)));
+void print_text(const Instances& found, double threshold) {
+  show(stdout, format("%zu found above %g on the route %s", found.size(), threshold, to_string(found.route)));
   for (std::size_t i = 0; i < found.size(); ++i) {
     const auto& box = found.boxes[i];
     show(stdout, format("%3zu score %.3f  box %.1f, %.1f, %.1f, %.1f  mask %zu pixels", i + 1, found.scores[i], box[0],
@@ -211,7 +213,8 @@ int run(const Arguments& arguments) {
   const Segmenter segmenter = Segmenter::load(arguments.names[0], arguments.load);
   const Prompt prompt(arguments.names[2], arguments.route, arguments.boxes, arguments.negative_boxes);
   const Instances found = segmenter.segment(picture.view(), prompt);
-  arguments.json ? print_json(arguments, picture, found) : print_text(arguments, found);
+  const double threshold = segmenter.postprocessing().thresholds.at(found.route);
+  arguments.json ? print_json(arguments, picture, found, threshold) : print_text(found, threshold);
   if (!arguments.output.empty()) {
     tools::write_picture(arguments.output, tools::draw(picture, found));
     show(arguments.json ? stderr : stdout, "written to " + arguments.output);

@@ -12,6 +12,7 @@ import json
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from sam3i_edge.data.hmpl import load_samples
 from sam3i_edge.data.samples import read_sample
 from sam3i_edge.errors import Sam3iEdgeError, unknown_name
 from sam3i_edge.manifest import TOKENIZER_FILE, read_manifest
+from sam3i_edge.postprocessing import without_duplicates
 from sam3i_edge.prompt import ROUTES
 from sam3i_edge.route import RouteClassifier
 from sam3i_edge.schema import plain
@@ -37,6 +39,7 @@ from tests.odd_texts import lines, long_texts
 SIZES = [(1, 1), (1, 7), (5, 1), (2, 3), (16, 16), (17, 31), (224, 224), (224, 100), (300, 224), (333, 517), (640, 480)]
 LARGE = [(1920, 1080), (1080, 1920), (20000, 40), (7, 3001), (448, 673), (448, 672)]
 SIDES = [1, 3, 37, 224, 256, 1008]
+NMS = 0.5
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -47,11 +50,15 @@ def main(arguments: Sequence[str]) -> None:
     write_json(folder / "words.json", words(folder))
     write_json(folder / "resize.json", resized(folder))
     write_json(folder / "masks.json", rle_cases(folder))
+    write_json(folder / "duplicates.json", duplicates(folder))
     for bundle in bundles:
         target = folder / bundle.name
         target.mkdir(exist_ok=True)
         write_json(target / "texts.json", texts(bundle))
         write_json(target / "answers.json", answers(bundle, target))
+        distinct = target / "distinct"
+        distinct.mkdir(exist_ok=True)
+        write_json(distinct / "answers.json", answers(bundle, distinct, nms=NMS, most=2))
         write_json(target / "refusals.json", refusals(bundle, target))
     write_json(folder / "bundles.json", [{"name": path.name, "path": str(path.resolve())} for path in bundles])
 
@@ -132,6 +139,21 @@ def rle_cases(folder: Path) -> list[dict[str, Any]]:
     return cases
 
 
+def duplicates(folder: Path) -> list[dict[str, Any]]:
+    """Logits of masks that overlap, and what is left of them."""
+    rng = np.random.default_rng(3)
+    cases = []
+    for count, side in [(1, 1), (20, 5), (40, 16), (24, 64), (3, 288)]:
+        rows, columns = np.ogrid[:side, :side]
+        centres, radii = rng.integers(0, side, (count, 2)), rng.random(count) * side
+        far = [np.hypot(rows - y, columns - x) for y, x in centres // (side // 4 + 1) * (side // 4 + 1)]
+        masks = (radii[:, None, None] - np.stack(far)).astype(np.float32)
+        masks[::7] = -1  # nothing is inside
+        kept = [[nms, without_duplicates(masks, nms).tolist()] for nms in (0.05, 0.3, 0.5, 2 / 3, 0.9, 1)]
+        cases.append({"masks": write_array(folder, f"overlaps{side}.raw", masks), "kept": kept})
+    return cases
+
+
 def texts(bundle: Path) -> dict[str, Any]:
     """Token ids and routes. What ftfy's repair of mojibake changes is left out: the C++ side has no such repair."""
     tokenizer = Tokenizer.from_file(bundle / TOKENIZER_FILE, read_manifest(bundle).runtime.model.context_length)
@@ -166,11 +188,11 @@ def prompt_sets(width: int, height: int, asked: Sequence[Prompt]) -> list[list[P
     return [list(asked), boxed, automatic, every_route, many, [asked[-1]]]
 
 
-def answers(bundle: Path, folder: Path) -> list[dict[str, Any]]:
-    """All instances of every prompt, whatever they score, on scenes or on the recorded images."""
+def answers(bundle: Path, folder: Path, nms: float = 1, most: int | None = None) -> list[dict[str, Any]]:
+    """All instances of every prompt, whatever they score, on scenes or on the recorded images: ``most`` of them."""
     written = []
-    with Segmenter.load(bundle, threshold=0.0) as segmenter:
-        for name, image, sets in pictures(bundle):
+    with Segmenter.load(bundle, threshold=0.0, nms=nms) as segmenter:
+        for name, image, sets in islice(pictures(bundle), most):
             frame = segmenter.encode(image)
             case = {"image": write_array(folder, f"{name}.raw", image), "sets": []}
             for number, prompts in enumerate(sets):

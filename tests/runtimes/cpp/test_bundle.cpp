@@ -75,6 +75,7 @@ const std::vector<std::pair<std::string, std::string>> kPlaces = {
     {"/runtime/graphs/vision/later", "runtime.graphs.vision.later"},
     {"/runtime/graphs/vision/inputs/0/later", "runtime.graphs.vision.inputs[0].later"},
     {"/runtime/golden/later", "runtime.golden.later"},
+    {"/runtime/postprocessing/later", "runtime.postprocessing.later"},
     {"/runtime/tolerances/fp32/later", "runtime.tolerances.fp32.later"},
     {"/runtime/tolerances/fp32/instances/later", "runtime.tolerances.fp32.instances.later"},
     {"/runtime/tolerances/fp32/outputs/text~1text/later", "runtime.tolerances.fp32.outputs.text/text.later"},
@@ -124,6 +125,26 @@ TEST_F(Manifests, HowTheBundleWasMadeMayBeAnyObject) {
     manifest["provenance"] = provenance;
     EXPECT_EQ(parse(manifest).graphs.size(), 3u);
   }
+}
+
+TEST_F(Manifests, WithoutPostprocessingHaveTheDefaults) {
+  auto manifest = content();
+  manifest["format_version"] = "2.0";
+  auto& section = manifest["runtime"];
+  section.erase("postprocessing");
+  EXPECT_EQ(parse(manifest).postprocessing.thresholds,
+            (std::map<Route, double>{{Route::Concept, 0.5}, {Route::Simple, 0.5}, {Route::Complex, 0.5}}));
+  EXPECT_EQ(parse(manifest).postprocessing.nms, 1);
+  section["postprocessing"] = {{"nms", 0.25}};
+  EXPECT_EQ(parse(manifest).postprocessing.nms, 0.25);
+  EXPECT_EQ(parse(manifest).postprocessing.thresholds.at(Route::Simple), 0.5);
+  section["postprocessing"] = {{"thresholds", {{"complex", 0}, {"concept", 0.3}, {"simple", 1}}}};
+  EXPECT_EQ(parse(manifest).postprocessing.thresholds,
+            (std::map<Route, double>{{Route::Concept, 0.3}, {Route::Simple, 1}, {Route::Complex, 0}}));
+  section["postprocessing"]["thresholds"].erase("complex");
+  EXPECT_EQ(refusal(manifest),
+            "bundle/manifest.json: thresholds are of concept, simple; give concept, simple, complex. Copy or export "
+            "the bundle again.");
 }
 
 class Integrities : public golden::Golden {

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <string>
 
 #include "bundle.hpp"
@@ -74,6 +75,40 @@ TEST_F(CApi, SameInstances) {
   auto none = sized<sam3i_instances>();
   EXPECT_EQ(sam3i_results_get(results, 2, &none), SAM3I_ARGUMENT_ERROR);
   sam3i_results_free(results);
+}
+
+TEST_F(CApi, ThresholdAndDuplicatesAreTheBundlesUnlessGiven) {
+  const sam3i_prompt mug = prompt_of("mug");
+  const auto count = [&](const sam3i_frame* frame, const sam3i_segment_options* options = nullptr) {
+    sam3i_results* results = nullptr;
+    auto found = sized<sam3i_instances>();
+    EXPECT_EQ(sam3i_frame_segment(frame, &mug, 1, options, &results), SAM3I_OK) << sam3i_last_error();
+    EXPECT_EQ(sam3i_results_get(results, 0, &found), SAM3I_OK);
+    sam3i_results_free(results);
+    return found.count;
+  };
+  const auto count_loaded = [&] {
+    sam3i_segmenter* segmenter = nullptr;
+    sam3i_frame* frame = nullptr;
+    EXPECT_EQ(sam3i_segmenter_load(path_.c_str(), &load_, &segmenter), SAM3I_OK) << sam3i_last_error();
+    EXPECT_EQ(sam3i_segmenter_encode(segmenter, &image_, &frame), SAM3I_OK);
+    const std::size_t counted = count(frame);
+    sam3i_frame_free(frame);
+    sam3i_segmenter_free(segmenter);
+    return counted;
+  };
+  const std::size_t all = count(frame_);
+  load_.nms = 0.5;
+  const std::size_t distinct = count_loaded();
+  EXPECT_GT(distinct, 0u);
+  EXPECT_LT(distinct, all);
+  load_.struct_size = offsetof(sam3i_load_options, nms);  // of a program that knows nothing of it
+  EXPECT_EQ(count_loaded(), all);
+  load_ = sized<sam3i_load_options>();
+  ASSERT_EQ(sam3i_default_load_options(&load_), SAM3I_OK);
+  load_.runtime = options_.runtime.c_str();
+  const sam3i_segment_options half = {sizeof half, SAM3I_MASK_NONE, SAM3I_MASK_IMAGE, 0.5};
+  EXPECT_EQ(count_loaded(), count(frame_, &half));
 }
 
 TEST_F(CApi, ErrorsAreTold) {
@@ -180,11 +215,18 @@ TEST(CApiAlone, SaysWhatIsNull) {
   sam3i_string_free(nullptr);
   auto options = sized<sam3i_load_options>();
   sam3i_default_load_options(&options);
-  EXPECT_EQ(options.threshold, 0.5);
+  EXPECT_EQ(options.threshold, -1);
+  EXPECT_EQ(options.nms, -1);
   EXPECT_EQ(sam3i_segmenter_load("no such folder", &options, &segmenter), SAM3I_BUNDLE_ERROR);
   EXPECT_NE(std::string(sam3i_last_error()).find("no such folder does not exist"), std::string::npos);
   options.threshold = 2;
   EXPECT_EQ(sam3i_segmenter_load("no such folder", &options, &segmenter), SAM3I_PROMPT_ERROR);
+  options.threshold = 0.5;
+  options.nms = 0;
+  EXPECT_EQ(sam3i_segmenter_load("no such folder", &options, &segmenter), SAM3I_PROMPT_ERROR);
+  EXPECT_STREQ(sam3i_last_error(), "nms is 0.0; it must be a number above 0 and at most 1, which suppresses nothing.");
+  options.struct_size = offsetof(sam3i_load_options, nms);  // of a program that knows nothing of it
+  EXPECT_EQ(sam3i_segmenter_load("no such folder", &options, &segmenter), SAM3I_BUNDLE_ERROR);
   EXPECT_EQ(segmenter, nullptr);
 }
 

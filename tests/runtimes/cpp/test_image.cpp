@@ -138,7 +138,7 @@ TEST(Postprocess, BestFirstEqualOnesInOrderAndNaNNever) {
   const float logits[] = {0, nan, 3, 3, -3}, presence[] = {9}, boxes[20] = {0, 0, 1, 1, 0, 0, 0, 0, 0.5f, 0, 1, 1};
   const float masks[5 * 4] = {1, 1, 1, 1, 1, 1, 1, 1, -1, 1, -1, 1, -1, -1, -1, -1, 1, 1, 1, 1};
   Memory memory;
-  const Instances found = postprocess({logits, presence, boxes, masks, 5, 2}, 9, 6, 0.3, Route::Simple, {}, memory);
+  const Instances found = postprocess({logits, presence, boxes, masks, 5, 2}, 9, 6, 0.3, 1, Route::Simple, {}, memory);
   ASSERT_EQ(found.size(), 3u);
   EXPECT_EQ(found.scores[0], found.scores[1]);
   EXPECT_LT(found.scores[2], 0.5f);
@@ -164,7 +164,7 @@ TEST(Postprocess, BitsAreTheBytes) {
   Memory memory;
   const Outputs outputs{logits, presence, boxes, masks, 1, 2};
   const auto ask = [&](MaskFormat format, MaskSize size) {
-    return postprocess(outputs, 13, 11, 0.5, Route::Simple, {format, size}, memory);
+    return postprocess(outputs, 13, 11, 0.5, 1, Route::Simple, {format, size}, memory);
   };
   const Instances bytes = ask(MaskFormat::bytes, MaskSize::image), bits = ask(MaskFormat::bits, MaskSize::image);
   EXPECT_EQ(bits.masks.stride, 2u);

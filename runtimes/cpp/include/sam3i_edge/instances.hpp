@@ -30,7 +30,7 @@ enum class MaskSize {
 struct SegmentOptions {
   MaskFormat format = MaskFormat::bytes;
   MaskSize size = MaskSize::image;
-  std::optional<double> threshold = std::nullopt;  ///< in 0..1, instead of `LoadOptions::threshold`
+  std::optional<double> threshold = std::nullopt;  ///< in 0..1, on all routes, instead of those loaded with
 };
 
 /// The masks of n instances. A copy shares the pixels; nobody writes to them once they are made.

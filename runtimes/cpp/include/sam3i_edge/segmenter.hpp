@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <functional>
 #include <initializer_list>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -25,12 +26,24 @@ enum class Integrity {
 };
 
 struct LoadOptions {
-  std::string device = "auto";  ///< "auto": the device of the bundle's target; or a name of the runtime's, as "CPU"
-  std::string runtime;          ///< empty: that of the bundle's target; or one of `runtimes()`, as "openvino"
-  double threshold = 0.5;       ///< instances scoring above this, in 0..1, are returned
-  std::optional<int> threads;   ///< processor threads, 0..1024, 0: the runtime's own choice; none: the target's
+  std::string device = "auto";      ///< "auto": the device of the bundle's target; or a name of the runtime's, as "CPU"
+  std::string runtime;              ///< empty: that of the bundle's target; or one of `runtimes()`, as "openvino"
+  std::optional<double> threshold;  ///< instances scoring above this, in 0..1, are returned; none: above the bundle's
+                                    ///< own threshold of the prompt's route, 0.5 for most
+  std::optional<double> nms;  ///< of two masks of a prompt with a greater IoU than this, above 0 and at most 1, the one
+                              ///< that scores lower is left out; none: as the bundle says, and most say 1: none is
+  std::optional<int> threads;  ///< processor threads, 0..1024, 0: the runtime's own choice; none: the target's
   Integrity integrity = Integrity::full;  ///< how the bundle's files are checked
   std::optional<std::string> expect;      ///< the fingerprint that the bundle must have; none: any
+};
+
+/// What makes instances of a prompt's candidates: those of a bundle, or what `LoadOptions` put in their place.
+struct Postprocessing {
+  std::map<Route, double> thresholds = {  ///< by route, but `Auto`: instances scoring above it are returned
+      {Route::Concept, 0.5},
+      {Route::Simple, 0.5},
+      {Route::Complex, 0.5}};
+  double nms = 1;  ///< greedy: of two masks with a greater IoU, before they are resized, the lower score is left out
 };
 
 /// What the loaded bundle says of itself.
@@ -96,7 +109,7 @@ class SAM3I_EDGE_API Segmenter {
   ///
   /// Throws BundleError (damaged, incomplete, newer than this library, or not the one expected),
   /// RuntimeUnavailableError (the runtime is not in this build, the device not in this machine, or the number of
-  /// threads out of range), PromptError (the threshold is out of range).
+  /// threads out of range), PromptError (the threshold or `nms` is out of range).
   static Segmenter load(const std::filesystem::path& bundle, const LoadOptions& options = {});
 
   Segmenter(Segmenter&&) noexcept;
@@ -126,6 +139,8 @@ class SAM3I_EDGE_API Segmenter {
   /// What really runs the graphs, in the runtime's words. Throws RuntimeUnavailableError (closed).
   std::string device() const;
   BundleInfo info() const;
+  /// The thresholds of the routes, and NMS. A call may give its own threshold.
+  Postprocessing postprocessing() const;
 
   /// Free the graphs, once the calls that run are over. Encoding and segmenting then throw RuntimeUnavailableError.
   void close();
