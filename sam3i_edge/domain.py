@@ -62,7 +62,7 @@ class FeatureStatistics:
         try:
             return np.frombuffer(base64.b64decode(self.precision, validate=True), "<f4").astype(np.float64)
         except ValueError as error:
-            raise ConfigError(f"precision is no matrix in base64: {error}.") from error
+            raise ConfigError(f"precision is not base64: {error}.") from error
 
     def distance(self, means: np.ndarray) -> float:
         """Mahalanobis distance of channel means (D,)."""

@@ -22,6 +22,10 @@ LATER = f"{MAJOR}.{MINOR + 1}"
 """A minor version that this package does not know."""
 
 
+DOMAIN = {"note": "", "kinds": ["mug"], "words": ["mug"]}
+FEATURES = {"mean": [1.5], "precision": "AAAAQA==", "limit": 3}
+
+
 def content_of(bundle: Path) -> Any:
     return json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))
 
@@ -298,6 +302,17 @@ DAMAGES: dict[str, list[Damage]] = {
     r"Unknown runtime '\.\./outside'": [of_runtime("target", "runtime", value="../outside")],
     "Unknown device": [of_runtime("target", "device", value="nonsense")],
     "Unknown attention 'fussed'.*Did you mean 'fused'": [of_runtime("target", "attention", value="fussed")],
+    "note is missing": [of_runtime("domain", value={"kinds": [], "words": []})],
+    r"Unknown key 'runtime\.domain\.colours'": [of_runtime("domain", value=DOMAIN | {"colours": []})],
+    "words.0. is 3; expected str": [of_runtime("domain", value=DOMAIN | {"words": [3]})],
+    "precision is not base64": [of_runtime("domain", value=DOMAIN | {"features": FEATURES | {"precision": "AAA"}})],
+    "precision has 1 values; expected 2 x 2": [
+        of_runtime("domain", value=DOMAIN | {"features": FEATURES | {"mean": [1, 2]}})
+    ],
+    "limit is 0.0; it must be greater than 0": [
+        of_runtime("domain", value=DOMAIN | {"features": FEATURES | {"limit": 0}})
+    ],
+    "domain.features is of 1 channels; the model has": [of_runtime("domain", value=DOMAIN | {"features": FEATURES})],
     "postprocessing is None; expected an object": [of_runtime("postprocessing", value=None)],
     r"Unknown key 'runtime\.postprocessing\.treshold'": [of_runtime("postprocessing", "treshold", value=0.5)],
     "thresholds is 0.5; expected an object": [of_runtime("postprocessing", "thresholds", value=0.5)],

@@ -91,7 +91,7 @@ def test_images_unlike_the_training():
 @pytest.mark.parametrize(
     ("values", "problem"),
     [
-        ({"precision": "AAAA"}, "precision is no matrix in base64"),
+        ({"precision": "AAAA"}, "precision is not base64"),
         ({"precision": base64.b64encode(bytes(8)).decode()}, "precision has 2 values; expected 1 x 1"),
         ({"mean": ()}, "precision has 1 values; expected 0 x 0"),
         ({"limit": 0.0}, "limit is 0.0; it must be greater than 0"),

@@ -50,9 +50,9 @@ def refuse():
     raise ImageError("x.png cannot be read.")
 
 
-def start(data, output, *options, steps=64, **streams):  # noqa: F811
-    """A run with workers, in a group of its own as a shell starts it, once it has made a step of many: on a busy machine
-    it goes on for a while before the test does."""
+def start(data, output, *options, steps=40, **streams):  # noqa: F811
+    """A run with workers, in a group of its own as a shell starts it, once it has made a step: of many, for on a busy
+    machine it goes on for a while before the test does."""
     arguments = command(data, output, "--stage", "base", "--config", str(data / "tiny.json"), *options, steps=steps)
     arguments = [
         word.replace("workers=0", "workers=2").replace("validate_every=2", "validate_every=0") for word in arguments

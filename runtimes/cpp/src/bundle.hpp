@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "domain.hpp"
 #include "files.hpp"
 #include "model.hpp"
 #include "sam3i_edge/segmenter.hpp"
@@ -71,7 +72,8 @@ struct Manifest {
   std::vector<EngineRecord> engines;
   GoldenRecord golden;
   std::map<std::string, Tolerances> tolerances;  ///< by precision
-  Postprocessing postprocessing;                 ///< since format 2.1
+  Postprocessing postprocessing;                 ///< since format 2.1,
+  std::optional<Domain> domain;                  ///< this one, too
   std::map<std::string, FileRecord> files;
 };
 

@@ -111,6 +111,7 @@ Engine::Engine(const std::filesystem::path& path, const LoadOptions& options, co
   fingerprint_ = bundle.fingerprint;
   manifest_ = bundle.manifest;
   postprocessing_ = postprocessed_by(options, manifest_.postprocessing);
+  advice_ = std::make_unique<DomainAdvice>(manifest_.domain);
   tokenizer_ =
       Tokenizer::from_file(path / manifest_.tokenizer, static_cast<std::size_t>(manifest_.model.context_length),
                            bundle.read(manifest_.tokenizer));
@@ -197,7 +198,13 @@ void Engine::check_finite(const char* graph, const Tensors& outputs) {
                     "input overflows in half precision: export again with --precision fp32 or int8.");
 }
 
-void Engine::check_features(const Features& features) { check_finite("vision", features.tensors); }
+void Engine::check_features(const Features& features) {
+  check_finite("vision", features.tensors);
+  const Tensor& coarse = features.tensors.at("coarse");  // (1, D, g, g)
+  if (!coarse.data || coarse.dtype != DType::float32) return;
+  const auto cells = static_cast<std::size_t>(coarse.shape[2] * coarse.shape[3]);
+  advice_->on_image(coarse.as<float>(), static_cast<std::size_t>(coarse.shape[1]), cells);
+}
 
 Tensor Engine::preprocess(const ImageView& image) {
   check_image(image);
@@ -227,6 +234,7 @@ Engine::Tokens Engine::tokens(const std::string& text) {
     if (const Tokens* known = tokens_.find(text)) return *known;
   }
   auto made = std::make_shared<const std::vector<std::int32_t>>(tokenizer_.encode(check_text(text)));
+  advice_->on_text(text);
   const std::lock_guard lock(token_mutex_);
   tokens_.add(text, made, made->size() * sizeof(std::int32_t));
   return made;

@@ -109,6 +109,7 @@ class Engine {
   RouteClassifier classifier_;
   std::string precision_, fingerprint_;
   Postprocessing postprocessing_;
+  std::unique_ptr<DomainAdvice> advice_;
   Observer observer_;
   Memory memory_;
 

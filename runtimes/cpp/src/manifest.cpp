@@ -146,8 +146,14 @@ class ManifestReader {
             {"golden", part(made.golden)},
             {"tolerances", values_of(made.tolerances)},
             {"note", into(made.note)},
-            {"postprocessing", part(made.postprocessing), false}});
+            {"postprocessing", part(made.postprocessing), false},
+            {"domain", part(made.domain), false}});
     check_engines(made.engines);
+    const auto hidden_size = static_cast<std::size_t>(made.model.hidden_size);
+    if (made.domain && made.domain->features && made.domain->features->mean.size() != hidden_size) {
+      throw SchemaError("domain.features is of " + std::to_string(made.domain->features->mean.size()) +
+                        " channels; the model has " + std::to_string(hidden_size) + ".");
+    }
   }
 
   void read(const Json& value, const std::string& name, FileRecord& made) const {
@@ -273,6 +279,32 @@ class ManifestReader {
     } catch (const PromptError& error) {
       throw SchemaError(error.what());
     }
+  }
+
+  void read(const Json& value, const std::string& name, Domain& made) const {
+    object(value, name,
+           {{"note", into(made.note)},
+            {"kinds", into(made.kinds)},
+            {"words", into(made.words)},
+            {"features", part(made.features), false}});
+  }
+
+  void read(const Json& value, const std::string& name, FeatureStatistics& made) const {
+    std::string precision;
+    const Reader read_mean = [&](const Json& list, const std::string& at) {
+      read_list(list, at, "float", [&](const Json& item, const std::string& item_name) {
+        into(made.mean.emplace_back())(item, item_name);
+      });
+    };
+    object(value, name, {{"mean", read_mean}, {"precision", into(precision)}, {"limit", into(made.limit)}});
+    made.precision = decode_precision(precision, made.mean);
+    if (!(made.limit > 0)) throw SchemaError("limit is " + shown(made.limit) + "; it must be greater than 0.");
+  }
+
+  /// What may be null.
+  template <typename T>
+  void read(const Json& value, const std::string& name, std::optional<T>& made) const {
+    if (!value.is_null()) read(value, name, made.emplace());
   }
 
   UnknownKeys unknown_;

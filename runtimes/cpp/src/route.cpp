@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "base64.hpp"
 #include "files.hpp"
 #include "messages.hpp"
 #include "sam3i_edge/errors.hpp"
@@ -42,25 +43,6 @@ constexpr std::size_t kMostOrder = 3, kMostBuckets = 1 << 16;
 
 std::uint32_t add_byte(std::uint32_t hash, std::uint32_t byte) { return (hash ^ byte) * kPrime; }
 
-std::vector<std::int8_t> decode_base64(const std::string& text, const std::string& name) {
-  constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  const std::size_t padding = text.size() - std::min(text.size(), text.find_last_not_of('=') + 1);
-  if (text.size() % 4 || padding > 2) throw SchemaError(name + " is not base64: its length or padding is wrong.");
-  std::vector<std::int8_t> bytes;
-  std::uint32_t bits = 0;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const std::size_t value = i < text.size() - padding ? kAlphabet.find(text[i]) : 0;
-    if (value == kAlphabet.npos)
-      throw SchemaError(name + " is not base64: it holds " + in_quotes(text.substr(i, 1)) + ".");
-    bits = bits << 6 | static_cast<std::uint32_t>(value);
-    if (i % 4 == 3) {
-      for (const int shift : {16, 8, 0}) bytes.push_back(static_cast<std::int8_t>(bits >> shift & 0xFF));
-    }
-  }
-  bytes.resize(bytes.size() - padding);
-  return bytes;
-}
-
 /// The weights of the three routes, in their order. The order of the keys in the file is not looked at.
 std::map<std::string, std::string> read_weights(const std::string& content) {
   std::string format, note;
@@ -94,7 +76,8 @@ RouteClassifier RouteClassifier::parse(const std::string& content) {
   RouteClassifier classifier;
   for (std::size_t i = 0; i < kLevels.size(); ++i) {
     const std::string name = to_string(kLevels[i]);
-    classifier.weights_[i] = decode_base64(texts.at(name), "weights." + name);
+    const auto bytes = decode_base64(texts.at(name), "weights." + name);
+    classifier.weights_[i].assign(bytes.begin(), bytes.end());
   }
   const std::size_t count = classifier.weights_[0].size();
   for (const auto& row : classifier.weights_) {
