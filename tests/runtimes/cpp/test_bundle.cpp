@@ -18,7 +18,8 @@ using golden::read_json;
 
 /// Where a JSON reader, or another parser's own text, speaks, only what stands before it is the same.
 std::string up_to_foreign_words(const std::string& text) {
-  for (const char* before : {"cannot be read: ", "is no CLIP tokenizer: ", "is no auto route: ", "weights are of"}) {
+  for (const char* before :
+       {"cannot be read: ", "is no CLIP tokenizer: ", "is no auto route: ", "weights are of", "is not base64: "}) {
     const auto at = text.find(before);
     if (at != text.npos) return text.substr(0, at + std::string(before).size());
   }
