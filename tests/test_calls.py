@@ -45,8 +45,10 @@ def check_loads(runtime: str, status: int, lines: list[str], errors: str) -> Non
     after_the_end = stuck if runtime == "openvino" else found  # which keeps idle threads
     told = [found, "loaded beside an open one: 7", after_the_end, "loaded after one was closed: 7"]
     assert (status, lines[1:5], errors) == (0, told, "")
-    assert lines[6::2] == ["loaded during a load: 7"] * 3
-    assert stuck in lines[5::2] and set(lines[5::2]) <= {found, stuck}  # between two loads there is nothing to refuse
+    # Between two loads there is nothing to refuse; the last fork fell into one.
+    works, refused = (found, "loaded during a load: 7"), (stuck, "loaded during a load: 8")
+    *earlier, last = zip(lines[5::2], lines[6::2], strict=True)
+    assert last == refused and set(earlier) <= {works}
 
 
 def check_end(status: int, lines: list[str], errors: str) -> None:

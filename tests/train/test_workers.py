@@ -57,7 +57,12 @@ def start(data, output, *options, steps=40, **streams):  # noqa: F811
     arguments = [
         word.replace("workers=0", "workers=2").replace("validate_every=2", "validate_every=0") for word in arguments
     ]
-    process = subprocess.Popen([sys.executable, "-m", "sam3i_edge", *arguments], start_new_session=True, **streams)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sam3i_edge", *arguments],
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # under nohup it would be ignored
+        **streams,
+    )
     while not list(output.glob("state-0*")) and process.poll() is None:
         time.sleep(0.02)
     return process, arguments
